@@ -1,0 +1,69 @@
+"""noiseproof: certified robustness by randomized smoothing.
+
+Everything here is loaded when it is first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from noiseproof.classifier import SmoothedClassifier
+    from noiseproof.errors import NoiseproofError, UnsupportedError
+    from noiseproof.noises import Gaussian
+    from noiseproof.procedures import Certify, Predict
+    from noiseproof.reports.report import report
+    from noiseproof.reports.show import show
+    from noiseproof.runners.local import certify, predict
+    from noiseproof.store.verify import verify
+    from noiseproof.training.loop import train
+    from noiseproof.types import ABSTAIN, Certificate, Prediction
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ABSTAIN": "types",
+    "Certificate": "types",
+    "Certify": "procedures",
+    "Gaussian": "noises",
+    "NoiseproofError": "errors",
+    "Predict": "procedures",
+    "Prediction": "types",
+    "SmoothedClassifier": "classifier",
+    "UnsupportedError": "errors",
+    "certify": "runners.local",
+    "predict": "runners.local",
+    "report": "reports.report",
+    "show": "reports.show",
+    "train": "training.loop",
+    "verify": "store.verify",
+}
+
+__all__ = [
+    "ABSTAIN",
+    "Certificate",
+    "Certify",
+    "Gaussian",
+    "NoiseproofError",
+    "Predict",
+    "Prediction",
+    "SmoothedClassifier",
+    "UnsupportedError",
+    "certify",
+    "predict",
+    "report",
+    "show",
+    "train",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'noiseproof' has no attribute {name!r}")
+    return getattr(import_module(f"noiseproof.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

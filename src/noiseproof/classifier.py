@@ -1,0 +1,215 @@
+"""The smoothed classifier: the facade for people with a model and a batch in their hands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from noiseproof.engine import Engine, Finished, OutOfMemoryError, Task, TorchBackend
+from noiseproof.engine.contract import check_eval_mode
+from noiseproof.errors import UnsupportedError
+from noiseproof.noises import Gaussian, Noise
+from noiseproof.noises.keys import input_key
+from noiseproof.procedures import Certify, Predict, Procedure
+from noiseproof.types import Certificate, Prediction
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """Certificates of a batch, one entry an input.
+
+    Attributes:
+        prediction: class, or ``ABSTAIN`` (-1); int64 ``[batch]``.
+        radius: certified radius in input units, 0.0 where abstained; float64 ``[batch]``.
+        p_lower: lower confidence bound on the top class's probability; float64 ``[batch]``.
+        abstained: bool ``[batch]``.
+        norm: the norm of the radius.
+    """
+
+    prediction: NDArray[np.int64]
+    radius: NDArray[np.float64]
+    p_lower: NDArray[np.float64]
+    abstained: NDArray[np.bool_]
+    norm: str
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions of a batch, one entry an input.
+
+    Attributes:
+        prediction: class, or ``ABSTAIN`` (-1); int64 ``[batch]``.
+        p_value: of the test between the two largest counts; float64 ``[batch]``.
+        abstained: bool ``[batch]``.
+    """
+
+    prediction: NDArray[np.int64]
+    p_value: NDArray[np.float64]
+    abstained: NDArray[np.bool_]
+
+
+class SmoothedClassifier(nn.Module):
+    """g(x) = the class that the base classifier most probably gives x + noise.
+
+    The base classifier takes inputs in [0, 1] plus noise (never clipped) and normalises inside, if at all. It must
+    be in eval mode. Certificates of one (seed, input) always use the same draws; give another seed for fresh ones.
+
+    Args:
+        base: ``[batch, *shape] -> [batch, num_classes]`` scores.
+        num_classes: how many classes there are.
+        noise: what is added.
+        seed: of the noise.
+        soft_draws: draws of the soft vote in ``forward``.
+        device: where to compute; by default where the base classifier's parameters are.
+        batch_size: rows a forward pass; by default 64 on a CPU, 1000 elsewhere; halved when memory runs out.
+        workers: batches computed at once; by default a core each on a CPU.
+
+    Source: Cohen, Rosenfeld, Kolter 2019, sections 2 and 3.
+
+    >>> base = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).eval()
+    >>> g = SmoothedClassifier(base, num_classes=2, noise=Gaussian(sigma=0.5))
+    >>> g.certify(torch.zeros(3, 1, 2, 2), n=1000).radius.shape
+    (3,)
+    """
+
+    def __init__(
+        self,
+        base: Callable[[torch.Tensor], torch.Tensor],
+        num_classes: int,
+        noise: Noise,
+        *,
+        seed: int = 0,
+        soft_draws: int = 16,
+        device: str | torch.device | None = None,
+        batch_size: int | None = None,
+        workers: int | None = None,
+    ) -> None:
+        super().__init__()
+        if soft_draws < 1:
+            raise ValueError(f"soft_draws must be >= 1, got {soft_draws}")
+        if num_classes < 2:
+            raise ValueError(f"num_classes must be >= 2, got {num_classes}")
+        self.base = base
+        self.num_classes, self.noise, self.seed = num_classes, noise, seed
+        self.soft_draws, self.batch_size, self.workers = soft_draws, batch_size, workers
+        if device is None:
+            first = next(base.parameters(), None) if isinstance(base, nn.Module) else None
+            device = first.device if first is not None else "cpu"
+        self.device = torch.device(device)
+
+    def forward(self, x: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        """The soft vote: mean softmax over ``soft_draws`` noisy copies, ``[batch, num_classes]``.
+
+        Differentiable; ordinary float noise, keyed by the seed unless a generator is given. It certifies nothing.
+
+        Args:
+            x: ``[batch, *shape]`` in [0, 1].
+            generator: source of the noise, on the device of x.
+
+        Raises:
+            UnsupportedError: the noise is not Gaussian.
+        """
+        if not isinstance(self.noise, Gaussian):
+            raise UnsupportedError(f"the soft vote knows Gaussian noise only, not {self.noise.family}")
+        if generator is None:
+            generator = torch.Generator(x.device).manual_seed(self.seed & 0x7FFFFFFF)
+        total = torch.zeros(x.shape[0], self.num_classes, dtype=x.dtype, device=x.device)
+        for _ in range(self.soft_draws):
+            noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+            total = total + self.base(x + self.noise.sigma * noise).softmax(dim=1)
+        return total / self.soft_draws
+
+    def certify(
+        self,
+        x: torch.Tensor | NDArray[Any],
+        *,
+        n0: int = 100,
+        n: int = 100_000,
+        alpha: float = 0.001,
+        two_sided: bool = False,
+    ) -> Certificates:
+        """CERTIFY on a whole batch: with probability 1 - alpha each, g is constant within the radius or abstains.
+
+        Args:
+            x: ``[batch, *shape]``: floats in [0, 1] on the noise's grid, or uint8.
+            n0: draws that select the class.
+            n: fresh draws that estimate its probability.
+            alpha: failure probability per input.
+            two_sided: bound the runner-up by its own count (both at alpha/2).
+
+        Raises:
+            ValueError: an argument is out of range, or the input is not in [0, 1] or off the grid.
+            ModelError: the base classifier is in training mode, or does not return ``num_classes`` scores.
+        """
+        said = self._run(Certify(n0=n0, n=n, alpha=alpha, two_sided=two_sided), x)
+        certificates = [outcome for outcome in said if isinstance(outcome, Certificate)]
+        return Certificates(
+            prediction=np.array([c.prediction for c in certificates], dtype=np.int64),
+            radius=np.array([c.radius for c in certificates], dtype=np.float64),
+            p_lower=np.array([c.p_lower for c in certificates], dtype=np.float64),
+            abstained=np.array([c.abstained for c in certificates], dtype=np.bool_),
+            norm=self.noise.norm,
+        )
+
+    def predict(self, x: torch.Tensor | NDArray[Any], *, n: int = 1000, alpha: float = 0.001) -> Predictions:
+        """PREDICT on a whole batch: with probability 1 - alpha each, the class of g or an abstention.
+
+        Args:
+            x: ``[batch, *shape]``: floats in [0, 1] on the noise's grid, or uint8.
+            n: draws.
+            alpha: failure probability per input.
+
+        Raises:
+            ValueError: an argument is out of range, or the input is not in [0, 1] or off the grid.
+            ModelError: the base classifier is in training mode, or does not return ``num_classes`` scores.
+        """
+        said = self._run(Predict(n=n, alpha=alpha), x)
+        predictions = [outcome for outcome in said if isinstance(outcome, Prediction)]
+        return Predictions(
+            prediction=np.array([p.prediction for p in predictions], dtype=np.int64),
+            p_value=np.array([p.p_value for p in predictions], dtype=np.float64),
+            abstained=np.array([p.abstained for p in predictions], dtype=np.bool_),
+        )
+
+    def _run(self, procedure: Procedure, x: torch.Tensor | NDArray[Any]) -> list[Certificate | Prediction]:
+        check_eval_mode(self.base)
+        inputs = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
+        if inputs.ndim < 2:
+            raise ValueError(f"x must be a batch [batch, *shape], got shape {inputs.shape}")
+        encoded = self.noise.encode(inputs)
+        keys: list[str] = []
+        for one in encoded:
+            keys.append(input_key(one, taken=keys))
+        noise = self.noise.on(encoded.shape[1:])
+        batch_size = self.batch_size
+        outcomes: dict[str, Certificate | Prediction] = {}
+        while len(outcomes) < len(keys):
+            backend = TorchBackend(
+                self.base,
+                num_classes=self.num_classes,
+                noise=noise,
+                shape=encoded.shape[1:],
+                device=self.device,
+                batch_size=batch_size,
+                workers=self.workers,
+            )
+            tasks = [Task(key, one) for key, one in zip(keys, encoded, strict=True) if key not in outcomes]
+            try:
+                for event in Engine(backend, noise, procedure, self.seed).run(tasks):
+                    if isinstance(event, Finished):
+                        outcomes[event.task.key] = event.outcome
+            except OutOfMemoryError:
+                if backend.batch_size == 1:
+                    raise
+                batch_size = backend.batch_size // 2  # the same draws again, in smaller batches
+            finally:
+                backend.close()
+        return [outcomes[key] for key in keys]

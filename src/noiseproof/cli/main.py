@@ -1,0 +1,86 @@
+"""The command line: one file a verb; what a user can get wrong is one line and a status, never a traceback."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from noiseproof import __version__
+from noiseproof.cli import certify, data, predict, quickstart, report, show, train, verify
+
+app = typer.Typer(
+    name="noiseproof",
+    help="Certified robustness by randomized smoothing: train, certify, verify, report.",
+    epilog="Start with: noiseproof quickstart --out quickstart",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("quickstart", short_help="The main job on real pictures, in a minute.")(quickstart.quickstart)
+app.command("train", short_help="Train a base classifier under noise.")(train.train)
+app.command("certify", short_help="Certify inputs: class and L2 radius.")(certify.certify)
+app.command("predict", short_help="Predict inputs: class or abstention.")(predict.predict)
+app.command("verify", short_help="Replay a run; exit 1 if it does not hold.")(verify.verify)
+app.command("report", short_help="Tables and curves from stored counts.")(report.report)
+app.command("show", short_help="Settings, progress, fingerprints of a run.")(show.show)
+app.add_typer(data.app, name="data")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"noiseproof {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _noiseproof(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Certified robustness by randomized smoothing: train, certify, verify, report."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its status: 0 done, 1 it could not be done, 2 it was asked wrongly."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    logging.basicConfig(level=logging.WARNING, format="noiseproof: %(message)s", stream=sys.stderr)
+    try:
+        status = typer.main.get_command(app).main(arguments, prog_name="noiseproof", standalone_mode=False)
+    except KeyboardInterrupt:
+        return _complain("stopped; nothing is lost: the same line again goes on from here", 130)
+    except BrokenPipeError:
+        # the reader of a pipe went away: not an error of ours; keep the interpreter from flushing into it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:  # noqa: BLE001  # what is not a user's mistake is raised again
+        return _status_of(error)
+    return status if isinstance(status, int) else 0
+
+
+def _status_of(error: Exception) -> int:
+    from noiseproof.errors import NoiseproofError
+
+    if isinstance(error, typer.Abort):
+        return _complain("stopped; nothing is lost: the same line again goes on from here", 130)
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # usage errors, whoever ships click
+        return _complain(f"{error.format_message().rstrip('.')}; see --help", int(error.exit_code))
+    if isinstance(error, NoiseproofError):
+        return _complain(str(error), 1)
+    if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
+        return _complain(str(error), 2)
+    raise error
+
+
+def _complain(text: str, status: int) -> int:
+    print(f"noiseproof: {text}", file=sys.stderr)
+    return status

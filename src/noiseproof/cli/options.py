@@ -1,0 +1,67 @@
+"""Options that several verbs share, and the settings file that may hold any of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def _read_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Take the file's settings as defaults; a flag on the command line wins."""
+    if path is None:
+        return None
+    from noiseproof.errors import unknown
+    from noiseproof.store.settings import read_toml
+
+    settings = {name.replace("-", "_"): value for name, value in read_toml(path).items()}
+    known = [str(parameter.name) for parameter in context.command.params if parameter.name != "config"]
+    for name in settings:
+        if name not in known:
+            raise ValueError(f"{path}: {unknown('setting', name, known)}")
+    defaults: dict[str, Any] = dict(context.default_map or {})
+    context.default_map = defaults | settings
+    return path
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        is_eager=True,
+        callback=_read_config,
+        help="Settings in TOML, same names as flags.",
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Run folder; the same line again resumes in it.")]
+Model = Annotated[
+    str,
+    typer.Option("--model", help="Run folder of train, a .safetensors file, or file.py:name.", metavar="MODEL"),
+]
+Data = Annotated[
+    str,
+    typer.Option("--data", metavar="NAME[:SPLIT]", help="Data set, or folder:PATH; `noiseproof data list`."),
+]
+Sigma = Annotated[float, typer.Option("--sigma", help="Standard deviation of the noise, in [0, 1] pixel units.")]
+Alpha = Annotated[float, typer.Option("--alpha", help="Failure probability per input, fixed before sampling.")]
+Seed = Annotated[int, typer.Option("--seed", help="Of everything random.")]
+Every = Annotated[int, typer.Option("--every", metavar="K", help="Take every K-th input ...")]
+Start = Annotated[int, typer.Option("--start", help="... beginning with this index ...")]
+Limit = Annotated[int | None, typer.Option("--limit", help="... and this many inputs at most.")]
+Grid = Annotated[
+    int,
+    typer.Option("--grid", help="Steps of the pixel grid (exact arithmetic); 0: float noise, which claims less."),
+]
+NumClasses = Annotated[int | None, typer.Option("--num-classes", help="Of a model that does not say.")]
+ModelId = Annotated[
+    str | None,
+    typer.Option("--model-id", help="A name that stands for the model, instead of its fingerprint."),
+]
+Root = Annotated[Path | None, typer.Option("--root", metavar="DIR", help="Where data sets lie (or NOISEPROOF_DATA).")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
+Precision = Annotated[str, typer.Option("--precision", help="fp32 or bf16, of the forward pass.")]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", help="Rows a forward pass (64 on a CPU, else 1000).")]
+Workers = Annotated[int | None, typer.Option("--workers", help="Batches computed at once (a core each on a CPU).")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it will cost, and stop.")]

@@ -1,0 +1,59 @@
+"""Data sets: indexed 8-bit pictures, ``(x in [0, 1], y)``. This room needs no torch."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from noiseproof.data.dataset import DataSet
+from noiseproof.data.download import get
+from noiseproof.data.fashion_mnist import FASHION_MNIST, FASHION_MNIST_SMALL
+from noiseproof.data.folder import load_folder
+from noiseproof.data.mnist import MNIST
+from noiseproof.errors import unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from noiseproof.data.source import Source
+
+__all__ = ["DATA_SETS", "DataSet", "get", "load"]
+
+DATA_SETS: Mapping[str, Source] = MappingProxyType(
+    {
+        FASHION_MNIST.name: FASHION_MNIST,
+        FASHION_MNIST_SMALL.name: FASHION_MNIST_SMALL,
+        MNIST.name: MNIST,
+    }
+)
+"""Every data set with a name; ``folder:PATH`` stands beside them."""
+
+
+def load(spec: str, *, split: str = "test", root: Path | None = None) -> DataSet:
+    """The data set that a spec names.
+
+    Args:
+        spec: ``NAME`` or ``NAME:SPLIT``, where the split written there wins over ``split``; or
+            ``folder:PATH``, whose subfolders are the classes (no splits: give the folder of the split).
+        split: ``train`` or ``test``, where the spec names none.
+        root: a folder of data sets, looked at first.
+
+    Raises:
+        ValueError: the name or the split is unknown.
+        DataError: the data set is missing or damaged; the text says where it was looked for and what to do.
+
+    >>> data = load("fashion-mnist-small")
+    >>> data.name, len(data), data.shape, data.classes[data[0][1]]
+    ('fashion-mnist-small:test', 1000, (1, 28, 28), 'Ankle boot')
+    """
+    name, _, rest = spec.partition(":")
+    if name == "folder":
+        return load_folder(rest)
+    if name not in DATA_SETS:
+        raise ValueError(unknown("data set", name, [*DATA_SETS, "folder:PATH"]))
+    source = DATA_SETS[name]
+    chosen = rest or split
+    if chosen not in source.splits:
+        raise ValueError(unknown(f"split of {name}", chosen, source.splits))
+    return source.load(chosen, root)

@@ -1,0 +1,127 @@
+"""A folder of pictures as a data set: its subfolders are the classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from noiseproof.data.dataset import DataSet
+from noiseproof.errors import DataError
+
+if TYPE_CHECKING:
+    from noiseproof.types import Pixels
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp"})
+"""The file names that count as pictures; other files in a class folder are passed over."""
+
+
+def load_folder(path: str | Path) -> DataSet:
+    """The data set of a folder whose subfolders are the classes, both classes and pictures sorted by name.
+
+    Every picture's size and mode are checked from its head now; the pixels are decoded when asked for. The
+    data set's name keeps the path as it was written.
+
+    Grey and 1-bit pictures have one channel, all others three. The pixels are taken as they are stored: an
+    EXIF orientation is not applied.
+
+    Args:
+        path: the folder, "~" allowed; hidden subfolders and files are passed over.
+
+    Raises:
+        DataError: the folder is missing, a class has no pictures, or a picture is unreadable, has
+            transparency or more than 8 bits, or another shape than the first; the text names the first odd
+            one and its size.
+    """
+    folder = Path(path).expanduser()
+    if not str(path) or not folder.is_dir():
+        raise DataError(
+            f"folder:{path}: expected a folder of class folders, found none; give an existing path"
+        )
+    classes = sorted(entry.name for entry in _visible(folder) if entry.is_dir())
+    if not classes:
+        raise DataError(
+            f"folder:{path}: expected a subfolder for each class, found none; put one folder a class there"
+        )
+    files: list[Path] = []
+    labels: list[int] = []
+    for label, name in enumerate(classes):
+        mine = sorted(file for file in _visible(folder / name) if file.suffix.lower() in SUFFIXES)
+        if not mine:
+            raise DataError(_empty(folder, name))
+        files += mine
+        labels += [label] * len(mine)
+    shape = _shape(files[0])
+    for file in files[1:]:
+        if (found := _shape(file)) != shape:
+            raise DataError(
+                f"{file}: expected {_words(shape)} as {files[0]} is, found {_words(found)}; "
+                "make all pictures one shape"
+            )
+    return DataSet(f"folder:{path}", tuple(classes), shape, np.array(labels), _Files(tuple(files), shape))
+
+
+@dataclass(frozen=True)
+class _Files:
+    files: tuple[Path, ...]
+    shape: tuple[int, int, int]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int, /) -> Pixels:
+        file = self.files[index]
+        with _opened(file) as picture:
+            try:
+                pixels = np.asarray(picture.convert(_mode(file, picture)), dtype=np.uint8)
+            except (OSError, ValueError, SyntaxError) as error:
+                raise DataError(
+                    f"{file}: expected a whole picture, found: {error}; replace the file"
+                ) from error
+        planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+        if planes.shape != self.shape:
+            raise DataError(f"{file} changed while the data set was in use; load the data set again")
+        return planes
+
+
+def _visible(folder: Path) -> list[Path]:
+    return [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+
+
+def _empty(folder: Path, name: str) -> str:
+    below = any(entry.is_dir() for entry in _visible(folder / name))
+    hint = f"did you mean folder:{folder / name}?" if below else "put pictures there or remove the folder"
+    return f"{folder / name}: expected pictures of the class {name!r}, found none; {hint}"
+
+
+def _opened(file: Path) -> Image.Image:
+    try:
+        return Image.open(file)
+    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
+        found = "no picture" if isinstance(error, UnidentifiedImageError) else str(error)
+        raise DataError(f"{file}: expected a picture, found {found}; replace or remove the file") from error
+
+
+def _mode(file: Path, picture: Image.Image) -> str:
+    if picture.mode in ("1", "L"):
+        return "L"
+    if picture.mode in ("RGB", "P", "CMYK", "YCbCr") and "transparency" not in picture.info:
+        return "RGB"
+    found = "transparency" if "transparency" in picture.info else f"mode {picture.mode}"
+    raise DataError(
+        f"{file}: expected 8-bit grey or RGB without transparency, found {found}; convert the file"
+    )
+
+
+def _shape(file: Path) -> tuple[int, int, int]:
+    with _opened(file) as picture:
+        channels = 1 if _mode(file, picture) == "L" else 3
+        return (channels, picture.height, picture.width)
+
+
+def _words(shape: tuple[int, int, int]) -> str:
+    channels, height, width = shape
+    return f"{width}x{height} {'grey' if channels == 1 else 'RGB'}"

@@ -1,0 +1,59 @@
+"""Where data sets lie on a disk, in the order they are looked for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ENVIRONMENT = "NOISEPROOF_DATA"
+"""The environment variable that names a folder of data sets."""
+
+SYSTEM = Path("/usr/share/datasets")
+"""Where Debian's dataset packages install, such as dataset-fashion-mnist."""
+
+
+def places(name: str, root: Path | None = None) -> list[Path]:
+    """The folders that may hold the data set ``name``, the most explicit first.
+
+    ROOT/NAME for ROOT = ``root``, then the environment variable NOISEPROOF_DATA, then ~/.cache/noiseproof,
+    then /usr/share/datasets.
+    """
+    return [folder / name for folder in [*_own(root), SYSTEM]]
+
+
+def destination(name: str, root: Path | None = None) -> Path:
+    """The folder that a download of ``name`` goes to: the first of ``places``."""
+    return places(name, root)[0]
+
+
+def find(files: Iterable[str], folders: Iterable[Path]) -> list[Path] | None:
+    """The files in the first folder that has every one of them, gzipped or plain; None where no folder has.
+
+    Args:
+        files: names that end in ``.gz``; each may lie there without it.
+        folders: where to look, in order.
+    """
+    names = list(files)
+    for folder in folders:
+        found = [_present(folder, name) for name in names]
+        whole = [path for path in found if path is not None]
+        if len(whole) == len(names):
+            return whole
+    return None
+
+
+def _own(root: Path | None) -> list[Path]:
+    chosen = os.environ.get(ENVIRONMENT)
+    named = [Path(root)] if root is not None else []
+    return [*named, *([Path(chosen)] if chosen else []), Path.home() / ".cache" / "noiseproof"]
+
+
+def _present(folder: Path, name: str) -> Path | None:
+    for candidate in (folder / name, folder / name.removesuffix(".gz")):
+        if candidate.is_file():
+            return candidate
+    return None

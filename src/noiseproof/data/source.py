@@ -1,0 +1,50 @@
+"""What every named data set offers, wherever its files come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from noiseproof.data.dataset import DataSet
+from noiseproof.data.idx import read_idx
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+    from pathlib import Path
+
+
+class Source(Protocol):
+    """A named data set: it has splits, and loads one of them."""
+
+    @property
+    def name(self) -> str:
+        """The name a spec gives, such as ``fashion-mnist``."""
+        ...
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits it has, such as ("train", "test")."""
+        ...
+
+    def load(self, split: str, root: Path | None) -> DataSet:
+        """The named split, which is one of ``splits``.
+
+        Raises:
+            DataError: it is missing or damaged.
+        """
+        ...
+
+
+def from_idx(
+    name: str, classes: tuple[str, ...], images: Path | Traversable, labels: Path | Traversable, remedy: str
+) -> DataSet:
+    """The data set of two IDX files, grey pictures and their labels.
+
+    Raises:
+        DataError: a file is missing or damaged, or the two do not belong together.
+    """
+    pictures = read_idx(images, ndim=3, remedy=remedy)
+    classes_of = read_idx(labels, ndim=1, remedy=remedy).astype(np.int64)
+    shape = (1, pictures.shape[1], pictures.shape[2])
+    return DataSet(name, classes, shape, classes_of, pictures[:, None])

@@ -1,0 +1,39 @@
+"""What a base classifier must be before it is asked: checks that need no data."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from noiseproof.errors import ModelError
+
+
+def check_eval_mode(base: object) -> None:
+    """Refuse a module of which any part is in training mode: its scores would depend on the rest of the batch.
+
+    Raises:
+        ModelError: names the first such part.
+    """
+    if isinstance(base, nn.Module):
+        for name, part in base.named_modules():
+            if part.training:
+                where = f"its part {name!r} ({type(part).__name__})" if name else type(part).__name__
+                raise ModelError(
+                    f"the base classifier must be in eval mode, but {where} is in training mode; call base.eval() first"
+                )
+
+
+def choose_device(device: str) -> torch.device:
+    """The device a name means; "auto" is CUDA where there is one, else the CPU.
+
+    Raises:
+        ValueError: no such device.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"device must be auto, cpu, or one that torch can use, got {device!r} ({error})") from None
+    return chosen

@@ -1,0 +1,48 @@
+"""What a loaded base classifier is, and the name of its function: the fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A base classifier in eval mode with frozen weights, and where it came from.
+
+    Attributes:
+        module: takes [batch, *shape] in input units, gives scores [batch, num_classes].
+        architecture: a name in ``ARCHITECTURES``, or ``file.py:name``.
+        num_classes: length of the scores.
+        shape: of one input, or None where the source does not say.
+        fingerprint: SHA-256 (hex) of architecture and weights; what a run's meaning holds.
+        source: the path it was loaded from; a label only.
+        metadata: what the weights file says of itself.
+    """
+
+    module: nn.Module
+    architecture: str
+    num_classes: int
+    shape: tuple[int, ...] | None
+    fingerprint: str
+    source: str
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+def fingerprint(module: nn.Module, name: str) -> str:
+    """SHA-256 (hex) over the architecture's name and every tensor's name, dtype, shape and bytes.
+
+    Independent of file, order, device and memory layout. Buffers outside the ``state_dict`` (the constants of
+    the normalisation) count: they are part of the function.
+    """
+    tensors = {**module.state_dict(), **dict(module.named_buffers())}
+    digest = hashlib.sha256(json.dumps(name).encode())
+    for key in sorted(tensors):
+        tensor = tensors[key].detach().cpu().contiguous()
+        digest.update(json.dumps([key, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,68 @@
+"""Random words as pure functions of (seed, input key, stage, draw index)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BLOCK = 4
+"""64-bit words a counter value of Philox4x64 yields; every draw owns whole blocks."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """The random words of one stage of one input.
+
+    Philox4x64-10 (Salmon et al. 2011, as numpy ships it) under a key hashed from seed, input key, stage and page.
+    A page is a stream of its own; on each page, draw i owns the words ``[i * per_draw, (i + 1) * per_draw)``.
+    So a word never depends on how draws are grouped, ordered or spread over workers.
+
+    Attributes:
+        seed: the run's seed, any integer.
+        key: the input key.
+        stage: the stage's name; stages never share words.
+    """
+
+    seed: int
+    key: str
+    stage: str
+
+    def take(self, first: int, n: int, per_draw: int, page: int = 0) -> NDArray[np.uint64]:
+        """Words of draws ``first`` to ``first + n - 1``: uint64 ``[n, per_draw]``.
+
+        Args:
+            first: index of the first draw, >= 0.
+            n: how many draws.
+            per_draw: words a draw owns on this page, a multiple of 4; the same for every call on a page.
+            page: which stream.
+        """
+        assert per_draw % BLOCK == 0, "a draw owns whole Philox blocks"
+        philox = np.random.Philox(key=self._philox_key if page == 0 else self._page_key(page))
+        if first:
+            philox.advance(first * (per_draw // BLOCK))
+        words: NDArray[np.uint64] = philox.random_raw(n * per_draw)
+        return words.reshape(n, per_draw)
+
+    @cached_property
+    def _philox_key(self) -> NDArray[np.uint64]:
+        return self._page_key(0)
+
+    def _page_key(self, page: int) -> NDArray[np.uint64]:
+        text = f"noiseproof words 1\0{self.seed}\0{self.key}\0{self.stage}\0{page}"
+        return np.frombuffer(hashlib.sha256(text.encode()).digest()[:16], dtype="<u8").astype(np.uint64)
+
+
+def whole_blocks(words: int) -> int:
+    """The number of words rounded up to whole Philox blocks.
+
+    >>> whole_blocks(1), whole_blocks(4), whole_blocks(5)
+    (4, 4, 8)
+    """
+    return -(-words // BLOCK) * BLOCK

@@ -1,0 +1,87 @@
+"""What a procedure is: a generator that asks for draws and receives what they voted."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterator
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from noiseproof.types import Certificate, Draw, Prediction
+
+if TYPE_CHECKING:
+    from noiseproof.noises.base import Noise
+    from noiseproof.types import Counts
+
+    Run = Generator[Draw, Counts, Certificate | Prediction]
+
+
+class Procedure(ABC):
+    """A statistical procedure. A subclass is a frozen dataclass whose fields are its configuration."""
+
+    name: ClassVar[str]
+    alpha: float
+
+    @abstractmethod
+    def run(self, noise: Noise) -> Run:
+        """Ask for draws (``yield Draw(stage, n)``), receive class votes, return what can be said.
+
+        The votes sent are those of the *new* draws only: an int64 vector, one entry a class, whose sum is at
+        most ``n``. What is missing are void draws.
+
+        >>> import numpy as np
+        >>> from noiseproof.noises import Gaussian
+        >>> from noiseproof.procedures import Predict
+        >>> asking = Predict(n=100, alpha=0.001).run(Gaussian(sigma=0.5))
+        >>> next(asking)
+        Draw(stage='predict', n=100)
+        >>> try:
+        ...     asking.send(np.array([5, 95]))
+        ... except StopIteration as said:
+        ...     said.value.prediction
+        1
+        """
+
+    @property
+    @abstractmethod
+    def most_draws(self) -> int:
+        """The most draws one input can cost."""
+
+    def config(self) -> dict[str, Any]:
+        """The procedure as a plain table: ``{"name": "certify", "n0": 100, ...}``."""
+        return {"name": self.name} | {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+
+
+def prefixes(n: int) -> Iterator[int]:
+    """The parts in which n draws are asked for, so that what 100, 1k, 10k would have said is known exactly.
+
+    >>> list(prefixes(100_000)), list(prefixes(2_000)), list(prefixes(50))
+    ([100, 900, 9000, 90000], [100, 900, 1000], [50])
+    """
+    asked, edge = 0, 100
+    while asked < n:
+        part = min(edge, n) - asked
+        yield part
+        asked, edge = asked + part, edge * 10
+
+
+def ask(stage: str, n: int) -> Generator[Draw, Counts, Counts]:
+    """Ask for n draws in prefixes; returns all their votes. Refuses an answer no n draws can give."""
+    total: Counts | int = 0
+    for part in prefixes(n):
+        votes = np.asarray((yield Draw(stage, part)), dtype=np.int64)
+        if votes.ndim != 1 or votes.size < 2 or votes.min() < 0 or votes.sum() > part:
+            raise ValueError(
+                f"votes must be one count >= 0 a class (two or more) with a sum of at most {part}, got {votes.tolist()}"
+            )
+        total = total + votes
+    assert not isinstance(total, int), "a procedure asks for one draw at least"
+    return total
+
+
+def largest_rival(votes: Counts, top: int, n: int) -> int:
+    """The largest count of another class; void draws are counted as its."""
+    rivals = np.delete(votes, top)
+    return int(rivals.max()) + n - int(votes.sum())

@@ -1,0 +1,78 @@
+"""CERTIFY: the class of the smoothed classifier and the radius inside which it is constant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from noiseproof.procedures.base import Procedure, ask, largest_rival
+from noiseproof.stats.bounds import Bounds, one_sided, smallest_n, two_sided
+from noiseproof.types import ABSTAIN, Certificate
+
+if TYPE_CHECKING:
+    from noiseproof.noises.base import Noise
+    from noiseproof.procedures.base import Run
+
+
+@dataclass(frozen=True)
+class Certify(Procedure):
+    """CERTIFY: with probability at least 1 - alpha, it abstains or g is constant within the radius.
+
+    Args:
+        n0: draws that select the class.
+        n: fresh draws that estimate its probability.
+        alpha: failure probability, in (0, 1).
+        two_sided: bound the runner-up by its own count, both bounds at alpha/2; it gains most where the
+            one-sided bound abstains.
+
+    Raises:
+        ValueError: an argument is out of range, or n is too small to certify anything at this alpha.
+
+    Source: Cohen, Rosenfeld, Kolter 2019, section 3.2.2.
+    """
+
+    n0: int = 100
+    n: int = 100_000
+    alpha: float = 0.001
+    two_sided: bool = False
+
+    name: ClassVar[str] = "certify"
+
+    def __post_init__(self) -> None:
+        if self.n0 < 1:
+            raise ValueError(f"n0 must be >= 1, got {self.n0}")
+        needed = smallest_n(self.alpha / 2 if self.two_sided else self.alpha)
+        if self.n < needed:
+            raise ValueError(
+                f"n must be >= {needed} to certify anything at alpha={self.alpha:g}, got {self.n}; raise n (or alpha)"
+            )
+
+    def run(self, noise: Noise) -> Run:
+        """The paper's pseudocode: select on n0 draws, estimate on n fresh ones."""
+        top = int(np.argmax((yield from ask("select", self.n0))))
+        votes = yield from ask("estimate", self.n)  # fresh draws: selection is never reused
+        k = int(votes[top])
+        if self.two_sided:
+            bounds = two_sided(k, largest_rival(votes, top, self.n), self.n, self.alpha)
+        else:
+            bounds = one_sided(k, self.n, self.alpha)
+        return certificate(top, bounds, noise)
+
+    @property
+    def most_draws(self) -> int:
+        """n0 + n, always."""
+        return self.n0 + self.n
+
+
+def certificate(top: int, bounds: Bounds, noise: Noise) -> Certificate:
+    """The class with its radius, or an abstention where the radius is not positive."""
+    radius = noise.radius(bounds)
+    return Certificate(
+        prediction=top if radius > 0 else ABSTAIN,
+        radius=radius,
+        p_lower=bounds.p_lower,
+        p_upper=bounds.rival,
+        norm=noise.norm,
+    )

@@ -1,0 +1,42 @@
+"""Exact binomial statistics: what the votes of a sample allow one to say, and with what confidence."""
+
+from noiseproof.stats.bounds import (
+    Bounds,
+    clopper_pearson_lower,
+    clopper_pearson_tail,
+    clopper_pearson_upper,
+    gaussian_radius,
+    one_sided,
+    smallest_n,
+    two_sided,
+)
+from noiseproof.stats.multiple import (
+    bernstein_lower,
+    bonferroni,
+    dkw_band,
+    false_certificates,
+    fixed_set_lower,
+    holm,
+    population_lower,
+)
+from noiseproof.stats.top_two import fewest_draws, top_two_p_value
+
+__all__ = [
+    "Bounds",
+    "bernstein_lower",
+    "bonferroni",
+    "clopper_pearson_lower",
+    "clopper_pearson_tail",
+    "clopper_pearson_upper",
+    "dkw_band",
+    "false_certificates",
+    "fewest_draws",
+    "fixed_set_lower",
+    "gaussian_radius",
+    "holm",
+    "one_sided",
+    "population_lower",
+    "smallest_n",
+    "top_two_p_value",
+    "two_sided",
+]

@@ -1,0 +1,105 @@
+"""The manifest: what a run's numbers mean, and the hash that pins it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from noiseproof.errors import RunError
+
+FORMAT = 1
+_NAME = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is fixed for the life of a run folder.
+
+    Attributes:
+        kind: the verb that made it ("certify", "predict", "train").
+        meaning: a plain nested table of everything the counts depend on; not which inputs, nor workers.
+        version: of noiseproof, when the folder was made.
+    """
+
+    kind: str
+    meaning: dict[str, Any]
+    version: str
+
+    @property
+    def meaning_hash(self) -> str:
+        """SHA-256 over kind and meaning, independent of the order of their names."""
+        text = json.dumps([self.kind, self.meaning], sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a run folder.
+
+    Raises:
+        RunError: there is none, it is damaged, or its meaning was changed after the fact.
+    """
+    path = folder / _NAME
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        manifest = Manifest(stored["kind"], stored["meaning"], stored["version"])
+        form, pinned = stored["format"], stored["meaning_hash"]
+    except (FileNotFoundError, NotADirectoryError):
+        raise RunError(f"{folder} is not a run folder: it has no {_NAME}") from None
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise RunError(f"{path} is damaged: not a manifest") from None
+    if form != FORMAT:
+        raise RunError(f"{path} has format {form}, this version reads {FORMAT}; use the version that wrote it")
+    if pinned != manifest.meaning_hash:
+        raise RunError(f"{path} was changed: its meaning does not have the hash {pinned[:12]}... that pins it")
+    return manifest
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest, whole or not at all."""
+    stored = {
+        "format": FORMAT,
+        "kind": manifest.kind,
+        "version": manifest.version,
+        "meaning_hash": manifest.meaning_hash,
+        "meaning": manifest.meaning,
+    }
+    write_text(folder / _NAME, json.dumps(stored, indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a small file, whole or not at all.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror}; choose another --out") from None
+
+
+def differences(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> list[str]:
+    """The fields in which two meanings differ, each with both values.
+
+    >>> differences({"noise": {"sigma": 0.25}, "seed": 0}, {"noise": {"sigma": 0.5}, "seed": 0})
+    ['noise.sigma is 0.25, not 0.5']
+    """
+    found = []
+    for name in list(stored) + [name for name in wanted if name not in stored]:
+        old, new = stored.get(name), wanted.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += differences(old, new, f"{prefix}{name}.")
+        elif old != new:
+            found.append(f"{prefix}{name} is {old!r}, not {new!r}")
+    return found

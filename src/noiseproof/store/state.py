@@ -1,0 +1,150 @@
+"""What a journal says, line by line: sessions, ranges of draws, finished records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from noiseproof.errors import RunError
+from noiseproof.types import Answer, Certificate, Prediction, Record
+
+_OUTCOMES = {"certificate": Certificate, "prediction": Prediction}
+
+
+@dataclass(frozen=True)
+class Range:
+    """A range of draws of one stage of one input, with its votes."""
+
+    first: int
+    n: int
+    votes: tuple[int, ...]
+    seconds: float
+
+
+@dataclass
+class State:
+    """Everything the lines of a journal add up to.
+
+    The same code reads a journal back and checks what is about to be written, so a line that could not be read
+    is never written.
+
+    Attributes:
+        sessions: environment and settings of each start, in order.
+        open: ranges of unfinished inputs: key -> stage -> ranges, which tile [0, n).
+        drawn_in: the session (index) in which an unfinished input was begun.
+        records: finished inputs by key, in the order they finished.
+    """
+
+    sessions: list[dict[str, Any]] = field(default_factory=list)
+    open: dict[str, dict[str, list[Range]]] = field(default_factory=dict)
+    drawn_in: dict[str, int] = field(default_factory=dict)
+    records: dict[str, Record] = field(default_factory=dict)
+
+    def apply(self, entry: dict[str, Any]) -> None:
+        """Take one line in.
+
+        Raises:
+            RunError: it contradicts the lines before.
+        """
+        try:
+            match entry["is"]:
+                case "session":
+                    self.sessions.append({k: v for k, v in entry.items() if k != "is"})
+                case "range":
+                    self._range(entry)
+                case "restart":
+                    self.open.pop(entry["key"], None)
+                    self.drawn_in.pop(entry["key"], None)
+                case "record":
+                    self._record(entry)
+                case other:
+                    raise RunError(f"a line is a {other!r}, which this version does not know")
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(f"a {entry.get('is', 'nameless')!r} line is malformed ({error!r})") from None
+
+    def _range(self, entry: dict[str, Any]) -> None:
+        key, stage = entry["key"], entry["stage"]
+        drawn = Range(int(entry["first"]), int(entry["n"]), tuple(map(int, entry["votes"])), entry["seconds"])
+        if key in self.records:
+            raise RunError(f"input {key} is finished, but more of its draws follow")
+        if drawn.n < 1 or len(drawn.votes) < 2 or min(drawn.votes) < 0 or sum(drawn.votes) > drawn.n:
+            raise RunError(f"{drawn.n} draws of input {key} cannot give the votes {list(drawn.votes)}")
+        ranges = self.open.setdefault(key, {}).setdefault(stage, [])
+        expected = ranges[-1].first + ranges[-1].n if ranges else 0
+        if drawn.first != expected:
+            raise RunError(
+                f"draws of {stage!r} of input {key} should go on at {expected}, but a range begins at {drawn.first}"
+            )
+        ranges.append(drawn)
+        self.drawn_in.setdefault(key, len(self.sessions) - 1)
+
+    def _record(self, entry: dict[str, Any]) -> None:
+        key = entry["key"]
+        if key in self.records:
+            raise RunError(f"input {key} is finished twice")
+        stages = self.open.get(key, {})
+        answers = tuple(_answers(key, entry["requests"], stages))
+        outcome = dict(entry["outcome"])
+        self.records[key] = Record(
+            key=key,
+            index=entry["index"],
+            label=entry["label"],
+            answers=answers,
+            outcome=_OUTCOMES[outcome.pop("type")](**outcome),
+            seconds=sum(drawn.seconds for ranges in stages.values() for drawn in ranges),
+        )
+        self.open.pop(key, None)
+        self.drawn_in.pop(key, None)
+
+
+def range_entry(key: str, stage: str, drawn: Range) -> dict[str, Any]:
+    """A range as a journal line."""
+    return {
+        "is": "range",
+        "key": key,
+        "stage": stage,
+        "first": drawn.first,
+        "n": drawn.n,
+        "votes": list(drawn.votes),
+        "seconds": drawn.seconds,
+    }
+
+
+def record_entry(
+    key: str,
+    index: int,
+    label: int | None,
+    requests: list[tuple[str, int]],
+    outcome: Certificate | Prediction,
+) -> dict[str, Any]:
+    """The closing line of an input: what was asked for, and the outcome as printed."""
+    return {
+        "is": "record",
+        "key": key,
+        "index": index,
+        "label": label,
+        "requests": [list(request) for request in requests],
+        "outcome": {"type": type(outcome).__name__.lower()} | asdict(outcome),
+    }
+
+
+def _answers(key: str, requests: list[list[Any]], stages: dict[str, list[Range]]) -> Iterator[Answer]:
+    """The ranges of an input put together to the requests they answer; every draw used once."""
+    left = {stage: iter(ranges) for stage, ranges in stages.items()}
+    for stage, n in requests:
+        got, votes = 0, None
+        while got < n:
+            drawn = next(left.get(stage, iter(())), None)
+            if drawn is None:
+                raise RunError(f"input {key} is closed, but {n - got} of {n} draws of {stage!r} are missing")
+            if votes is not None and len(votes) != len(drawn.votes):
+                raise RunError(f"input {key} has votes for {len(votes)} and for {len(drawn.votes)} classes")
+            got += drawn.n
+            votes = drawn.votes if votes is None else tuple(map(sum, zip(votes, drawn.votes, strict=True)))
+        if got > n or votes is None:
+            raise RunError(f"input {key}: a range of {stage!r} straddles the request of {n} draws")
+        yield Answer(stage, n, votes)
+    for stage, rest in left.items():
+        if next(rest, None) is not None:
+            raise RunError(f"input {key} is closed, but has more draws of {stage!r} than were asked for")

@@ -1,0 +1,116 @@
+"""The plain records that walk through the house: a request, its answer, a certificate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Counts = NDArray[np.int64]
+    Pixels = NDArray[np.uint8]
+
+ABSTAIN = -1
+"""The prediction of a procedure that cannot say: never a class, never a row of zeros."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A procedure's request: ``n`` new draws of the stage's noise.
+
+    The answer is an int64 vector of class votes, one entry a class. What is missing to ``n`` are void draws
+    (scores that were NaN or infinite): they count for no class.
+    """
+
+    stage: str
+    n: int
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What CERTIFY says of one input: the class of g, and the radius inside which it cannot change.
+
+    Attributes:
+        prediction: the class, or ``ABSTAIN``.
+        radius: certified radius in input units ([0, 1] pixels) in the named norm; 0.0 when abstaining.
+        p_lower: lower confidence bound on the probability of the top class; kept when abstaining.
+        p_upper: upper confidence bound on the largest rival's probability (1 - p_lower for the one-sided bound).
+        norm: the norm of the radius.
+    """
+
+    prediction: int
+    radius: float
+    p_lower: float
+    p_upper: float
+    norm: str = "l2"
+
+    @property
+    def abstained(self) -> bool:
+        """Whether the procedure could not say."""
+        return self.prediction == ABSTAIN
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What PREDICT says of one input: the class of g, or ``ABSTAIN``.
+
+    Attributes:
+        prediction: the class, or ``ABSTAIN``.
+        p_value: of the two-sided binomial test between the two largest counts.
+    """
+
+    prediction: int
+    p_value: float
+
+    @property
+    def abstained(self) -> bool:
+        """Whether the procedure could not say."""
+        return self.prediction == ABSTAIN
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One request together with the votes it got.
+
+    Attributes:
+        stage: the request's stage.
+        n: how many draws were asked for.
+        votes: class votes, length = number of classes; n - sum(votes) draws were void.
+    """
+
+    stage: str
+    n: int
+    votes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything a run knows about one finished input.
+
+    Attributes:
+        key: the input key (what the noise is keyed by).
+        index: its index in the data set; a label only.
+        label: the true class, or None where unknown.
+        answers: requests and answers in order; with the procedure they determine the outcome.
+        outcome: the certificate or prediction as printed.
+        seconds: wall time spent on this input's draws, shared batches split by draws.
+    """
+
+    key: str
+    index: int
+    label: int | None
+    answers: tuple[Answer, ...]
+    outcome: Certificate | Prediction
+    seconds: float
+
+    @property
+    def draws(self) -> int:
+        """How many draws this input cost."""
+        return sum(answer.n for answer in self.answers)
+
+    @property
+    def void(self) -> int:
+        """How many draws had scores that were NaN or infinite."""
+        return sum(answer.n - sum(answer.votes) for answer in self.answers)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from noiseproof.data import DATA_SETS, load
+
+
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_the_registry_calls_a_data_set_as_it_calls_itself(name):
+    assert DATA_SETS[name].name == name
+    assert DATA_SETS[name].splits == ("train", "test")
+
+
+def test_the_split_is_test_unless_told_and_the_spec_wins():
+    assert load("fashion-mnist-small").name == "fashion-mnist-small:test"
+    assert load("fashion-mnist-small", split="train").name == "fashion-mnist-small:train"
+    assert load("fashion-mnist-small:train", split="test").name == "fashion-mnist-small:train"
+
+
+def test_a_data_set_s_name_loads_it_again():
+    data = load("fashion-mnist-small")
+    assert load(data.name).labels.tolist() == data.labels.tolist()
+
+
+def test_the_root_is_looked_at(tmp_path, tiny_files):
+    folder = tmp_path / "mnist"
+    folder.mkdir()
+    for name, raw in tiny_files.items():
+        (folder / name).write_bytes(raw)
+    assert load("mnist", root=tmp_path).shape == (1, 2, 3)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest():
+    with pytest.raises(
+        ValueError, match=r"^unknown data set 'fashon-mnist'; did you mean 'fashion-mnist'\?$"
+    ):
+        load("fashon-mnist")
+    with pytest.raises(
+        ValueError,
+        match=r"^unknown data set 'zzz'; known: fashion-mnist, fashion-mnist-small, folder:PATH, mnist$",
+    ):
+        load("zzz")
+
+
+@pytest.mark.parametrize("arguments", [{"spec": "mnist:tst"}, {"spec": "mnist", "split": "tst"}])
+def test_an_unknown_split_is_refused_with_the_nearest(arguments):
+    with pytest.raises(ValueError, match=r"^unknown split of mnist 'tst'; did you mean 'test'\?$"):
+        load(**arguments)
+
+
+def test_the_room_needs_no_torch():
+    code = "import sys, noiseproof.data; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
