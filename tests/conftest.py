@@ -14,7 +14,10 @@ def shared() -> Path:
     default = Path(__file__).resolve().parents[2] / "shared"
     folder = Path(os.environ.get("NOISEPROOF_SHARED", default))
     if not (folder / "reference").is_dir():
-        pytest.skip(f"reference values are not here: no folder {folder / 'reference'}; set NOISEPROOF_SHARED")
+        reason = f"reference values are not here: no folder {folder / 'reference'}; set NOISEPROOF_SHARED"
+        if os.environ.get("NOISEPROOF_REQUIRE_SHARED"):
+            pytest.fail(reason)
+        pytest.skip(reason)
     return folder
 
 

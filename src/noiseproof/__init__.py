@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from noiseproof.version import __version__
+
 if TYPE_CHECKING:
     from noiseproof.classifier import SmoothedClassifier
     from noiseproof.errors import NoiseproofError, UnsupportedError
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from noiseproof.store.verify import verify
     from noiseproof.training.loop import train
     from noiseproof.types import ABSTAIN, Certificate, Prediction
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "ABSTAIN": "types",
@@ -50,6 +50,7 @@ __all__ = [
     "Prediction",
     "SmoothedClassifier",
     "UnsupportedError",
+    "__version__",
     "certify",
     "predict",
     "report",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -98,12 +99,15 @@ class SmoothedClassifier(nn.Module):
         if num_classes < 2:
             raise ValueError(f"num_classes must be >= 2, got {num_classes}")
         self.base = base
-        self.num_classes, self.noise, self.seed = num_classes, noise, seed
+        self.num_classes, self.noise, self.seed = num_classes, noise, operator.index(seed)
         self.soft_draws, self.batch_size, self.workers = soft_draws, batch_size, workers
-        if device is None:
-            first = next(base.parameters(), None) if isinstance(base, nn.Module) else None
-            device = first.device if first is not None else "cpu"
-        self.device = torch.device(device)
+        self._device = None if device is None else torch.device(device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where to compute: the device given, or where the base classifier's parameters are now."""
+        first = next(self.base.parameters(), None) if isinstance(self.base, nn.Module) else None
+        return self._device or (torch.device("cpu") if first is None else first.device)
 
     def forward(self, x: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         """The soft vote: mean softmax over ``soft_draws`` noisy copies, ``[batch, num_classes]``.
@@ -185,9 +189,9 @@ class SmoothedClassifier(nn.Module):
         if inputs.ndim < 2:
             raise ValueError(f"x must be a batch [batch, *shape], got shape {inputs.shape}")
         encoded = self.noise.encode(inputs)
-        keys: list[str] = []
+        keys: dict[str, NDArray[Any]] = {}
         for one in encoded:
-            keys.append(input_key(one, taken=keys))
+            keys[input_key(one, taken=keys)] = one
         noise = self.noise.on(encoded.shape[1:])
         batch_size = self.batch_size
         outcomes: dict[str, Certificate | Prediction] = {}
@@ -201,7 +205,7 @@ class SmoothedClassifier(nn.Module):
                 batch_size=batch_size,
                 workers=self.workers,
             )
-            tasks = [Task(key, one) for key, one in zip(keys, encoded, strict=True) if key not in outcomes]
+            tasks = [Task(key, one) for key, one in keys.items() if key not in outcomes]
             try:
                 for event in Engine(backend, noise, procedure, self.seed).run(tasks):
                     if isinstance(event, Finished):

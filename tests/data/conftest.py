@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from noiseproof.data.places import SYSTEM
 from noiseproof.data.published import Published, PublishedFile
 
 Bytes = NDArray[np.uint8]
@@ -27,12 +28,24 @@ def to_idx() -> Callable[[Bytes], bytes]:
     return idx
 
 
+def _guarded(mkdir: Callable[..., None]) -> Callable[..., None]:
+    def guarded(path: Path, *arguments: int, **options: bool) -> None:
+        assert SYSTEM not in [path, *path.parents], f"a test would make {path}"
+        mkdir(path, *arguments, **options)
+
+    return guarded
+
+
 @pytest.fixture(autouse=True)
 def bare_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No data set in the home folder or the environment; the test says what lies where."""
+    """No data set in the home folder or the environment; the test says what lies where.
+
+    What goes to the system's folder all the same, by a mistake of ours, fails instead of staying there.
+    """
     home = tmp_path / "home"
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("NOISEPROOF_DATA", raising=False)
+    monkeypatch.setattr(Path, "mkdir", _guarded(Path.mkdir))
     return home
 
 
@@ -55,9 +68,7 @@ def tiny_files(tiny_arrays: dict[str, Bytes]) -> dict[str, bytes]:
 
 @pytest.fixture
 def tiny(tiny_files: dict[str, bytes]) -> Published:
-    files = [
-        PublishedFile(name, len(raw), hashlib.sha256(raw).hexdigest()) for name, raw in tiny_files.items()
-    ]
+    files = [PublishedFile(name, len(raw), hashlib.sha256(raw).hexdigest()) for name, raw in tiny_files.items()]
     return Published(
         name="tiny",
         classes=("cat", "dog"),

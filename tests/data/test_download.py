@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import socket
 import threading
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ class Site:
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         site = self.server.site
-        name, wanted = self.path.rpartition("/")[2], self.headers.get("Range")
+        name, wanted = self.path.removeprefix("/some/where/"), self.headers.get("Range")
         site.asked.append((name, wanted))
         if site.codes:
             self.send_error(site.codes.pop(0))
@@ -129,8 +130,7 @@ def test_another_file_than_the_published_one_is_refused_and_nothing_is_left(tmp_
     text = refused(tiny, tmp_path, site.address)
     assert f"{site.address}/{IMAGES}: expected {len(wrong)} bytes with SHA-256 {tiny.files[0].sha256}" in text
     assert text.endswith(
-        "; check the network and run the same command again, "
-        f"or put the file into {tmp_path}, or ask a friend"
+        f"; check the network and run the same command again, or put the file into {tmp_path}, or ask a friend"
     )
     assert names(tmp_path) == []
     assert len(site.asked) == 1
@@ -210,8 +210,6 @@ def test_a_server_in_trouble_is_asked_again(tmp_path, site, tiny):
 
 
 def test_the_next_address_is_tried(tmp_path, site, tiny):
-    import dataclasses
-
     both = dataclasses.replace(tiny, addresses=("http://127.0.0.1:9/", f"{site.address}/"))
     download.download(both, tmp_path, pause=0)
     assert len(names(tmp_path)) == 4
@@ -248,8 +246,6 @@ def test_an_address_of_another_kind_is_refused(tmp_path, tiny):
 
 
 def test_get_puts_a_named_set_where_load_finds_it(site, bare_disk, tiny, monkeypatch):
-    import dataclasses
-
     named = dataclasses.replace(tiny, name="mnist")
     monkeypatch.setattr("noiseproof.data.DATA_SETS", {**DATA_SETS, "mnist": named})
     assert get("mnist", address=site.address, pause=0) == bare_disk / ".cache/noiseproof/mnist"

@@ -83,16 +83,13 @@ def test_the_first_odd_picture_is_named_with_its_size(tree, arrays):
     Image.fromarray(arrays[0][:, :4]).save(tree / "dog" / "2.png")
     Image.fromarray(arrays[0][:3]).save(tree / "dog" / "3.png")
     assert refused(tree) == (
-        f"{tree}/dog/2.png: expected 5x4 RGB as {tree}/cat/a.png is, found 4x4 RGB; "
-        "make all pictures one shape"
+        f"{tree}/dog/2.png: expected 5x4 RGB as {tree}/cat/a.png is, found 4x4 RGB; make all pictures one shape"
     )
 
 
 def test_a_grey_picture_among_rgb_is_odd(tree, arrays):
     Image.fromarray(arrays[0][:, :, 0]).save(tree / "dog" / "2.png")
-    assert refused(tree).startswith(
-        f"{tree}/dog/2.png: expected 5x4 RGB as {tree}/cat/a.png is, found 5x4 grey;"
-    )
+    assert refused(tree).startswith(f"{tree}/dog/2.png: expected 5x4 RGB as {tree}/cat/a.png is, found 5x4 grey;")
 
 
 @pytest.mark.parametrize(
@@ -109,9 +106,7 @@ def test_transparency_and_more_than_eight_bits_are_refused(tree, mode, found):
 
 def test_a_file_that_is_no_picture_is_named(tree):
     (tree / "dog" / "2.png").write_text("not a picture")
-    assert (
-        refused(tree) == f"{tree}/dog/2.png: expected a picture, found no picture; replace or remove the file"
-    )
+    assert refused(tree) == f"{tree}/dog/2.png: expected a picture, found no picture; replace or remove the file"
 
 
 def test_a_truncated_picture_is_named_when_it_is_decoded(tree):
@@ -125,18 +120,14 @@ def test_a_truncated_picture_is_named_when_it_is_decoded(tree):
 def test_a_picture_that_changes_while_in_use_is_refused(tree, arrays):
     data = load(f"folder:{tree}")
     Image.fromarray(arrays[0][:3]).save(tree / "cat" / "a.png")
-    with pytest.raises(
-        DataError, match=r"a\.png changed while the data set was in use; load the data set again$"
-    ):
+    with pytest.raises(DataError, match=r"a\.png changed while the data set was in use; load the data set again$"):
         data.pixels(0)
 
 
 @pytest.mark.parametrize("path", ["", "absent"])
 def test_a_missing_folder_is_refused(tmp_path, monkeypatch, path):
     monkeypatch.chdir(tmp_path)
-    assert refused(path) == (
-        f"folder:{path}: expected a folder of class folders, found none; give an existing path"
-    )
+    assert refused(path) == (f"folder:{path}: expected a folder of class folders, found none; give an existing path")
 
 
 def test_a_folder_without_classes_is_refused(tmp_path):
@@ -151,8 +142,7 @@ def test_a_folder_without_classes_is_refused(tmp_path):
 def test_an_empty_class_is_refused(tree):
     (tree / "cow").mkdir()
     assert refused(tree) == (
-        f"{tree}/cow: expected pictures of the class 'cow', found none; "
-        "put pictures there or remove the folder"
+        f"{tree}/cow: expected pictures of the class 'cow', found none; put pictures there or remove the folder"
     )
 
 

@@ -34,9 +34,7 @@ def test_the_root_is_looked_at(tmp_path, tiny_files):
 
 
 def test_an_unknown_name_is_refused_with_the_nearest():
-    with pytest.raises(
-        ValueError, match=r"^unknown data set 'fashon-mnist'; did you mean 'fashion-mnist'\?$"
-    ):
+    with pytest.raises(ValueError, match=r"^unknown data set 'fashon-mnist'; did you mean 'fashion-mnist'\?$"):
         load("fashon-mnist")
     with pytest.raises(
         ValueError,

@@ -32,11 +32,12 @@ def test_one_split_is_enough(tmp_path, tiny, tiny_files):
 
 def test_a_missing_set_names_the_places_and_the_remedies(tmp_path, tiny, bare_disk, monkeypatch):
     monkeypatch.setenv("NOISEPROOF_DATA", str(tmp_path / "chosen"))
+    monkeypatch.setattr("noiseproof.data.places.SYSTEM", tmp_path / "system")
     with pytest.raises(DataError) as error:
         tiny.load("test", tmp_path)
     assert str(error.value) == (
         f"no tiny:test in {tmp_path}/tiny, {tmp_path}/chosen/tiny, {bare_disk}/.cache/noiseproof/tiny, "
-        "/usr/share/datasets/tiny; run `noiseproof data get tiny`, or ask a friend"
+        f"{tmp_path}/system/tiny; run `noiseproof data get tiny`, or ask a friend"
     )
 
 

@@ -89,9 +89,7 @@ def test_holm_is_the_closed_test_of_bonferroni(p_values, alpha):
     m = len(p_values)
     subsets = [s for size in range(1, m + 1) for s in itertools.combinations(range(m), size)]
     # p * size <= alpha, as written, so that both sides round alike
-    expected = [
-        all(min(p_values[j] for j in s) * len(s) <= alpha for s in subsets if i in s) for i in range(m)
-    ]
+    expected = [all(min(p_values[j] for j in s) * len(s) <= alpha for s in subsets if i in s) for i in range(m)]
     assert holm(p_values, alpha).tolist() == expected
 
 

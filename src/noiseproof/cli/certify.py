@@ -69,5 +69,5 @@ def certify(
 
     from noiseproof.reports.report import summary_table
 
-    typer.echo(summary_table([run]))
+    typer.echo(summary_table(run))
     typer.echo(f"{out} holds {len(run.records)} certified inputs; next: noiseproof report {out} --out report")

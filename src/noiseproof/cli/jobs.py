@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def run_job(job: Job, out: Path, title: str) -> Run:
     """Run a job with a progress bar."""
-    with ProgressBar(title) as bar:
+    with ProgressBar(title, "inputs") as bar:
 
         def show(progress: Progress) -> None:
             bar.update(

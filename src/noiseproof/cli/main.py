@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from noiseproof import __version__
+from noiseproof.version import __version__
 from noiseproof.cli import certify, data, predict, quickstart, report, show, train, verify
 
 app = typer.Typer(

@@ -62,6 +62,6 @@ ModelId = Annotated[
 Root = Annotated[Path | None, typer.Option("--root", metavar="DIR", help="Where data sets lie (or NOISEPROOF_DATA).")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
 Precision = Annotated[str, typer.Option("--precision", help="fp32 or bf16, of the forward pass.")]
-BatchSize = Annotated[int | None, typer.Option("--batch-size", help="Rows a forward pass (64 on a CPU, else 1000).")]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", help="Rows a forward pass.")]
 Workers = Annotated[int | None, typer.Option("--workers", help="Batches computed at once (a core each on a CPU).")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it will cost, and stop.")]

@@ -65,5 +65,5 @@ def predict(
 
     from noiseproof.reports.report import summary_table
 
-    typer.echo(summary_table([run]))
+    typer.echo(summary_table(run))
     typer.echo(f"{out} holds {len(run.records)} predictions")

@@ -13,9 +13,9 @@ _EVERY = 5.0  # seconds between lines where there is no terminal
 class ProgressBar:
     """Shows how far something is, with rate and time left."""
 
-    def __init__(self, title: str) -> None:
-        """A bar with a title; nothing is shown before the first update."""
-        self._title = title
+    def __init__(self, title: str, unit: str) -> None:
+        """A bar with a title that counts units; nothing is shown before the first update."""
+        self._title, self._unit = title, unit
         self._terminal = sys.stderr.isatty()
         self._last = time.monotonic()
         self._shown = ""
@@ -27,6 +27,7 @@ class ProgressBar:
                 TextColumn("{task.description}"),
                 BarColumn(),
                 MofNCompleteColumn(),
+                TextColumn(unit),
                 TextColumn("{task.fields[note]}"),
                 console=Console(stderr=True),
             )
@@ -39,7 +40,7 @@ class ProgressBar:
         if self._terminal:
             self._bar.update(self._task, completed=done, total=total, note=note)
             return
-        text = f"{self._title}: {done:,.0f} of {total:,.0f}, {note}"
+        text = f"{self._title}: {done:,.0f} of {total:,.0f} {self._unit}" + (f", {note}" if note else "")
         now = time.monotonic()
         if now - self._last >= _EVERY and text != self._shown:
             print(text, file=sys.stderr, flush=True)

@@ -68,13 +68,13 @@ def train(
 @contextmanager
 def training_bar(title: str) -> Iterator[Callable[[TrainProgress], None]]:
     """A progress bar that a training loop can call."""
-    with ProgressBar(title) as bar:
+    with ProgressBar(title, "epochs") as bar:
 
         def show(progress: TrainProgress) -> None:
             bar.update(
-                progress.epoch + progress.batch / progress.batches,
+                progress.epoch + progress.batch // progress.batches,
                 progress.epochs,
-                note=f"epochs, loss {progress.loss:.3f}, accuracy under noise {progress.accuracy:.1%}, "
+                note=f"loss {progress.loss:.3f}, accuracy under noise {progress.accuracy:.1%}, "
                 f"{progress.images_per_second:,.0f} pictures/s",
                 seconds_left=progress.seconds_left,
             )

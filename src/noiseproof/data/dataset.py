@@ -141,6 +141,4 @@ class DataSet:
 def _check(pictures: NDArray[Any], shape: tuple[int, int, int]) -> None:
     if pictures.dtype != np.uint8 or pictures.shape[1:] != shape:
         expected = ", ".join(map(str, shape))
-        raise ValueError(
-            f"pictures must be uint8 [N, {expected}], got {pictures.dtype} {list(pictures.shape)}"
-        )
+        raise ValueError(f"pictures must be uint8 [N, {expected}], got {pictures.dtype} {list(pictures.shape)}")

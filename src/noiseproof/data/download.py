@@ -221,8 +221,7 @@ class _Fetch:
             # A part begun earlier may come from elsewhere and deserves a fresh start; a fresh file does not.
             kind = _TransferError if resumed else _AddressError
             raise kind(
-                f"expected {self.file.size:,} bytes with SHA-256 {self.file.sha256}, "
-                f"found {size:,} bytes with {found}"
+                f"expected {self.file.size:,} bytes with SHA-256 {self.file.sha256}, found {size:,} bytes with {found}"
             )
         self.part.replace(self.folder / self.file.name)
 

@@ -38,14 +38,10 @@ def load_folder(path: str | Path) -> DataSet:
     """
     folder = Path(path).expanduser()
     if not str(path) or not folder.is_dir():
-        raise DataError(
-            f"folder:{path}: expected a folder of class folders, found none; give an existing path"
-        )
+        raise DataError(f"folder:{path}: expected a folder of class folders, found none; give an existing path")
     classes = sorted(entry.name for entry in _visible(folder) if entry.is_dir())
     if not classes:
-        raise DataError(
-            f"folder:{path}: expected a subfolder for each class, found none; put one folder a class there"
-        )
+        raise DataError(f"folder:{path}: expected a subfolder for each class, found none; put one folder a class there")
     files: list[Path] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
@@ -58,8 +54,7 @@ def load_folder(path: str | Path) -> DataSet:
     for file in files[1:]:
         if (found := _shape(file)) != shape:
             raise DataError(
-                f"{file}: expected {_words(shape)} as {files[0]} is, found {_words(found)}; "
-                "make all pictures one shape"
+                f"{file}: expected {_words(shape)} as {files[0]} is, found {_words(found)}; make all pictures one shape"
             )
     return DataSet(f"folder:{path}", tuple(classes), shape, np.array(labels), _Files(tuple(files), shape))
 
@@ -78,9 +73,7 @@ class _Files:
             try:
                 pixels = np.asarray(picture.convert(_mode(file, picture)), dtype=np.uint8)
             except (OSError, ValueError, SyntaxError) as error:
-                raise DataError(
-                    f"{file}: expected a whole picture, found: {error}; replace the file"
-                ) from error
+                raise DataError(f"{file}: expected a whole picture, found: {error}; replace the file") from error
         planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
         if planes.shape != self.shape:
             raise DataError(f"{file} changed while the data set was in use; load the data set again")
@@ -111,9 +104,7 @@ def _mode(file: Path, picture: Image.Image) -> str:
     if picture.mode in ("RGB", "P", "CMYK", "YCbCr") and "transparency" not in picture.info:
         return "RGB"
     found = "transparency" if "transparency" in picture.info else f"mode {picture.mode}"
-    raise DataError(
-        f"{file}: expected 8-bit grey or RGB without transparency, found {found}; convert the file"
-    )
+    raise DataError(f"{file}: expected 8-bit grey or RGB without transparency, found {found}; convert the file")
 
 
 def _shape(file: Path) -> tuple[int, int, int]:

@@ -49,8 +49,7 @@ def read_idx(path: Path | Traversable, *, ndim: int, remedy: str = "get it again
     if len(raw) - head != math.prod(sizes):
         shape = " x ".join(map(str, sizes))
         raise DataError(
-            f"{path}: expected {math.prod(sizes):,} bytes of data ({shape}), "
-            f"found {len(raw) - head:,}; {remedy}"
+            f"{path}: expected {math.prod(sizes):,} bytes of data ({shape}), found {len(raw) - head:,}; {remedy}"
         )
     return np.frombuffer(raw, dtype=np.uint8, offset=head).reshape(sizes)
 

@@ -45,9 +45,7 @@ class Shipped:
         Raises:
             DataError: the installation is damaged.
         """
-        images, labels = (
-            self._file(f"{split}-{kind}.gz") for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")
-        )
+        images, labels = (self._file(f"{split}-{kind}.gz") for kind in ("images-idx3-ubyte", "labels-idx1-ubyte"))
         again = "reinstall noiseproof"
         return from_idx(f"{self.name}:{split}", self.classes, images, labels, again)
 

@@ -7,11 +7,13 @@ import queue
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 
+from noiseproof.engine.contract import check_options
 from noiseproof.errors import ModelError
 
 if TYPE_CHECKING:
@@ -20,10 +22,7 @@ if TYPE_CHECKING:
     from noiseproof.noises import Noise, Words
     from noiseproof.types import Counts
 
-CPU_BATCH = 64
-"""Small batches keep activations in cache and out of mmap; larger ones are slower on a CPU."""
 GPU_BATCH = 1000
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class OutOfMemoryError(ModelError):
@@ -97,7 +96,7 @@ class TorchBackend:
             noise: turns words into noisy inputs.
             shape: of one input.
             device: where the base classifier lives.
-            batch_size: rows a forward pass; by default 64 on a CPU, 1000 elsewhere.
+            batch_size: rows a forward pass; by default 64 (large pictures: 16) on a CPU, 1000 elsewhere.
             precision: "fp32", or "bf16" for autocast.
             workers: batches computed at once; by default a core each on a CPU, 2 elsewhere.
             channels_last: hand pictures over in this layout.
@@ -107,22 +106,17 @@ class TorchBackend:
         """
         self.device = torch.device(device)
         on_cpu = self.device.type == "cpu"
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+        check_options(precision=precision, batch_size=batch_size, workers=workers)
         if num_classes < 2:
             raise ValueError(f"num_classes must be >= 2, got {num_classes}")
-        self.batch_size = batch_size if batch_size is not None else CPU_BATCH if on_cpu else GPU_BATCH
+        self.batch_size = batch_size if batch_size is not None else cpu_batch(shape) if on_cpu else GPU_BATCH
         self.workers = workers if workers is not None else available_cores() if on_cpu else 2
-        for name, value in (("batch_size", self.batch_size), ("workers", self.workers)):
-            if value < 1:
-                raise ValueError(f"{name} must be >= 1, got {value}")
         self.depth = self.workers + 1
         self.base, self.num_classes, self.noise, self.shape = base, num_classes, noise, shape
         self.precision, self._channels_last = precision, channels_last and len(shape) == 3
         self._threads_before = torch.get_num_threads()
         self._pool = ThreadPoolExecutor(self.workers, "noiseproof", self._start_worker)
         self._buffers: queue.SimpleQueue[torch.Tensor] = queue.SimpleQueue()
-        self._buffers_made = 0
 
     def submit(self, segments: list[Segment]) -> Pending:
         """Start a batch; a worker takes it."""
@@ -149,8 +143,9 @@ class TorchBackend:
             torch.set_num_threads(1)  # threads inside one operation wait for each other; workers do not
 
     def _run(self, segments: list[Segment]) -> Callable[[], Counts]:
-        buffer = self._take_buffer()
+        buffer = None
         try:
+            buffer = self._take_buffer()
             slots = self._perturb(segments, buffer)
             with torch.inference_mode():
                 counts = self._vote(buffer, slots)
@@ -158,19 +153,17 @@ class TorchBackend:
                     host = torch.empty(counts.shape, dtype=counts.dtype, pin_memory=True)
                     host.copy_(counts, non_blocking=True)
                     arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch's stub
-                    arrived.record()
+                    arrived.record(torch.cuda.current_stream(self.device))  # of this device, which may not be the first
                 else:
                     host, arrived = counts.cpu(), None
-        except (MemoryError, RuntimeError) as error:
-            self._buffers.put(buffer)
+        except BaseException as error:
+            if buffer is not None:
+                self._buffers.put(buffer)
             if is_out_of_memory(error):
                 raise OutOfMemoryError(
                     f"a batch of {self.batch_size} does not fit into the memory of {self.device}; "
                     "give a smaller --batch-size"
                 ) from error
-            raise
-        except BaseException:
-            self._buffers.put(buffer)
             raise
 
         def wait() -> Counts:
@@ -203,7 +196,7 @@ class TorchBackend:
         if self._channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            scores = self.base(x)
+            scores = self._score(x)
         if not isinstance(scores, torch.Tensor) or scores.shape != (self.batch_size, self.num_classes):
             got = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
             raise ModelError(
@@ -216,6 +209,17 @@ class TorchBackend:
         counts = torch.zeros((self.batch_size + 1) * columns, dtype=torch.int64, device=self.device)
         place = slots.to(self.device, non_blocking=True) * columns + votes
         return counts.scatter_add_(0, place, torch.ones_like(place)).view(-1, columns)
+
+    def _score(self, x: torch.Tensor) -> torch.Tensor:
+        try:
+            return self.base(x)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            said = (str(error).splitlines() or ["no reason given"])[0]
+            raise ModelError(
+                f"the base classifier failed on inputs of shape {tuple(x.shape)}: {type(error).__name__}: {said}"
+            ) from error
 
     def _take_buffer(self) -> torch.Tensor:
         try:
@@ -240,6 +244,18 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def cpu_batch(shape: tuple[int, ...]) -> int:
+    """Rows a forward pass on a CPU: few enough to keep activations in cache and out of fresh mappings.
+
+    >>> cpu_batch((3, 32, 32)), cpu_batch((3, 224, 224))
+    (64, 16)
+    """
+    return 64 if prod(shape) <= 2**14 else 16
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception of torch means that a smaller batch would fit."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    if isinstance(error, RuntimeError):  # torch has a class for its own allocator only
+        words = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+        return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)
+    return isinstance(error, MemoryError)

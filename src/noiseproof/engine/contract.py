@@ -7,6 +7,9 @@ from torch import nn
 
 from noiseproof.errors import ModelError
 
+PRECISIONS = ("fp32", "bf16")
+"""Of a forward pass: plain, or torch's autocast."""
+
 
 def check_eval_mode(base: object) -> None:
     """Refuse a module of which any part is in training mode: its scores would depend on the rest of the batch.
@@ -23,6 +26,19 @@ def check_eval_mode(base: object) -> None:
                 )
 
 
+def check_options(*, precision: str, batch_size: int | None, workers: int | None) -> None:
+    """Refuse what no backend can do; None stands for a default.
+
+    Raises:
+        ValueError: names the option.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+    for name, value in (("batch_size", batch_size), ("workers", workers)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be >= 1, got {value}")
+
+
 def choose_device(device: str) -> torch.device:
     """The device a name means; "auto" is CUDA where there is one, else the CPU.
 
@@ -35,5 +51,6 @@ def choose_device(device: str) -> torch.device:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(f"device must be auto, cpu, or one that torch can use, got {device!r} ({error})") from None
+        said = str(error).splitlines()[0]
+        raise ValueError(f"device must be auto, cpu, or one that torch can use, got {device!r} ({said})") from None
     return chosen

@@ -24,7 +24,7 @@ def noise_from(config: dict[str, Any]) -> Noise:
         ValueError: the family or one of its settings is unknown.
     """
     settings = dict(config)
-    family = str(settings.pop("family"))
+    family = str(settings.pop("family", ""))
     if family not in NOISES:
         raise ValueError(unknown("noise", family, NOISES))
     made = NOISES[family]

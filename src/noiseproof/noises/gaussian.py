@@ -10,7 +10,7 @@ import numpy as np
 
 from noiseproof.errors import UnsupportedError
 from noiseproof.noises.base import Noise
-from noiseproof.noises.rounded_normal import rounded_normal
+from noiseproof.noises.rounded_normal import largest_eta, rounded_normal
 from noiseproof.noises.words import whole_blocks
 from noiseproof.stats.bounds import gaussian_radius
 
@@ -39,7 +39,8 @@ class Gaussian(Noise):
         dimension: number of coordinates of the input; None leaves the sampler's total variation out.
 
     Raises:
-        ValueError: sigma is not a positive finite number, or grid is not a positive integer.
+        ValueError: sigma is not a positive finite number, or too small or too large for the grid, or grid is not
+            an integer in 1..255.
 
     Source: theorem 1 of Cohen, Rosenfeld, Kolter 2019.
 
@@ -56,15 +57,18 @@ class Gaussian(Noise):
     norm: ClassVar[str] = "l2"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "sigma", float(self.sigma))  # 1 and 1.0 are one noise, also as text in a manifest
         if not (isfinite(self.sigma) and self.sigma > 0):
             raise ValueError(f"sigma must be > 0, got {self.sigma}")
         if self.grid is not None and not (isinstance(self.grid, int) and 1 <= self.grid <= 255):
             raise ValueError(f"grid must be in 1..255 steps, or None for float noise, got {self.grid}")
-        if self.grid is not None and self.sigma * self.grid < 0.05:
+        if self.grid is not None and self.sigma < 0.05 / self.grid:
             raise ValueError(
-                f"sigma must be >= {0.05 / self.grid:.1g} on the grid of {self.grid} steps, got {self.sigma}; "
+                f"sigma must be >= 0.05/{self.grid} on the grid of {self.grid} steps, got {self.sigma}; "
                 "less never leaves a pixel"
             )
+        if self.grid is not None:
+            largest_eta(self.sigma, self.grid)
 
     @property
     def arithmetic(self) -> str:
@@ -122,7 +126,7 @@ class Gaussian(Noise):
             lost = rounded_normal(self.sigma, self.grid).total_variation(self.dimension)
         true = replace(bounds, tail=min(1.0, bounds.tail + lost), rival=min(1.0, bounds.rival + lost))
         radius = gaussian_radius(true, self.sigma)
-        match norm or self.norm:
+        match self.norm if norm is None else norm:
             case "l2" | "l1":
                 return radius
             case "linf" if self.dimension is not None:

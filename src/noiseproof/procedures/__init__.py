@@ -26,7 +26,7 @@ def procedure_from(config: dict[str, Any]) -> Procedure:
         ValueError: the name or one of its settings is unknown.
     """
     settings = dict(config)
-    name = str(settings.pop("name"))
+    name = str(settings.pop("name", ""))
     if name not in PROCEDURES:
         raise ValueError(unknown("procedure", name, PROCEDURES))
     made = PROCEDURES[name]

@@ -72,7 +72,8 @@ def ask(stage: str, n: int) -> Generator[Draw, Counts, Counts]:
     total: Counts | int = 0
     for part in prefixes(n):
         votes = np.asarray((yield Draw(stage, part)), dtype=np.int64)
-        if votes.ndim != 1 or votes.size < 2 or votes.min() < 0 or votes.sum() > part:
+        # every count by itself too: a sum of absurd ones can wrap around
+        if votes.ndim != 1 or votes.size < 2 or votes.min() < 0 or votes.max() > part or votes.sum() > part:
             raise ValueError(
                 f"votes must be one count >= 0 a class (two or more) with a sum of at most {part}, got {votes.tolist()}"
             )

@@ -18,8 +18,13 @@ def replay(procedure: Procedure, noise: Noise, answers: Iterable[Answer]) -> Cer
     """The outcome of a procedure that was given these answers.
 
     Raises:
-        ValueError: the procedure would have asked for something else, for more, or for less.
+        ValueError: the procedure would have asked for something else, for more, or for less, or the votes of an
+            answer are none.
     """
+    answers = list(answers)
+    classes = sorted({len(answer.votes) for answer in answers})
+    if len(classes) > 1:
+        raise ValueError(f"answers must be about the same classes, got votes for {classes[0]} and for {classes[-1]}")
     asking = procedure.run(noise)
     request = next(asking)
     outcome: Certificate | Prediction | None = None

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from noiseproof import __version__
+from noiseproof.version import __version__
 from noiseproof.engine import Drawn, Engine, Finished, OutOfMemoryError, Segment, Task, TorchBackend
-from noiseproof.engine.contract import check_eval_mode
-from noiseproof.errors import ModelError
+from noiseproof.engine.contract import check_eval_mode, check_options
+from noiseproof.errors import ModelError, RunError
 from noiseproof.noises import Words
 from noiseproof.noises.keys import input_key
-from noiseproof.store import Manifest, Range, Run, RunFolder, read_run
+from noiseproof.store import Manifest, Range, Run, RunFolder, check_meaning, read_run
 
 if TYPE_CHECKING:
     from noiseproof.data import DataSet
@@ -101,6 +101,7 @@ class Job:
     settings: dict[str, Any]
 
     def __post_init__(self) -> None:
+        check_options(precision=self.precision, batch_size=self.batch_size, workers=self.workers)
         check_eval_mode(self.model.module)
         if self.model.shape is not None and tuple(self.model.shape) != tuple(self.data.shape):
             raise ModelError(
@@ -112,6 +113,7 @@ class Job:
                 f"{self.model.source} has {self.model.num_classes} classes, "
                 f"but {self.data.name} has {len(self.data.classes)}; give the data set it was trained on"
             )
+        self.noise.encode(self.data.pixels(self.indices[0]))  # refuses a grid on which the pictures do not lie
 
     @property
     def manifest(self) -> Manifest:
@@ -157,10 +159,17 @@ class Job:
         return read_run(out)
 
     def cost(self, out: Path | None = None, seconds: float = 1.0) -> Cost:
-        """What is left to do and how long it will take, from a calibration of some ``seconds``."""
+        """What is left to do and how long it will take, from a calibration of some ``seconds``.
+
+        Raises:
+            RunError: the folder belongs to another run.
+            ModelError: the base classifier breaks its contract.
+        """
         finished: set[int] = set()
         if out is not None and (out / "manifest.json").exists():
-            finished = {record.index for record in read_run(out).records}
+            run = read_run(out)
+            check_meaning(out, run.manifest, self.manifest)
+            finished = {record.index for record in run.records}
         left = [index for index in self.indices if index not in finished]
         draws = len(left) * self.procedure.most_draws
         backend = self._backend(self.batch_size)
@@ -207,17 +216,18 @@ class Job:
                 done += 1
             if progress is not None:
                 rate = draws / max(time.monotonic() - started, 1e-9)
-                left = (total - draws) / rate if draws else float("inf")
+                left = max(0.0, (total - draws) / rate) if draws else float("inf")
                 progress(Progress(done, len(self.indices), draws, total, rate, left))
 
     def _tasks(self, state: State, where: dict[str, int]) -> Iterator[Task]:
         """The inputs that are not finished, each with the draws it has already; notes where each key belongs."""
-        finished = {record.index for record in state.records.values()}
+        finished = {record.index: key for key, record in state.records.items()}
         taken = set(state.records)
         for index in self.indices:
-            if index in finished:
-                continue
             x = self.noise.encode(self.data.pixels(index))
+            if index in finished:
+                self._check_same_picture(index, input_key(x), finished[index])
+                continue
             key = input_key(x, taken)
             taken.add(key)
             where[key] = index
@@ -226,6 +236,14 @@ class Job:
                 for stage, ranges in state.open.get(key, {}).items()
             }
             yield Task(key, x, drawn)
+
+    def _check_same_picture(self, index: int, key: str, finished: str) -> None:
+        """The meaning holds the labels only; the key of a finished input holds its pixels."""
+        if key.rpartition("-")[0] != finished.rpartition("-")[0]:
+            raise RunError(
+                f"input {index} of {self.data.name} is another picture than the one that is finished: "
+                "the data set was changed; choose another --out"
+            )
 
     def _rate(self, backend: TorchBackend, seconds: float) -> float:
         x = self.noise.encode(self.data.pixels(self.indices[0]))

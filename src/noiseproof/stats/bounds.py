@@ -11,8 +11,8 @@ from scipy.special import betainccinv, ndtri
 _TAIL_MARGIN = 1 + 2.0**-25
 """Covers the error of ``betainccinv``, worst when n is largest; measured against 60-digit arithmetic."""
 
-_RADIUS_MARGIN = 1 - 2.0**-40
-"""Covers the error of ``ndtri`` and of the two products behind a radius."""
+_QUANTILE_MARGIN = 2.0**-40
+"""Relative; covers the error of ``ndtri`` and of the sum and product behind a radius."""
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,8 @@ def two_sided(k: int, rival_k: int, n: int, alpha: float) -> Bounds:
 
     No union bound over classes is needed: the true runner-up is one fixed class, its count is at most the
     largest rival count, and the upper bound increases with the count. The rival's bound needs no cap at the
-    tail, as rival_k <= n - k keeps it below. Choosing between these bounds and ``one_sided`` after looking is sound only if that one is
-    made at alpha / 2 too.
+    tail: rival_k <= n - k keeps it below. Choosing between these bounds and ``one_sided`` after looking is
+    sound only if that one is made at alpha / 2 too.
 
     Args:
         k: votes for the top class; the class was fixed before these draws.
@@ -187,7 +187,7 @@ def gaussian_radius(bounds: Bounds, sigma: float) -> float:
     if not (sigma > 0 and math.isfinite(sigma)):
         raise ValueError(f"sigma must be > 0 and finite, got {sigma}")
     # Phi^-1(1 - tail) = -Phi^-1(tail): the complement is never formed.
-    radius = sigma / 2 * (-float(ndtri(bounds.tail)) - float(ndtri(bounds.rival))) * _RADIUS_MARGIN
+    radius = sigma / 2 * (_quantile_down(bounds.tail) + _quantile_down(bounds.rival))
     return radius if radius > 0 else 0.0  # so written that infinity - infinity is 0 too
 
 
@@ -223,6 +223,12 @@ def _check_counts(k: int, n: int) -> None:
         raise ValueError(f"n must be >= 1, got {n}")
     if not 0 <= k <= n:
         raise ValueError(f"k must be in 0..n={n}, got {k}")
+
+
+def _quantile_down(tail: float) -> float:
+    # each quantile is rounded by itself: where the two nearly cancel, a margin on their sum would cover nothing
+    quantile = -float(ndtri(tail))
+    return quantile * (1 - math.copysign(_QUANTILE_MARGIN, quantile))
 
 
 def _complement_down(tail: float) -> float:

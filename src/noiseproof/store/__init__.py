@@ -1,6 +1,6 @@
 """The run folder and its journal."""
 
-from noiseproof.store.manifest import Manifest, read_manifest
+from noiseproof.store.manifest import Manifest, check_meaning, read_manifest
 from noiseproof.store.run import Run, RunFolder, read_run
 from noiseproof.store.state import Range
 from noiseproof.store.verify import Verification, VerificationError, verify
@@ -12,6 +12,7 @@ __all__ = [
     "RunFolder",
     "Verification",
     "VerificationError",
+    "check_meaning",
     "read_manifest",
     "read_run",
     "verify",

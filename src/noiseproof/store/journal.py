@@ -48,11 +48,14 @@ def read_journal(path: Path, start: str) -> Iterator[Line]:
 
     Raises:
         ChainError: a line was changed, removed or inserted.
+        RunError: the file cannot be read.
     """
     try:
         file = path.open("rb")
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}") from None
     with file:
         end, previous = 0, start
         for number, raw in enumerate(file, start=1):
@@ -116,10 +119,7 @@ class Journal:
                 self.sync()
         except OSError as error:
             os.ftruncate(self._file, self._end)
-            raise RunError(
-                f"cannot write {self.path}: {error.strerror}; everything up to here is kept: "
-                "make room and run the same line again"
-            ) from None
+            raise self._unwritable(error) from None
         self._end += len(raw)
         self._hash = line_hash
 
@@ -129,13 +129,25 @@ class Journal:
         self._synced = time.monotonic()
 
     def close(self) -> None:
-        """Sync and close; appending is over."""
+        """Sync and close; appending is over.
+
+        Raises:
+            RunError: the last lines may not be on the disk.
+        """
         if self._file >= 0:
             try:
                 self.sync()
+            except OSError as error:
+                raise self._unwritable(error) from None
             finally:
                 os.close(self._file)
                 self._file = -1
+
+    def _unwritable(self, error: OSError) -> RunError:
+        return RunError(
+            f"cannot write {self.path}: {error.strerror}; everything up to here is kept: "
+            "make room and run the same line again"
+        )
 
 
 def _chain(previous: str, body: bytes) -> str:

@@ -16,11 +16,11 @@ class FolderLock:
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
-    >>> with FolderLock(folder):
+    >>> with FolderLock(folder):  # doctest: +ELLIPSIS
     ...     FolderLock(folder).acquire()
     Traceback (most recent call last):
         ...
-    noiseproof.errors.RunError: run folder ... is in use by another process (pid ...); wait for it, or choose another --out
+    noiseproof.errors.RunError: run folder ... is in use by another process (pid ...); wait for it, or ...
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,8 +48,12 @@ class FolderLock:
                 f"run folder {self._folder} is in use by another process (pid {holder}); "
                 "wait for it, or choose another --out"
             ) from None
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(file, 0)
+            os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            os.close(file)
+            raise RunError(f"cannot write in {self._folder}: {error.strerror}; choose another --out") from None
         self._file = file
 
     def release(self) -> None:

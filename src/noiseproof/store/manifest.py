@@ -45,8 +45,8 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / _NAME
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        manifest = Manifest(stored["kind"], stored["meaning"], stored["version"])
-        form, pinned = stored["format"], stored["meaning_hash"]
+        manifest = Manifest(stored["kind"], dict(stored["meaning"]), stored["version"])
+        form, pinned, found = stored["format"], str(stored["meaning_hash"]), manifest.meaning_hash
     except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{folder} is not a run folder: it has no {_NAME}") from None
     except OSError as error:
@@ -55,7 +55,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise RunError(f"{path} is damaged: not a manifest") from None
     if form != FORMAT:
         raise RunError(f"{path} has format {form}, this version reads {FORMAT}; use the version that wrote it")
-    if pinned != manifest.meaning_hash:
+    if pinned != found:
         raise RunError(f"{path} was changed: its meaning does not have the hash {pinned[:12]}... that pins it")
     return manifest
 
@@ -87,6 +87,23 @@ def write_text(path: Path, text: str) -> None:
         part.replace(path)
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror}; choose another --out") from None
+
+
+def check_meaning(folder: Path, stored: Manifest, wanted: Manifest) -> None:
+    """Refuse to go on in a folder under another meaning than its own.
+
+    Raises:
+        RunError: names the fields that differ, each with both values.
+    """
+    if stored.kind != wanted.kind:
+        raise RunError(
+            f"{folder} is the run folder of noiseproof {stored.kind}, not of {wanted.kind}; choose another --out"
+        )
+    differs = differences(stored.meaning, wanted.meaning)
+    if differs:
+        raise RunError(
+            f"{folder} has another meaning: {'; '.join(differs)}; give the old value, or choose another --out"
+        )
 
 
 def differences(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> list[str]:

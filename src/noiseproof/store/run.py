@@ -13,7 +13,7 @@ from noiseproof.noises import Noise, noise_from
 from noiseproof.procedures import Procedure, procedure_from
 from noiseproof.store.journal import ChainError, Journal, read_journal
 from noiseproof.store.lock import FolderLock
-from noiseproof.store.manifest import Manifest, differences, read_manifest, write_manifest, write_text
+from noiseproof.store.manifest import Manifest, check_meaning, read_manifest, write_manifest, write_text
 from noiseproof.store.settings import to_toml
 from noiseproof.store.state import Range, State, range_entry, record_entry
 from noiseproof.types import Certificate, Prediction, Record
@@ -98,16 +98,17 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            names = {entry.name for entry in self.path.iterdir()}
         except OSError as error:
             raise RunError(f"cannot make the folder {self.path}: {error.strerror}; choose another --out") from None
-        if not (self.path / "manifest.json").exists() and any(
-            entry.name not in ("lock", "manifest.json.part") for entry in self.path.iterdir()
-        ):
+        if "manifest.json" not in names and not names <= {"lock", "manifest.json.part"}:
             raise RunError(f"{self.path} holds other files and is not a run folder; choose another --out")
         self._lock.acquire()
         try:
             if (self.path / "manifest.json").exists():
-                self._check_meaning(read_manifest(self.path))
+                stored = read_manifest(self.path)
+                check_meaning(self.path, stored, self.manifest)
+                self.manifest = stored  # sigma = 1 and 1.0 mean the same but are not written the same
             else:
                 write_manifest(self.path, self.manifest)
             self._journal = Journal(self.path / JOURNAL, self.manifest.meaning_hash)
@@ -167,17 +168,5 @@ class RunFolder:
 
     def _append(self, entry: dict[str, Any]) -> None:
         assert self._journal is not None, "a run folder is used inside its with statement"
+        self.state.apply(entry)  # first: a line that could not be read back is never written
         self._journal.append(entry)
-        self.state.apply(entry)
-
-    def _check_meaning(self, stored: Manifest) -> None:
-        if stored.kind != self.manifest.kind:
-            raise RunError(
-                f"{self.path} is the run folder of noiseproof {stored.kind}, "
-                f"not of {self.manifest.kind}; choose another --out"
-            )
-        differs = differences(stored.meaning, self.manifest.meaning)
-        if differs:
-            raise RunError(
-                f"{self.path} has another meaning: {'; '.join(differs)}; give the old value, or choose another --out"
-            )

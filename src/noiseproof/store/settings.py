@@ -40,4 +40,7 @@ def _value(value: Any) -> str:  # noqa: ANN401  # whatever a setting may be
         return "[" + ", ".join(_value(item) for item in value) + "]"
     if isinstance(value, Path):
         value = str(value)
-    return json.dumps(value)  # a TOML string, number or boolean is written as JSON writes it
+    if isinstance(value, str):
+        value = value.encode(errors="replace").decode()  # a path that is no Unicode; TOML has no word for it
+    # a TOML string, number or boolean is written as JSON writes it, except that TOML knows no surrogates
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -60,7 +60,7 @@ class State:
                     self._record(entry)
                 case other:
                     raise RunError(f"a line is a {other!r}, which this version does not know")
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RunError(f"a {entry.get('is', 'nameless')!r} line is malformed ({error!r})") from None
 
     def _range(self, entry: dict[str, Any]) -> None:
@@ -70,13 +70,17 @@ class State:
             raise RunError(f"input {key} is finished, but more of its draws follow")
         if drawn.n < 1 or len(drawn.votes) < 2 or min(drawn.votes) < 0 or sum(drawn.votes) > drawn.n:
             raise RunError(f"{drawn.n} draws of input {key} cannot give the votes {list(drawn.votes)}")
-        ranges = self.open.setdefault(key, {}).setdefault(stage, [])
-        expected = ranges[-1].first + ranges[-1].n if ranges else 0
+        stages = self.open.get(key, {})
+        for other in (ranges[0] for ranges in stages.values()):
+            if len(other.votes) != len(drawn.votes):
+                raise RunError(f"input {key} has votes for {len(other.votes)} and for {len(drawn.votes)} classes")
+        before = stages.get(stage)
+        expected = before[-1].first + before[-1].n if before else 0
         if drawn.first != expected:
             raise RunError(
                 f"draws of {stage!r} of input {key} should go on at {expected}, but a range begins at {drawn.first}"
             )
-        ranges.append(drawn)
+        self.open.setdefault(key, {}).setdefault(stage, []).append(drawn)
         self.drawn_in.setdefault(key, len(self.sessions) - 1)
 
     def _record(self, entry: dict[str, Any]) -> None:
@@ -138,8 +142,6 @@ def _answers(key: str, requests: list[list[Any]], stages: dict[str, list[Range]]
             drawn = next(left.get(stage, iter(())), None)
             if drawn is None:
                 raise RunError(f"input {key} is closed, but {n - got} of {n} draws of {stage!r} are missing")
-            if votes is not None and len(votes) != len(drawn.votes):
-                raise RunError(f"input {key} has votes for {len(votes)} and for {len(drawn.votes)} classes")
             got += drawn.n
             votes = drawn.votes if votes is None else tuple(map(sum, zip(votes, drawn.votes, strict=True)))
         if got > n or votes is None:

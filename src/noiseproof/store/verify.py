@@ -58,7 +58,11 @@ def verify(run: str | Path) -> Verification:
     manifest = read_manifest(path)
     if "procedure" not in manifest.meaning:
         raise RunError(f"{path} is the run folder of noiseproof {manifest.kind}: it has nothing to verify")
-    noise, procedure = noise_from(manifest.meaning["noise"]), procedure_from(manifest.meaning["procedure"])
+    try:
+        noise, procedure = noise_from(manifest.meaning["noise"]), procedure_from(manifest.meaning["procedure"])
+        classes = manifest.meaning.get("model", {}).get("num_classes")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise VerificationError(f"{path}: its meaning is none this version knows ({error})") from None
     if not (path / JOURNAL).exists():
         raise VerificationError(f"{path} has no {JOURNAL}: nothing was drawn, or it was removed")
     state = State()
@@ -67,7 +71,7 @@ def verify(run: str | Path) -> Verification:
             if entry["is"] == "record":
                 record = state.records[entry["key"]]
                 try:
-                    _check(record, replay(procedure, noise, record.answers))
+                    _check(record, replay(procedure, noise, record.answers), classes)
                 except ValueError as error:
                     raise VerificationError(f"input {record.index} (key {record.key}) does not hold: {error}") from None
     except ChainError as error:
@@ -80,7 +84,10 @@ def verify(run: str | Path) -> Verification:
     )
 
 
-def _check(record: Record, outcome: Certificate | Prediction) -> None:
+def _check(record: Record, outcome: Certificate | Prediction, classes: int | None) -> None:
+    voted = len(record.answers[0].votes)
+    if classes is not None and voted != classes:
+        raise ValueError(f"it has votes for {voted} classes, but the model has {classes}")
     printed = record.outcome
     same_kind = type(printed) is type(outcome)
     if not same_kind or not all(

@@ -1,0 +1,56 @@
+# Two commands for a machine that has only Python: `make quickstart` and `make test`.
+PYTHON ?= python3
+# named in one pip command with everything that depends on it, so that no other build of torch comes
+TORCH ?= torch==2.13.0
+BIN := .venv/bin
+CORE := .venv-core/bin
+# the rooms that must work where torch is not installed
+UPPER := stats noises procedures store analysis reports data
+
+.PHONY: help quickstart test test-core check format clean
+
+help:
+	@echo "make quickstart  train, certify, verify and report on real pictures (about a minute after the install)"
+	@echo "make test        run the tests"
+	@echo "make test-core   run the tests of the statistical half where torch is not installed"
+	@echo "make check       lint, types, import contracts"
+	@echo "make format      format the code"
+
+quickstart: .venv/installed
+	$(BIN)/noiseproof quickstart --out quickstart
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest
+
+test-core: .venv-core/installed
+	$(CORE)/python -c "import importlib.util as u; assert u.find_spec('torch') is None, 'torch is here'"
+	$(CORE)/python -m pytest $(addprefix tests/,$(UPPER)) tests/laws tests/cli/test_without_torch.py $(addprefix src/noiseproof/,$(UPPER))
+
+check: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.venv/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q "$(TORCH)" -e .
+	touch $@
+
+.venv/installed-dev: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q "$(TORCH)" -e ".[dev]"
+	touch .venv/installed $@
+
+.venv-core/installed: pyproject.toml
+	test -x $(CORE)/python || $(PYTHON) -m venv .venv-core
+	$(CORE)/python -m pip install -q numpy scipy typer rich pillow matplotlib pytest hypothesis mpmath
+	$(CORE)/python -m pip install -q --no-deps -e .
+	touch $@
+
+clean:
+	rm -rf .venv .venv-core quickstart build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

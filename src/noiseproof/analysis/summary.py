@@ -1,0 +1,174 @@
+"""Everything one CERTIFY run says, with what it is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from noiseproof.analysis.certified import (
+    abstention,
+    average_certified_radius,
+    certified_accuracy,
+    median_radius,
+    natural_accuracy,
+    right_radii,
+)
+from noiseproof.stats import (
+    bernstein_lower,
+    dkw_band,
+    false_certificates,
+    fixed_set_lower,
+    gaussian_radius,
+    one_sided,
+    population_lower,
+)
+from noiseproof.types import Certificate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from noiseproof.types import Record
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One run in numbers; the tuples have one entry a radius of ``radii``, shares are over all m inputs.
+
+    Attributes:
+        name: what tables and figures call the run.
+        m: inputs.
+        norm: the norm of all radii.
+        alpha: failure probability of one certificate.
+        n0: selection draws of an input (the most, where inputs differ).
+        n: estimation draws of an input (the most, where inputs differ).
+        even: whether every input cost the same n0 and n; not so for sequential procedures.
+        radii: in input units.
+        certified: certified accuracy.
+        band: half width of the DKW band around ``certified``, for all radii at once.
+        delta: failure probability of the band.
+        budget: F; more than F of the m certificates are false with probability at most rho.
+        rho: failure probability of the budget and of each lower bound.
+        fixed_set_lower: certified accuracy of *these* inputs, at least; for all radii at once.
+        bernstein_lower: the looser form of it found in the literature.
+        population_lower: certified accuracy of the population, at least; for each radius by itself.
+        natural: natural accuracy of the smoothed classifier.
+        abstention: share of abstained inputs.
+        acr: average certified radius; wrong or abstained counts 0.
+        median: median radius; wrong or abstained counts 0.
+        ceiling: the radius that n votes of n would earn with Gaussian noise: nothing can be certified beyond. None
+            where sigma is not given or the norm is not L2.
+        draws: of all inputs and stages.
+        void: how many of them had scores that were NaN or infinite.
+        seconds: of all inputs.
+        right_radii: sorted radii of the right inputs, -1 for the others: the whole curve, shape [m].
+    """
+
+    name: str
+    m: int
+    norm: str
+    alpha: float
+    n0: int
+    n: int
+    even: bool
+    radii: tuple[float, ...]
+    certified: tuple[float, ...]
+    band: float
+    delta: float
+    budget: int
+    rho: float
+    fixed_set_lower: tuple[float, ...]
+    bernstein_lower: tuple[float, ...]
+    population_lower: tuple[float, ...]
+    natural: float
+    abstention: float
+    acr: float
+    median: float
+    ceiling: float | None
+    draws: int
+    void: int
+    seconds: float
+    right_radii: tuple[float, ...] = field(repr=False)
+
+    @property
+    def budget_sentence(self) -> str:
+        """What the failure budget means, in words."""
+        return (
+            f"over {self.m} inputs expect at most {self.budget} false certificates, "
+            f"with probability {1 - self.rho:.10g}"
+        )
+
+
+def summarize(
+    records: Sequence[Record],
+    *,
+    alpha: float,
+    radii: Sequence[float],
+    sigma: float | None = None,
+    name: str = "",
+    rho: float = 0.001,
+    delta: float = 0.05,
+) -> Summary:
+    """Everything one CERTIFY run says, at the alpha it was made with.
+
+    Args:
+        records: finished inputs with labels and certificates in one norm.
+        alpha: failure probability the certificates were made with, in (0, 1).
+        radii: where to evaluate the curve, in input units, each >= 0.
+        sigma: of the Gaussian noise in input units; gives ``ceiling``.
+        name: what tables and figures call the run.
+        rho: failure probability of the statements about the whole set, in (0, 1).
+        delta: failure probability of the band, in (0, 1).
+
+    Raises:
+        ValueError: no records, a label is missing, an outcome is no certificate, or an argument is out of range.
+    """
+    m = len(records)
+    certified = certified_accuracy(records, radii)
+    counts = [round(share * m) for share in certified.tolist()]
+    selection = [_draws(record, selecting=True) for record in records]
+    estimation = [_draws(record, selecting=False) for record in records]
+    norm = _norm(records)
+    return Summary(
+        name=name,
+        m=m,
+        norm=norm,
+        alpha=alpha,
+        n0=max(selection),
+        n=max(estimation),
+        even=len(set(selection)) == len(set(estimation)) == 1,
+        radii=tuple(float(radius) for radius in radii),
+        certified=tuple(certified.tolist()),
+        band=dkw_band(m, delta),
+        delta=delta,
+        budget=false_certificates(m, alpha, rho),
+        rho=rho,
+        fixed_set_lower=tuple(fixed_set_lower(k, m, alpha, rho) for k in counts),
+        bernstein_lower=tuple(bernstein_lower(k / m, m, alpha, rho) for k in counts),
+        population_lower=tuple(population_lower(k, m, alpha, rho) for k in counts),
+        natural=natural_accuracy(records),
+        abstention=abstention(records),
+        acr=average_certified_radius(records),
+        median=median_radius(records),
+        ceiling=_ceiling(max(estimation), alpha, sigma) if norm == "l2" else None,
+        draws=sum(record.draws for record in records),
+        void=sum(record.void for record in records),
+        seconds=sum(record.seconds for record in records),
+        right_radii=tuple(np.sort(right_radii(records)).tolist()),
+    )
+
+
+def _draws(record: Record, *, selecting: bool) -> int:
+    return sum(answer.n for answer in record.answers if (answer.stage == "select") == selecting)
+
+
+def _norm(records: Sequence[Record]) -> str:
+    outcome = records[0].outcome
+    assert isinstance(outcome, Certificate)  # certified_accuracy has refused everything else
+    return outcome.norm
+
+
+def _ceiling(n: int, alpha: float, sigma: float | None) -> float | None:
+    # Imported logs carry no answers, so no n: then there is no ceiling to draw.
+    return gaussian_radius(one_sided(n, n, alpha), sigma) if sigma is not None and n > 0 else None

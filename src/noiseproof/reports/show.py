@@ -1,0 +1,66 @@
+"""A run folder in words: settings, progress, fingerprints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from noiseproof.store.manifest import read_manifest
+from noiseproof.store.run import SETTINGS, read_run
+
+
+def show(run: str | Path) -> str:
+    """What a run folder holds, as text for a terminal.
+
+    Args:
+        run: a run folder of certify, predict or train.
+
+    Raises:
+        RunError: not a run folder, or it was changed.
+    """
+    path = Path(run)
+    manifest = read_manifest(path)
+    lines = [f"{path}: a run of noiseproof {manifest.kind} (version {manifest.version})", "", "meaning"]
+    lines += _rows([*_flat(manifest.meaning), ("hash", manifest.meaning_hash)])
+    if (path / SETTINGS).exists():
+        settings = (path / SETTINGS).read_text(encoding="utf-8").splitlines()
+        lines += ["", "settings of the last start", *(f"  {line}" for line in settings)]
+    lines += ["", "progress", *_rows(_training(path) if manifest.kind == "train" else _progress(path))]
+    return "\n".join(lines)
+
+
+def _progress(path: Path) -> Iterator[tuple[str, str]]:
+    found = read_run(path)
+    records = found.records
+    draws = sum(record.draws for record in records)
+    seconds = sum(record.seconds for record in records)
+    yield "inputs finished", f"{len(records):,}"
+    yield "inputs under way", f"{len(found.state.open):,}"
+    yield "draws", f"{draws:,} ({sum(record.void for record in records):,} void)"
+    yield "seconds", f"{seconds:,.1f}" + (f" ({draws / seconds:,.0f} draws/s)" if seconds > 0 else "")
+    for number, session in enumerate(found.state.sessions, start=1):
+        text = ", ".join(f"{name} {value}" for name, value in session.items() if name != "settings")
+        yield f"session {number}", text
+
+
+def _training(path: Path) -> Iterator[tuple[str, str]]:
+    metrics = path / "metrics.jsonl"
+    epochs = [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.exists() else []
+    yield "epochs finished", f"{len(epochs)}"
+    if epochs:
+        yield "last epoch", ", ".join(f"{name} {value:.6g}" for name, value in epochs[-1].items() if name != "epoch")
+    yield "weights", "written" if (path / "weights.safetensors").exists() else "not yet: run the same line again"
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _rows(table: Iterable[tuple[str, Any]]) -> list[str]:
+    return [f"  {name:22} {value}" for name, value in table]

@@ -1,0 +1,196 @@
+"""Runs as tables, for a terminal and for Markdown; every table says what its numbers are worth."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from noiseproof.analysis import Summary
+
+NORM_NAMES = {"l0": "L0", "l1": "L1", "l2": "L2", "linf": "Linf"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that is not yet laid out: the first column is text, the others are numbers.
+
+    Attributes:
+        header: names of the columns.
+        rows: one text a cell.
+        caption: what the numbers are, one sentence an entry.
+    """
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    caption: tuple[str, ...]
+
+    def text(self) -> str:
+        """Columns aligned for a terminal, the caption below."""
+        cells = (self.header, *self.rows)
+        widths = [max(len(row[i]) for row in cells) for i in range(len(self.header))]
+        lines = [
+            "  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+            for row in cells
+        ]
+        rule = "-" * len(lines[0])
+        return "\n".join([lines[0], rule, *lines[1:], rule, *self.caption])
+
+    def markdown(self) -> str:
+        """A Markdown table, the caption below as one paragraph."""
+        rule = ["---", *["---:"] * (len(self.header) - 1)]
+        rows = ["| " + " | ".join(_escaped(cell) for cell in row) + " |" for row in (self.header, *self.rows)]
+        return "\n".join([rows[0], "| " + " | ".join(rule) + " |", *rows[1:], "", " ".join(self.caption)])
+
+
+def accuracy_table(summaries: Sequence[Summary]) -> Table:
+    """One row a run: certified accuracy at each radius with its band, natural accuracy, abstentions, ACR, m.
+
+    Args:
+        summaries: runs with the same radii, norm and band.
+
+    Raises:
+        ValueError: no runs, or runs that cannot stand in one table.
+    """
+    names = run_names(summaries)
+    first = summaries[0]
+    for name, other in zip(names, summaries, strict=True):
+        for what in ("radii", "norm", "delta"):
+            if getattr(other, what) != getattr(first, what):
+                raise ValueError(
+                    f"runs of one table must have the same {what}, got {getattr(first, what)} in {names[0]!r} "
+                    f"and {getattr(other, what)} in {name!r}"
+                )
+    rows = (
+        (
+            name,
+            *(_percent(share) for share in summary.certified),
+            f"±{_percent_up(summary.band)}",
+            _percent(summary.natural),
+            _percent(summary.abstention),
+            f"{summary.acr:.3f}",
+            f"{summary.median:.3f}",
+            f"{summary.m}",
+        )
+        for name, summary in zip(names, summaries, strict=True)
+    )
+    return Table(
+        header=(
+            "run",
+            *(f"r={radius:g}" for radius in first.radii),
+            "band",
+            "natural",
+            "abstained",
+            "ACR",
+            "median",
+            "m",
+        ),
+        rows=tuple(rows),
+        caption=(
+            f"Certified accuracy in % of all m inputs at {norm_name(first.norm)} radius r "
+            "(input units: pixels in [0, 1]).",
+            *_settings(names, summaries),
+            f"band: with probability {1 - first.delta:.10g} the curve of the population that the inputs were drawn "
+            "from lies within it at all radii at once (DKW).",
+            "ACR, median: average and median certified radius over all inputs, wrong or abstained counts 0.",
+        ),
+    )
+
+
+def guarantees_table(summary: Summary) -> Table:
+    """One row a radius of one run: what the measured share proves about these inputs and about the population.
+
+    Args:
+        summary: of one run.
+    """
+    rows = (
+        (
+            f"{radius:g}",
+            _percent(certified),
+            f"{_percent_down(max(0.0, certified - summary.band))} to {_percent_up(min(1.0, certified + summary.band))}",
+            _percent_down(fixed),
+            _percent_down(bernstein),
+            _percent_down(population),
+        )
+        for radius, certified, fixed, bernstein, population in zip(
+            summary.radii,
+            summary.certified,
+            summary.fixed_set_lower,
+            summary.bernstein_lower,
+            summary.population_lower,
+            strict=True,
+        )
+    )
+    sure = f"{1 - summary.rho:.10g}"
+    budget = summary.budget_sentence
+    return Table(
+        header=("radius", "certified", "band", "these inputs >=", "(Bernstein)", "population >="),
+        rows=tuple(rows),
+        caption=(
+            f"Robust accuracy in % of {summary.m} inputs at {norm_name(summary.norm)} radius "
+            "(input units: pixels in [0, 1]).",
+            *_settings(run_names([summary]), [summary]),
+            f"these inputs: with probability {sure} over the noise, at all radii at once; "
+            f"{budget} (noise independent between inputs).",
+            f"(Bernstein): the same in the form of Cohen et al. 2019. "
+            f"population: with probability {sure}, for one radius chosen beforehand; "
+            f"band: with probability {1 - summary.delta:.10g}, at all radii at once (DKW).",
+        ),
+    )
+
+
+def norm_name(norm: str) -> str:
+    """The norm as a reader writes it.
+
+    >>> norm_name("l2")
+    'L2'
+    """
+    return NORM_NAMES.get(norm, norm)
+
+
+def run_names(summaries: Sequence[Summary]) -> tuple[str, ...]:
+    """What to call each run: its name, or its number where it has none.
+
+    Args:
+        summaries: at least one run.
+
+    Raises:
+        ValueError: no runs.
+    """
+    if not summaries:
+        raise ValueError("summaries must not be empty: name at least one run")
+    return tuple(summary.name or f"run {number}" for number, summary in enumerate(summaries, start=1))
+
+
+def _settings(names: Sequence[str], summaries: Sequence[Summary]) -> tuple[str, ...]:
+    said = [_setting(summary) for summary in summaries]
+    if len(set(said)) == 1:
+        return (f"{said[0]}.",)
+    return tuple(f"{name}: {setting}." for name, setting in zip(names, said, strict=True))
+
+
+def _setting(summary: Summary) -> str:
+    costs = f"n0 = {summary.n0}, n = {summary.n}" if summary.n else "n0 and n unknown"
+    if not summary.even:
+        costs = f"n0 <= {summary.n0}, n <= {summary.n}, mean draws {summary.draws / summary.m:.0f} per input"
+    return f"{costs}, alpha = {summary.alpha:g}"
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.1f}"
+
+
+def _percent_down(share: float) -> str:
+    # A lower bound is not printed above itself: 48.19 % is "48.1".
+    return f"{math.floor(share * 1000) / 10:.1f}"
+
+
+def _percent_up(share: float) -> str:
+    return f"{math.ceil(share * 1000) / 10:.1f}"
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", "\\|")

@@ -1,0 +1,68 @@
+"""What a training loss is: pictures and labels to one number, drawing its own noise."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the training is: all a loss may know of it, so that a finished run can be extended.
+
+    Attributes:
+        epoch: epochs done, with the fraction of the one under way.
+        rate_drops: how often the learning rate has dropped.
+    """
+
+    epoch: float
+    rate_drops: int
+
+
+@dataclass(frozen=True)
+class LossOut:
+    """What a loss says of one batch.
+
+    Attributes:
+        loss: to be differentiated; no dimensions.
+        accuracy: fraction of the noisy copies classified right; no dimensions, detached.
+    """
+
+    loss: Tensor
+    accuracy: Tensor
+
+
+class Loss(ABC):
+    """A training loss. A subclass is a frozen dataclass whose fields are its configuration."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def __call__(
+        self,
+        model: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        *,
+        sigma: float,
+        generator: torch.Generator,
+        progress: Progress,
+    ) -> LossOut:
+        """The loss of one batch.
+
+        Args:
+            model: the base classifier, [batch, C, H, W] to scores [batch, classes].
+            x: clean pictures in [0, 1], [batch, C, H, W].
+            y: classes, int64 [batch].
+            sigma: standard deviation of the noise in input units; 0 is plain training.
+            generator: the only source of noise, on the device of x.
+            progress: how far the training is.
+        """
+
+    def config(self) -> dict[str, Any]:
+        """The loss as a plain table: ``{"name": "gaussian", "m": 1}``."""
+        return {"name": self.name} | {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]

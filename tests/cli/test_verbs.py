@@ -1,0 +1,141 @@
+"""The verbs from end to end, in this process, on the pictures that ship with the package."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from noiseproof.cli.main import run
+from noiseproof.store import read_run
+
+DATA = "fashion-mnist-small"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """A model of one epoch: bad, but real."""
+    out = tmp_path_factory.mktemp("cli") / "model"
+    line = ["train", "--data", DATA, "--arch", "lenet", "--sigma", "0.25", "--epochs", "1", "--threads", "1"]
+    assert run([*line, "--out", str(out)]) == 0
+    return out
+
+
+def certify_line(model: Path, out: Path, **changes: object) -> list[str]:
+    settings = {"model": model, "data": f"{DATA}:test", "sigma": 0.25, "n": 200, "every": 20, "limit": 5, "out": out}
+    settings |= {"workers": 1} | changes
+    flags = ((f"--{name.replace('_', '-')}", str(value)) for name, value in settings.items())
+    return ["certify", *itertools.chain.from_iterable(flags)]
+
+
+def test_certify_verify_report_show(model, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run(certify_line(model, out)) == 0
+    assert [record.index for record in read_run(out).records] == [0, 20, 40, 60, 80]  # 5 inputs, not 5 indices
+    assert run(["verify", str(out)]) == 0
+    assert "5 certificates follow from their 1,500 draws" in capsys.readouterr().out
+    assert run(["report", str(out), "--radii", "0:0.5:0.25", "--out", str(tmp_path / "report")]) == 0
+    table = capsys.readouterr().out
+    assert "0.25" in table
+    assert {path.suffix for path in (tmp_path / "report").iterdir()} >= {".md", ".txt", ".png"}
+    assert run(["show", str(out)]) == 0
+    assert "inputs finished          5" in capsys.readouterr().out
+
+
+def test_the_same_line_again_draws_nothing_and_more_inputs_extend(model, tmp_path):
+    out = tmp_path / "run"
+    assert run(certify_line(model, out, limit=2)) == 0
+    before = (out / "journal.jsonl").read_text().count('"is":"range"')
+    assert run(certify_line(model, out, limit=2)) == 0
+    assert (out / "journal.jsonl").read_text().count('"is":"range"') == before
+    assert run(certify_line(model, out, limit=4)) == 0
+    assert [record.index for record in read_run(out).records] == [0, 20, 40, 60]
+
+
+def test_the_stored_settings_are_a_settings_file(model, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert run(certify_line(model, first)) == 0
+    assert run(["certify", "--config", str(first / "settings.toml"), "--out", str(second)]) == 0
+    assert [r.answers for r in read_run(first).records] == [r.answers for r in read_run(second).records]
+
+
+def test_a_flag_wins_over_the_settings_file(model, tmp_path):
+    config = tmp_path / "c.toml"
+    config.write_text(f'model = "{model}"\ndata = "{DATA}"\nsigma = 0.25\nn = 100\nlimit = 3\nbatch-size = 32\n')
+    assert run(["certify", "--config", str(config), "--limit", "1", "--out", str(tmp_path / "run")]) == 0
+    found = read_run(tmp_path / "run")
+    assert len(found.records) == 1
+    assert found.state.sessions[0]["batch_size"] == 32
+
+
+def test_another_meaning_is_refused_and_names_the_field(model, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run(certify_line(model, out, limit=1)) == 0
+    capsys.readouterr()
+    assert run(certify_line(model, out, sigma=0.5)) == 1
+    assert "noise.sigma is 0.25, not 0.5" in capsys.readouterr().err
+
+
+def test_a_changed_digit_fails_verification_with_status_1(model, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run(certify_line(model, out, limit=2)) == 0
+    journal = out / "journal.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    entry = json.loads(lines[-1])
+    radius = entry["outcome"]["p_lower"]
+    lines[-1] = lines[-1].replace(str(radius), str(round(radius + 0.001, 6)))
+    journal.write_text("".join(lines))
+    assert run(["verify", str(out)]) == 1
+    assert f"line {len(lines)}" in capsys.readouterr().err
+
+
+def test_predict_prints_right_wrong_abstained(model, tmp_path, capsys):
+    line = certify_line(model, tmp_path / "run", n=100, limit=3)
+    assert run(["predict", *line[1:]]) == 0
+    assert "abstain" in capsys.readouterr().out
+    assert run(["verify", str(tmp_path / "run")]) == 0
+
+
+def test_dry_run_says_the_cost_and_writes_nothing(model, tmp_path, capsys):
+    assert run([*certify_line(model, tmp_path / "run"), "--dry-run"]) == 0
+    assert "5 of 5 inputs to do, 1,500 draws at most" in capsys.readouterr().out
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"sigma": 0}, "sigma must be > 0, got 0.0"),
+        ({"sigma": "nan"}, "sigma must be > 0, got nan"),
+        ({"data": "fashion-mnits"}, "did you mean 'fashion-mnist'?"),
+        ({"data": f"{DATA}:tset"}, "did you mean 'test'?"),
+        ({"every": 0}, "every must be >= 1, got 0"),
+        ({"limit": 0}, "limit must be >= 1, got 0"),
+        ({"start": 1000}, "start must be in [0, 1000)"),
+        ({"device": "gpu"}, "device must be auto, cpu, or one that torch can use, got 'gpu'"),
+        ({"precision": "fp8"}, "precision must be one of fp32, bf16, got 'fp8'"),
+        ({"batch_size": 0}, "batch_size must be >= 1, got 0"),
+        ({"workers": 0}, "workers must be >= 1, got 0"),
+        ({"model": "nowhere"}, "no such path: nowhere"),
+        ({"grid": 300}, "grid must be in 1..255"),
+        ({"root": "/nowhere", "data": "mnist"}, "noiseproof data get mnist"),
+    ],
+)
+def test_bad_settings_are_one_line_and_leave_nothing(model, tmp_path, capsys, changes, text, monkeypatch):
+    monkeypatch.delenv("NOISEPROOF_DATA", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert run(certify_line(model, tmp_path / "run", **changes)) in (1, 2)
+    said = capsys.readouterr()
+    assert text in said.err
+    assert said.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unwritable_folder(model, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert run(certify_line(model, tmp_path / "file" / "run")) == 1
+    assert "choose another --out" in capsys.readouterr().err

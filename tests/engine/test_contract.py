@@ -1,0 +1,55 @@
+"""What is refused before anything is drawn."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+from torch import nn
+
+from noiseproof.engine.contract import check_eval_mode, check_options, choose_device
+from noiseproof.errors import ModelError
+
+
+def test_a_module_in_eval_mode_and_a_plain_function_pass():
+    check_eval_mode(nn.Sequential(nn.Linear(2, 2), nn.Dropout()).eval())
+    check_eval_mode(lambda x: x)
+
+
+def test_a_module_in_training_mode_is_refused():
+    with pytest.raises(ModelError, match=r"must be in eval mode, but Linear is in training mode; call base\.eval\(\)"):
+        check_eval_mode(nn.Linear(2, 2))
+
+
+def test_the_one_part_in_training_mode_is_named():
+    base = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.ReLU(), nn.Dropout())).eval()
+    base[1][1].train()
+    with pytest.raises(ModelError, match=r"but its part '1\.1' \(Dropout\) is in training mode"):
+        check_eval_mode(base)
+
+
+def test_options():
+    check_options(precision="bf16", batch_size=None, workers=None)
+    check_options(precision="fp32", batch_size=1, workers=1)
+    with pytest.raises(ValueError, match="precision must be one of fp32, bf16, got 'half'"):
+        check_options(precision="half", batch_size=None, workers=None)
+    with pytest.raises(ValueError, match="batch_size must be >= 1, got 0"):
+        check_options(precision="fp32", batch_size=0, workers=None)
+    with pytest.raises(ValueError, match="workers must be >= 1, got 0"):
+        check_options(precision="fp32", batch_size=None, workers=0)
+
+
+def test_devices():
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize("device", ["gpu", "", "cuda:99", "cpu cpu"])
+def test_a_device_that_is_none_is_one_line(device):
+    with pytest.raises(
+        ValueError, match=f"device must be auto, cpu, or one that torch can use, got '{device}'"
+    ) as said:
+        choose_device(device)
+    assert "\n" not in str(said.value)

@@ -1,0 +1,47 @@
+import errno
+import os
+
+import pytest
+import torch
+
+from noiseproof.errors import ModelError
+from noiseproof.models import build, load_weights, save_weights
+
+
+def test_tensors_and_metadata_come_back(tmp_path):
+    module = build("resnet20", num_classes=3, shape=(1, 8, 8)).to(memory_format=torch.channels_last)
+    save_weights(module, tmp_path / "w.safetensors", {"architecture": "resnet20", "sigma": "0.25"})
+    tensors, metadata = load_weights(tmp_path / "w.safetensors")
+    assert metadata == {"architecture": "resnet20", "sigma": "0.25"}
+    state = module.state_dict()
+    assert tensors.keys() == state.keys()
+    assert all(torch.equal(tensors[key], state[key]) for key in state)
+    assert [file.name for file in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "w.safetensors"
+    save_weights(torch.nn.Linear(1, 1), path, {"which": "old"})
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left"):
+        save_weights(torch.nn.Linear(1, 1), path, {"which": "new"})
+    assert load_weights(path)[1] == {"which": "old"}
+    assert [file.name for file in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(ModelError, match=r"^no such file: .*none; expected weights in a .safetensors file$"):
+        load_weights(tmp_path / "none")
+
+
+@pytest.mark.parametrize("keep", [0, 5, 100, -1])
+def test_a_truncated_file(tmp_path, keep):
+    path = tmp_path / "w.safetensors"
+    save_weights(torch.nn.Linear(100, 10), path, {})
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ModelError, match=r"is not a readable safetensors file .*; copy it again or train it again$"):
+        load_weights(path)

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+
+from noiseproof.analysis import summarize
+from noiseproof.reports import Table, accuracy_table, guarantees_table
+from noiseproof.types import ABSTAIN, Answer, Certificate, Record
+
+
+def summary(name="gaussian", radii=(0.0, 0.25, 0.5), n=1000, alpha=0.001, right=243, norm="l2", m=500):
+    def record(i):
+        said = 3 if i < right else ABSTAIN if i == right else 4
+        answers = (Answer("select", 100, (100,)), Answer("estimate", n, (n,)))
+        return Record(f"k{i}", i, 3, answers, Certificate(said, 0.3, 0.9, 0.1, norm), 0.1)
+
+    return summarize([record(i) for i in range(m)], alpha=alpha, radii=radii, name=name)
+
+
+def test_accuracy_table_as_text():
+    assert accuracy_table([summary(), summary("none", right=0)]).text().splitlines() == [
+        "run        r=0  r=0.25  r=0.5  band  natural  abstained    ACR  median    m",
+        "---------------------------------------------------------------------------",
+        "gaussian  48.6    48.6    0.0  ±6.1     48.6        0.2  0.146   0.000  500",
+        "none       0.0     0.0    0.0  ±6.1      0.0        0.2  0.000   0.000  500",
+        "---------------------------------------------------------------------------",
+        "Certified accuracy in % of all m inputs at L2 radius r (input units: pixels in [0, 1]).",
+        "n0 = 100, n = 1000, alpha = 0.001.",
+        "band: with probability 0.95 the curve of the population that the inputs were drawn from lies within it at "
+        "all radii at once (DKW).",
+        "ACR, median: average and median certified radius over all inputs, wrong or abstained counts 0.",
+    ]
+
+
+def test_accuracy_table_as_markdown():
+    lines = accuracy_table([summary("a|b")]).markdown().splitlines()
+    assert lines[:3] == [
+        "| run | r=0 | r=0.25 | r=0.5 | band | natural | abstained | ACR | median | m |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| a\\|b | 48.6 | 48.6 | 0.0 | ±6.1 | 48.6 | 0.2 | 0.146 | 0.000 | 500 |",
+    ]
+    assert lines[3] == ""
+    assert lines[4].startswith("Certified accuracy in % of all m inputs at L2 radius r")
+    assert len(lines) == 5
+
+
+def test_settings_are_said_run_by_run_where_they_differ():
+    caption = accuracy_table([summary("a"), summary("b", n=10_000, alpha=0.01)]).caption
+    assert caption[1:3] == ("a: n0 = 100, n = 1000, alpha = 0.001.", "b: n0 = 100, n = 10000, alpha = 0.01.")
+    uneven = dataclasses.replace(summary(), even=False, draws=500 * 321)
+    assert accuracy_table([uneven]).caption[1] == ("n0 <= 100, n <= 1000, mean draws 321 per input, alpha = 0.001.")
+    imported = dataclasses.replace(summary(), n0=0, n=0)
+    assert accuracy_table([imported]).caption[1] == "n0 and n unknown, alpha = 0.001."
+
+
+def test_a_run_without_a_name_has_its_number():
+    table = accuracy_table([summary(""), summary("b"), summary("")])
+    assert [row[0] for row in table.rows] == ["run 1", "b", "run 3"]
+
+
+def test_other_norms_are_named():
+    assert "at L1 radius r" in accuracy_table([summary(norm="l1")]).caption[0]
+    assert "at Linf radius" in guarantees_table(summary(norm="linf")).caption[0]
+
+
+def test_guarantees_table_prints_no_bound_above_itself():
+    one = dataclasses.replace(
+        summary(radii=(0.25,)),
+        certified=(0.5,),
+        band=0.0602,
+        fixed_set_lower=(0.48,),
+        bernstein_lower=(0.4779,),
+        population_lower=(0.40196,),
+    )
+    table = guarantees_table(one)
+    assert table.header == ("radius", "certified", "band", "these inputs >=", "(Bernstein)", "population >=")
+    assert table.rows == (("0.25", "50.0", "43.9 to 56.1", "48.0", "47.7", "40.1"),)
+    assert guarantees_table(dataclasses.replace(one, certified=(0.02,))).rows[0][2] == "0.0 to 8.1"
+    assert guarantees_table(dataclasses.replace(one, certified=(0.98,))).rows[0][2] == "91.9 to 100.0"
+
+
+def test_guarantees_table_says_what_each_bound_means():
+    caption = " ".join(guarantees_table(summary()).caption)
+    assert "over 500 inputs expect at most 4 false certificates, with probability 0.999" in caption
+    assert "n0 = 100, n = 1000, alpha = 0.001." in caption
+    assert "population: with probability 0.999, for one radius chosen beforehand" in caption
+    assert "band: with probability 0.95, at all radii at once (DKW)" in caption
+
+
+def test_text_aligns_the_first_column_left_and_the_others_right():
+    table = Table(("a", "bb"), (("long name", "1"), ("x", "1000")), ("said.",))
+    assert table.text().splitlines() == [
+        "a            bb",
+        "---------------",
+        "long name     1",
+        "x          1000",
+        "---------------",
+        "said.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        ([], "summaries must not be empty: name at least one run"),
+        (
+            [summary("a", radii=(0.0,)), summary("b", radii=(0.5,))],
+            "runs of one table must have the same radii, got (0.0,) in 'a' and (0.5,) in 'b'",
+        ),
+        (
+            [summary("a"), summary("b", norm="l1")],
+            "runs of one table must have the same norm, got l2 in 'a' and l1 in 'b'",
+        ),
+        (
+            [summary("a"), dataclasses.replace(summary("b"), delta=0.1)],
+            "runs of one table must have the same delta, got 0.05 in 'a' and 0.1 in 'b'",
+        ),
+    ],
+)
+def test_runs_that_cannot_stand_together_are_refused(runs, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        accuracy_table(runs)

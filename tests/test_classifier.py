@@ -1,0 +1,346 @@
+"""The facade: a module and a batch in, arrays out."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+from scipy.special import ndtr
+from torch import nn
+
+from noiseproof import ABSTAIN, Gaussian, SmoothedClassifier, UnsupportedError
+from noiseproof.engine import OutOfMemoryError
+from noiseproof.errors import ModelError
+from noiseproof.noises.keys import input_key
+from noiseproof.types import Certificate
+
+SHAPE = (1, 2, 2)
+
+
+def linear(classes: int = 3, seed: int = 0) -> nn.Sequential:
+    base = nn.Sequential(nn.Flatten(), nn.Linear(4, classes))
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in base.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=generator)
+    return base.eval().requires_grad_(False)
+
+
+def smoothed(base=None, **options) -> SmoothedClassifier:
+    settings = {"num_classes": 3, "noise": Gaussian(sigma=0.5), "workers": 1} | options
+    return SmoothedClassifier(linear() if base is None else base, **settings)
+
+
+def batch(count: int = 5, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, *SHAPE), dtype=np.uint8)
+
+
+def same(a, b) -> bool:
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in vars(a))
+
+
+def test_certificates_are_arrays_of_the_batch():
+    said = smoothed().certify(batch(), n=200)
+    assert {name: (array.dtype, array.shape) for name, array in vars(said).items() if name != "norm"} == {
+        "prediction": (np.int64, (5,)),
+        "radius": (np.float64, (5,)),
+        "p_lower": (np.float64, (5,)),
+        "abstained": (np.bool_, (5,)),
+    }
+    assert said.norm == "l2"
+    assert np.array_equal(said.abstained, said.prediction == ABSTAIN)
+    assert np.array_equal(said.abstained, said.radius == 0)
+
+
+def test_predictions_are_arrays_of_the_batch():
+    said = smoothed().predict(batch(), n=100)
+    assert {name: (array.dtype, array.shape) for name, array in vars(said).items()} == {
+        "prediction": (np.int64, (5,)),
+        "p_value": (np.float64, (5,)),
+        "abstained": (np.bool_, (5,)),
+    }
+    assert np.array_equal(said.abstained, said.prediction == ABSTAIN)
+    assert np.array_equal(said.abstained, said.p_value > 0.001)
+
+
+def test_a_batch_of_none_gives_arrays_of_none():
+    assert smoothed().certify(batch(0), n=100).radius.shape == (0,)
+    assert smoothed().predict(torch.zeros(0, *SHAPE), n=100).p_value.shape == (0,)
+
+
+def test_the_order_is_that_of_the_batch_and_company_does_not_matter():
+    x = batch(6)
+    together = smoothed(batch_size=16).certify(x, n=300)
+    for i in (5, 0, 3):
+        alone = smoothed(batch_size=16).certify(x[i : i + 1], n=300)
+        assert alone.p_lower[0] == together.p_lower[i]
+    turned = smoothed(batch_size=16).certify(x[::-1], n=300)
+    assert np.array_equal(turned.p_lower[::-1], together.p_lower)
+    assert len(set(together.p_lower)) > 3
+
+
+def test_a_linear_base_classifier_is_certified_within_its_exact_radius():
+    """Two classes: the exact robust radius is margin / ||w||, and p_A = Phi(radius / sigma)."""
+    base = linear(classes=2, seed=1)
+    w = (base[1].weight[0] - base[1].weight[1]).double().numpy()
+    b = float(base[1].bias[0] - base[1].bias[1])
+    x = batch(12, seed=4)
+    margin = x.reshape(12, 4) / 255 @ w + b
+    exact = np.abs(margin) / sqrt(w @ w)
+    said = smoothed(base, num_classes=2, seed=3).certify(x, n=3000)
+    sure = ~said.abstained
+    assert sure.sum() > 6
+    assert np.array_equal(said.prediction[sure], np.where(margin < 0, 1, 0)[sure])
+    assert (said.radius <= exact)[sure].all()  # each false with probability at most alpha = .001
+    assert (said.p_lower <= ndtr(exact / 0.5)).all()
+    assert (said.radius[sure] > 0.4 * exact[sure] - 0.1).all()
+
+
+def test_two_sided_gains_where_there_are_many_classes():
+    def thirds(x):
+        """Class 0 with p = .6, the others share the rest."""
+        u = x.flatten(1)[:, 0]
+        scores = torch.zeros(x.shape[0], 3)
+        scores[:, 0] = u > -0.1266
+        scores[:, 1] = (u <= -0.1266) & (x.flatten(1)[:, 1] > 0)
+        scores[:, 2] = (u <= -0.1266) & (x.flatten(1)[:, 1] <= 0)
+        return scores
+
+    x = torch.zeros(1, *SHAPE)
+    one, two = (smoothed(thirds).certify(x, n=5000, two_sided=flag) for flag in (False, True))
+    assert two.radius[0] > 1.5 * one.radius[0] > 0
+
+
+def test_equal_inputs_of_a_batch_get_different_noise_and_the_first_is_as_alone():
+    x = np.repeat(batch(1), 3, axis=0)
+    said = smoothed().certify(x, n=1000)
+    assert len(set(said.p_lower)) == 3
+    assert said.p_lower[0] == smoothed().certify(x[:1], n=1000).p_lower[0]
+
+
+def test_many_equal_inputs_do_not_cost_squared(monkeypatch):
+    looked_up = []
+
+    def counting(x, taken=()):
+        looked_up.append(type(taken))
+        return input_key(x, taken)
+
+    monkeypatch.setattr("noiseproof.classifier.input_key", counting)
+    smoothed().predict(batch(3), n=20)
+    assert looked_up
+    assert not {list, tuple} & set(looked_up)
+
+
+def test_uint8_and_float_of_numpy_and_torch_agree():
+    x = batch()
+    said = [
+        smoothed().certify(form, n=500)
+        for form in (
+            x,
+            torch.from_numpy(x),
+            x / 255,
+            (x / 255).astype(np.float32),
+            torch.from_numpy(x).float() / 255,
+            torch.from_numpy(x).float().mul(1 / 255),
+            (torch.from_numpy(x).double() / 255).requires_grad_(),
+        )
+    ]
+    assert all(same(said[0], other) for other in said[1:])
+
+
+def test_the_layout_of_the_batch_does_not_matter():
+    x = np.random.default_rng(0).integers(0, 256, (3, 2, 3, 2), dtype=np.uint8)
+    base = nn.Sequential(nn.Flatten(), nn.Linear(12, 3)).eval()
+    last = torch.from_numpy(x).to(memory_format=torch.channels_last)
+    assert same(smoothed(base).certify(x, n=200), smoothed(base).certify(last, n=200))
+
+
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [
+        (np.full((1, *SHAPE), 1.1), r"inputs must lie in \[0, 1\], got values from 1.1 to 1.1; normalisation belongs"),
+        (np.full((1, *SHAPE), -0.01), r"inputs must lie in \[0, 1\]"),
+        (np.full((1, *SHAPE), 200, dtype=np.int64), r"inputs must lie in \[0, 1\]"),
+        (np.full((1, *SHAPE), np.nan), "inputs must be finite, got NaN or infinity"),
+        (np.full((1, *SHAPE), np.inf), "inputs must be finite, got NaN or infinity"),
+        (
+            np.full((1, *SHAPE), 0.3),
+            r"inputs must lie on the grid k/255 \(one is 0.5 of a step away\); round them to 8",
+        ),
+        (torch.full((1, *SHAPE), 0.5), "inputs must lie on the grid k/255"),
+        (np.zeros(4), r"x must be a batch \[batch, \*shape\], got shape \(4,\)"),
+        (torch.tensor(0.0), r"x must be a batch"),
+    ],
+)
+def test_inputs_that_are_refused(x, text):
+    for verb in ("certify", "predict"):
+        with pytest.raises(ValueError, match=text):
+            getattr(smoothed(), verb)(x)
+
+
+def test_off_the_grid_with_float_noise():
+    x = torch.full((2, *SHAPE), 0.3)
+    said = smoothed(noise=Gaussian(sigma=0.5, grid=None)).certify(x, n=500)
+    assert len(set(said.p_lower)) == 2
+    uint8 = smoothed(noise=Gaussian(sigma=0.5, grid=None)).certify(batch(), n=500)
+    assert same(uint8, smoothed(noise=Gaussian(sigma=0.5, grid=None)).certify(batch() / 255, n=500))
+
+
+def test_a_base_classifier_in_training_mode_is_refused_naming_the_part():
+    base = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(4, 3)).eval()
+    base[1].train()
+    g = smoothed(base)
+    for verb in (g.certify, g.predict):
+        with pytest.raises(
+            ModelError, match=r"its part '1' \(Dropout\) is in training mode; call base\.eval\(\) first"
+        ):
+            verb(batch())
+    with pytest.raises(ModelError, match="in training mode"):
+        g.train().certify(batch())
+    assert len(g.eval().certify(batch(), n=100).radius) == 5
+
+
+def test_the_wrong_number_of_classes_is_refused():
+    with pytest.raises(ModelError, match=r"must return scores of shape \(64, 4\) .* num_classes=4, got \(64, 3\)"):
+        smoothed(num_classes=4).certify(batch(), n=100)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"num_classes": 1}, "num_classes must be >= 2, got 1"),
+        ({"soft_draws": 0}, "soft_draws must be >= 1, got 0"),
+    ],
+)
+def test_arguments_out_of_range(options, text):
+    with pytest.raises(ValueError, match=text):
+        smoothed(**options)
+
+
+def test_a_seed_is_an_integer():
+    with pytest.raises(TypeError):
+        smoothed(seed=5.0)
+    x = batch(2)
+    assert same(smoothed(seed=np.int64(5)).certify(x, n=500), smoothed(seed=5).certify(x, n=500))
+    assert not same(smoothed(seed=5).certify(x, n=500), smoothed(seed=6).certify(x, n=500))
+    assert not same(smoothed(seed=5).certify(x, n=500), smoothed(seed=5 + 2**32).certify(x, n=500))
+
+
+def test_memory_that_runs_out_halves_the_batch_and_gives_the_same_counts():
+    inner, sizes = linear(), []
+
+    def base(x):
+        sizes.append(x.shape[0])
+        if x.shape[0] > 20:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return inner(x)
+
+    x = batch()
+    assert same(smoothed(base, batch_size=100).certify(x, n=300), smoothed(batch_size=12).certify(x, n=300))
+    assert list(dict.fromkeys(sizes)) == [100, 50, 25, 12]
+
+
+def test_memory_that_runs_out_late_does_not_lose_what_is_finished():
+    inner, rows = linear(), []
+
+    def base(x):
+        rows.append(x.shape[0])
+        if x.shape[0] == 64 and len(rows) > 12:
+            raise MemoryError
+        return inner(x)
+
+    x = batch()
+    assert same(smoothed(base, batch_size=64).certify(x, n=200), smoothed(batch_size=64).certify(x, n=200))
+    assert sum(rows[12:]) < 5 * 300
+
+
+def test_memory_for_not_even_one_row_is_an_error():
+    def base(x):
+        raise MemoryError
+
+    with pytest.raises(OutOfMemoryError, match="a batch of 1 does not fit"):
+        smoothed(base, batch_size=4).certify(batch(), n=100)
+
+
+def test_forward_is_the_mean_softmax_over_noisy_copies():
+    x = torch.rand(4, *SHAPE)
+    base = linear()
+    soft = smoothed(base, soft_draws=5)(x, torch.Generator().manual_seed(9))
+    generator = torch.Generator().manual_seed(9)
+    expected = sum(base(x + 0.5 * torch.randn(x.shape, generator=generator)).softmax(1) for _ in range(5)) / 5
+    assert torch.allclose(soft, expected)
+    assert soft.shape == (4, 3)
+    assert torch.allclose(soft.sum(1), torch.ones(4))
+
+
+def test_forward_is_determined_by_the_seed_and_leaves_the_global_generator_alone():
+    x = torch.rand(4, *SHAPE)
+    first, again, other, negative = (smoothed(seed=seed) for seed in (1, 1, 2, -1))
+    before = torch.get_rng_state()
+    assert torch.equal(first(x), again(x))
+    assert torch.equal(first(x), first(x))
+    assert not torch.equal(first(x), other(x))
+    assert negative(x).shape == (4, 3)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_forward_has_the_gradient_of_finite_differences():
+    x = torch.rand(2, *SHAPE, dtype=torch.float64, requires_grad=True)
+    g = smoothed(linear().double(), soft_draws=3)
+    assert torch.autograd.gradcheck(lambda inputs: g(inputs), (x,))
+
+
+def test_forward_has_gradients_for_the_weights():
+    base = linear().requires_grad_()
+    smoothed(base)(torch.rand(4, *SHAPE))[:, 0].sum().backward()
+    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in base.parameters())
+
+
+def test_forward_knows_gaussian_noise_only():
+    class Other:
+        family = "other"
+
+    with pytest.raises(UnsupportedError, match="the soft vote knows Gaussian noise only, not other"):
+        smoothed(noise=Other())(torch.rand(1, *SHAPE))
+
+
+def test_it_is_a_module_with_the_weights_of_its_base_classifier():
+    g = smoothed()
+    assert set(g.state_dict()) == {"base.1.weight", "base.1.bias"}
+    other = smoothed(linear(seed=8))
+    x = batch()
+    assert not same(g.certify(x, n=300), other.certify(x, n=300))
+    other.load_state_dict(g.state_dict())
+    assert same(g.certify(x, n=300), other.certify(x, n=300))
+    assert SmoothedClassifier(lambda x: x, 2, Gaussian(sigma=0.5)).state_dict() == {}
+
+
+def test_it_computes_where_the_base_classifier_is_now():
+    g = smoothed()
+    assert g.device == torch.device("cpu")
+    g.to("meta")
+    assert g.device == torch.device("meta")
+    assert smoothed(device="cpu").to("meta").device == torch.device("cpu")
+    assert smoothed(lambda x: x).device == torch.device("cpu")
+
+
+def test_a_certificate_is_the_one_of_the_procedure():
+    """What the arrays hold is what CERTIFY says of the counts, for the noise that knows its dimension."""
+    from noiseproof.engine import Engine, Finished, Task, TorchBackend
+    from noiseproof.procedures import Certify
+
+    x = batch(1)
+    noise = Gaussian(sigma=0.5).on(SHAPE)
+    backend = TorchBackend(linear(), num_classes=3, noise=noise, shape=SHAPE, workers=1)
+    try:
+        events = list(Engine(backend, noise, Certify(n=500), 0).run([Task(input_key(x[0]), x[0])]))
+    finally:
+        backend.close()
+    (said,) = [event.outcome for event in events if isinstance(event, Finished)]
+    assert isinstance(said, Certificate)
+    arrays = smoothed().certify(x, n=500)
+    assert (said.prediction, said.radius, said.p_lower) == (arrays.prediction[0], arrays.radius[0], arrays.p_lower[0])

@@ -1,0 +1,84 @@
+"""The plan of the house, as a stranger meets it: what imports what, and what the package offers."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import noiseproof
+
+UPPER_HALF = ["errors", "types", "stats", "noises", "procedures", "store", "analysis", "reports"]
+
+WALK_WITHOUT_TORCH = """
+import importlib, pkgutil, sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "torchvision", "safetensors"}:
+            raise ImportError(f"{name} is not installed")
+
+sys.meta_path.insert(0, Blocker())
+import noiseproof
+walked = []
+for room in sys.argv[1:]:
+    module = importlib.import_module(f"noiseproof.{room}")
+    walked.append(module.__name__)
+    for found in pkgutil.walk_packages(getattr(module, "__path__", []), module.__name__ + "."):
+        importlib.import_module(found.name)
+        walked.append(found.name)
+print(*walked)
+"""
+
+
+def python(code: str, *arguments: str) -> str:
+    """Run code in a fresh interpreter; returns what it printed."""
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_upper_half_runs_without_torch():
+    walked = python(WALK_WITHOUT_TORCH, *UPPER_HALF).split()
+    assert {"noiseproof.stats.bounds", "noiseproof.noises.gaussian", "noiseproof.procedures.certify"} <= set(walked)
+    assert {name.split(".")[1] for name in walked} == set(UPPER_HALF)
+
+
+def test_the_lower_half_is_stopped_by_the_same_walk():
+    with pytest.raises(AssertionError, match="torch is not installed"):
+        python(WALK_WITHOUT_TORCH, "engine")
+
+
+def test_importing_the_package_costs_nothing():
+    loaded = python("import sys; before = set(sys.modules); import noiseproof; print(*(set(sys.modules) - before))")
+    assert not {"numpy", "scipy", "torch"} & {name.partition(".")[0] for name in loaded.split()}
+
+
+@pytest.mark.parametrize("verb", [[], ["certify"], ["report"], ["verify"]])
+def test_help_imports_nothing_heavy(verb: list[str]):
+    code = f"import sys; from noiseproof.cli.main import run; run([*{verb!r}, '--help']); print(*sys.modules)"
+    said = python(code)
+    assert "Usage" in said
+    modules = {name.partition(".")[0] for name in said.splitlines()[-1].split()}
+    assert "typer" in modules
+    assert not {"numpy", "scipy", "torch", "matplotlib", "PIL", "safetensors"} & modules
+
+
+@pytest.mark.parametrize("name", noiseproof.__all__)
+def test_every_name_the_package_offers_is_there(name: str):
+    value = getattr(noiseproof, name)
+    assert value is not None
+    if isinstance(value, type) or callable(value):
+        assert value.__module__.startswith("noiseproof.")
+        assert value.__doc__
+
+
+def test_the_package_lists_what_it_offers():
+    assert sorted(noiseproof.__all__) == list(noiseproof.__all__)
+    assert set(noiseproof.__all__) == set(noiseproof._HOMES) <= set(dir(noiseproof))
+    with pytest.raises(AttributeError, match="module 'noiseproof' has no attribute 'certfy'"):
+        _ = noiseproof.certfy
+    for room in set(noiseproof._HOMES.values()):
+        importlib.import_module(f"noiseproof.{room}")
