@@ -25,8 +25,8 @@ def model(tmp_path_factory) -> Path:
     return out
 
 
-def certify_line(model: Path, out: Path, **changes: object) -> list[str]:
-    settings = {"model": model, "data": f"{DATA}:test", "sigma": 0.25, "n": 200, "every": 20, "limit": 5, "out": out}
+def certify_line(base: Path, out: Path, **changes: object) -> list[str]:
+    settings = {"model": base, "data": f"{DATA}:test", "sigma": 0.25, "n": 200, "every": 20, "limit": 5, "out": out}
     settings |= {"workers": 1} | changes
     flags = ((f"--{name.replace('_', '-')}", str(value)) for name, value in settings.items())
     return ["certify", *itertools.chain.from_iterable(flags)]
@@ -43,7 +43,7 @@ def test_certify_verify_report_show(model, tmp_path, capsys):
     assert "0.25" in table
     assert {path.suffix for path in (tmp_path / "report").iterdir()} >= {".md", ".txt", ".png"}
     assert run(["show", str(out)]) == 0
-    assert "inputs finished          5" in capsys.readouterr().out
+    assert "inputs finished        5" in capsys.readouterr().out
 
 
 def test_the_same_line_again_draws_nothing_and_more_inputs_extend(model, tmp_path):

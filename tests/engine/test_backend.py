@@ -204,7 +204,7 @@ def test_a_base_classifier_that_fails_is_said_in_one_line():
     def two_lines(x):
         raise KeyError
 
-    with pytest.raises(ModelError, match="KeyError: no reason given$"):
+    with pytest.raises(ModelError, match=r"KeyError: no reason given$"):
         votes_of(made(two_lines), segments_of(Gaussian(sigma=0.3), [(0, 5)]))
 
 

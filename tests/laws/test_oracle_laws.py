@@ -167,11 +167,11 @@ def test_rounding_is_a_twelfth_of_a_step_of_variance():
 
 
 @pytest.mark.parametrize("grid", [255, None])
-@pytest.mark.parametrize("above", [-300.5, 0.5, 429.5])
+@pytest.mark.parametrize("above", [-300.5, 429.5])
 def test_votes_are_binomial(grid: int | None, above: float):
     """All votes together, and their spread over the keys; false alarm 1e-6 each.
 
-    A p off by .0035 (of p = .5 or .8), or a variance off by a third, is found with power > .999.
+    A p off by .0035 (of p = .28 or .8), or a variance off by a third, is found with power > .999.
     """
     oracle, keys, n = Oracle(above, grid=grid), 1000, 500
     served = serve(oracle.base, oracle.noise, oracle.picture, Certify(n0=100, n=n), map(str, range(keys)))
@@ -190,7 +190,7 @@ def test_a_radius_above_the_truth_is_as_rare_as_alpha_says(grid: int | None, alp
 
     Power > .99 against an error rate of 3 alpha at alpha = .05, and of 20 alpha at .001.
     """
-    procedure = Certify(n0=20, n=1000, alpha=alpha)
+    procedure = Certify(n0=20, n=400, alpha=alpha)
     oracle = hard_margin(procedure, grid)
     rate = oracle.error_rate(procedure)
     assert 0.8 * alpha < rate <= alpha

@@ -134,6 +134,18 @@ def test_a_file_that_says_another_architecture_than_it_holds(tmp_path, module):
     )
 
 
+def test_one_key_too_few_or_too_many(tmp_path, module):
+    path = tmp_path / "w.safetensors"
+    bias = module.conv2.bias
+    module.conv2.bias = None
+    save_weights(module, path, SAID)
+    assert error(path).endswith("does not fit lenet: 1 keys missing, the first conv2.bias; give the right arch")
+    module.conv2.bias = bias
+    module.register_buffer("extra", torch.zeros(1))
+    save_weights(module, path, SAID)
+    assert error(path).endswith("does not fit lenet: 1 keys unexpected, the first extra; give the right arch")
+
+
 def test_shapes_that_do_not_fit(tmp_path, module):
     path = tmp_path / "bare.safetensors"
     save_weights(module, path, {})

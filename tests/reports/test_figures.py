@@ -66,7 +66,10 @@ def test_each_run_has_its_curve_band_colour_and_legend():
 
 def test_the_band_is_the_dkw_band_within_0_and_1():
     one = summary(wrong=0, radii=(0.1,) * 80 + (0.5,) * 20)
-    heights = curves_figure([one]).axes[0].collections[0].get_paths()[0].vertices[:, 1]
+    band = curves_figure([one]).axes[0].collections[0].get_paths()[0]
+    assert band.contains_points([(0.05, 0.95), (0.3, 0.2), (0.52, 0.05)]).all()
+    assert not band.contains_points([(0.05, 0.2), (0.3, 0.95), (0.52, 0.2)]).any()
+    heights = band.vertices[:, 1]
     assert one.band == pytest.approx(0.1358, abs=1e-4)
     assert set(np.round(heights, 9)) == set(np.round([1 - one.band, 1, 0.2 - one.band, 0.2 + one.band, 0, one.band], 9))
 
@@ -89,6 +92,10 @@ def test_an_imported_radius_above_the_ceiling_is_still_drawn():
 
 def test_a_run_that_certifies_nothing_can_be_drawn():
     assert curves_figure([summary(radii=(), wrong=3)]).axes[0].get_xlim() == (0, 1)
+
+
+def test_an_infinite_radius_does_not_stretch_the_axis():
+    assert curves_figure([summary(radii=(0.5, np.inf))]).axes[0].get_xlim() == (0, pytest.approx(0.525))
 
 
 def test_more_runs_than_colours_differ_by_their_dashes():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from noiseproof.store import read_run
 from noiseproof.types import Prediction
 
 
-class Stop(Exception):  # noqa: N818
+class Stop(Exception):
     """A soft interrupt."""
 
 
@@ -365,7 +366,7 @@ def test_progress_counts_inputs_and_draws(certified):
     certified(progress=seen.append, limit=3)
     assert [(p.inputs, p.inputs_total) for p in seen][-1] == (3, 3)
     assert (seen[-1].draws, seen[-1].draws_total, seen[-1].seconds_left) == (960, 960, 0.0)
-    assert all(a.draws <= b.draws and a.inputs <= b.inputs for a, b in zip(seen, seen[1:], strict=False))
+    assert all(a.draws <= b.draws and a.inputs <= b.inputs for a, b in pairwise(seen))
     assert seen[0].draws_per_second > 0
     seen.clear()
     certified(progress=seen.append, limit=4)

@@ -22,13 +22,14 @@ def test_the_same_key_gives_the_same_numbers():
 
 
 def test_the_global_generator_is_seeded_inside_and_as_before_after():
-    before = torch.get_rng_state()
     inside = []
-    for _ in range(2):
-        with global_generator(CPU, 0, "module", 3):
+    for epoch in (3, 3, 4):
+        torch.rand(1)  # what it is outside does not matter
+        before = torch.get_rng_state()
+        with global_generator(CPU, 0, "module", epoch):
             inside.append(torch.rand(3).tolist())
-    assert inside[0] == inside[1]
-    assert torch.equal(torch.get_rng_state(), before)
+        assert torch.equal(torch.get_rng_state(), before)
+    assert inside[0] == inside[1] != inside[2]
 
 
 def test_as_before_also_after_an_error():

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from noiseproof.version import __version__
 from noiseproof.cli import certify, data, predict, quickstart, report, show, train, verify
+from noiseproof.version import __version__
 
 app = typer.Typer(
     name="noiseproof",

@@ -29,7 +29,11 @@ def quickstart(
     from noiseproof.training import train
 
     model, run = out / "model", out / "run"
-    _say(1, f"train --data {DATA} --arch lenet --sigma {SIGMA} --epochs {epochs} --step-size 10 --out {model}")
+    _say(
+        1,
+        f"train --data {DATA} --arch lenet --sigma {SIGMA} --epochs {epochs} --batch-size 64 --step-size 10 "
+        f"--out {model}",
+    )
     with training_bar("train") as show:
         train(
             data=DATA,
@@ -52,8 +56,8 @@ def quickstart(
     _say(3, f"verify {run}")
     held = verify(run)
     typer.echo(f"   {held.records} certificates follow from their {held.draws:,} draws")
-    _say(4, f"report {run} --radii 0:0.75:0.25 --out {out / 'report'}")
-    written = report([run], radii="0:0.75:0.25", out=out / "report")
+    _say(4, f"report {run} --radii 0:0.6:0.1 --out {out / 'report'}")
+    written = report([run], radii="0:0.6:0.1", out=out / "report")
     typer.echo(f"\n{written.text}\n")
     typer.echo("written: " + ", ".join(str(path) for path in written.files))
 

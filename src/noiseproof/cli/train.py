@@ -32,7 +32,7 @@ def train(
     seed: options.Seed = 0,
     precision: options.Precision = "fp32",
     device: options.Device = "auto",
-    threads: Annotated[int | None, typer.Option("--threads", help="CPU threads inside an operation.")] = None,
+    threads: Annotated[int, typer.Option("--threads", help="CPU threads inside an operation; idle machines only.")] = 1,
     root: options.Root = None,
     config: options.Config = None,
 ) -> None:

@@ -172,8 +172,7 @@ def _module_in(python: ModuleType, name: str, spec: str) -> nn.Module:
             raise ModelError(f"{spec}: {name}() failed: {type(error).__name__}: {error}") from error
     if not isinstance(found, nn.Module):
         raise ModelError(
-            f"{spec} must be an nn.Module or a callable without arguments that makes one, "
-            f"got {type(found).__name__}"
+            f"{spec} must be an nn.Module or a callable without arguments that makes one, got {type(found).__name__}"
         )
     return found
 

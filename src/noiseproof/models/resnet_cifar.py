@@ -27,14 +27,10 @@ class ResNetCIFAR(nn.Module):
         if (depth - 2) % 6 != 0 or depth < 8:
             raise ValueError(f"depth must be 6 n + 2 with n >= 1, got {depth}")
         if len(shape) != 3 or shape[0] < 1 or min(shape[1:]) < 8:
-            raise ModelError(
-                f"resnet{depth} takes pictures of shape (C, H, W) with H and W >= 8, got {shape}"
-            )
+            raise ModelError(f"resnet{depth} takes pictures of shape (C, H, W) with H and W >= 8, got {shape}")
         channels, blocks = shape[0], (depth - 2) // 6
         color = channels == len(CIFAR_MEAN)
-        self.normalize = Normalize(
-            CIFAR_MEAN if color else [0.5] * channels, CIFAR_STD if color else [0.25] * channels
-        )
+        self.normalize = Normalize(CIFAR_MEAN if color else [0.5] * channels, CIFAR_STD if color else [0.25] * channels)
         self.conv1 = nn.Conv2d(channels, 16, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
         self.layer1 = _stage(16, 16, blocks, stride=1)

@@ -65,7 +65,9 @@ def summary_table(run: Run) -> str:
         shares = prediction_table(run.records)
         table = Table(
             header=("run", "inputs", "right", "wrong", "abstained"),
-            rows=((run.path.name, str(shares.m), f"{shares.right:.1%}", f"{shares.wrong:.1%}", f"{shares.abstained:.1%}"),),
+            rows=(
+                (run.path.name, str(shares.m), f"{shares.right:.1%}", f"{shares.wrong:.1%}", f"{shares.abstained:.1%}"),
+            ),
             caption=(f"PREDICT, n = {run.manifest.meaning['procedure']['n']}, alpha = {run.procedure.alpha:g}.",),
         )
         return table.text()

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from noiseproof.version import __version__
 from noiseproof.engine import Drawn, Engine, Finished, OutOfMemoryError, Segment, Task, TorchBackend
 from noiseproof.engine.contract import check_eval_mode, check_options
 from noiseproof.errors import ModelError, RunError
 from noiseproof.noises import Words
 from noiseproof.noises.keys import input_key
 from noiseproof.store import Manifest, Range, Run, RunFolder, check_meaning, read_run
+from noiseproof.version import __version__
 
 if TYPE_CHECKING:
     from noiseproof.data import DataSet
