@@ -8,16 +8,19 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from noiseproof.version import __version__
+from noiseproof.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from noiseproof.analysis.audit import audit
     from noiseproof.classifier import SmoothedClassifier
     from noiseproof.errors import NoiseproofError, UnsupportedError
     from noiseproof.noises import Gaussian
     from noiseproof.procedures import Certify, Predict
     from noiseproof.reports.report import report
     from noiseproof.reports.show import show
+    from noiseproof.runners.attack import attack
     from noiseproof.runners.local import certify, predict
+    from noiseproof.store.exchange import export_run, import_run
     from noiseproof.store.verify import verify
     from noiseproof.training.loop import train
     from noiseproof.types import ABSTAIN, Certificate, Prediction
@@ -32,7 +35,11 @@ _HOMES = {
     "Prediction": "types",
     "SmoothedClassifier": "classifier",
     "UnsupportedError": "errors",
+    "attack": "runners.attack",
+    "audit": "analysis.audit",
     "certify": "runners.local",
+    "export_run": "store.exchange",
+    "import_run": "store.exchange",
     "predict": "runners.local",
     "report": "reports.report",
     "show": "reports.show",
@@ -50,8 +57,11 @@ __all__ = [
     "Prediction",
     "SmoothedClassifier",
     "UnsupportedError",
-    "__version__",
+    "attack",
+    "audit",
     "certify",
+    "export_run",
+    "import_run",
     "predict",
     "report",
     "show",

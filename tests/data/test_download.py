@@ -163,6 +163,7 @@ def test_a_server_without_ranges_begins_anew(tmp_path, site, tiny, tiny_files):
     site.ranges = False
     site.break_after = [10]
     fetch(tiny, tmp_path, site.address)
+    assert [wanted for name, wanted in site.asked if name == IMAGES] == [None, "bytes=10-"]
     assert (tmp_path / IMAGES).read_bytes() == tiny_files[IMAGES]
 
 
