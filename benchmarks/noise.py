@@ -1,6 +1,6 @@
 """What a number of exact noise costs, beside torch's float32 normal_ into a reused buffer: one thread, one run.
 
-    python benchmarks/noise.py
+python benchmarks/noise.py
 """
 
 from __future__ import annotations
@@ -40,9 +40,11 @@ def main() -> None:
         words = Words(seed=0, key="benchmark", stage="estimate")
         for sigma in (0.25, 1.0):
             noise = Gaussian(sigma)
-            exact = nanoseconds(lambda n=noise, x=x: n.perturb(x, words, 1000, DRAWS), numbers)
+            exact = nanoseconds(lambda n=noise, x=x, w=words: n.perturb(x, w, 1000, DRAWS), numbers)
             to_float = nanoseconds(
-                lambda n=noise, x=x: torch.from_numpy(n.perturb(x, words, 1000, DRAWS)).to(torch.float32).div_(255),
+                lambda n=noise, x=x, w=words: (
+                    torch.from_numpy(n.perturb(x, w, 1000, DRAWS)).to(torch.float32).div_(255)
+                ),
                 numbers,
             )
             normal = nanoseconds(lambda b=buffer, g=generator: b.normal_(generator=g), numbers)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from noiseproof.noises import Gaussian
+from noiseproof.procedures import Certify, Procedure
+from noiseproof.store import Manifest, Range, RunFolder
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +35,52 @@ def _one_thread() -> None:
     except ImportError:
         return
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a small genuine run folder without a model: input i votes for class 0 with share ``tops[i]``."""
+
+    def make(
+        name: str,
+        tops: Sequence[float],
+        *,
+        procedure: Procedure | None = None,
+        sigma: float = 0.5,
+        grid: int | None = 255,
+        data: str = "grey:test",
+        labels: Sequence[int | None] | None = None,
+    ) -> Path:
+        asked = procedure or Certify(n=1000)
+        noise = Gaussian(sigma=sigma, grid=grid).on((1, 2, 2))
+        meaning = {
+            "model": {"fingerprint": "f" * 64, "architecture": "linear", "num_classes": 3},
+            "data": {"name": data, "shape": [1, 2, 2], "labels": "0" * 32},
+            "noise": noise.config(),
+            "procedure": asked.config(),
+            "seed": 5,
+            "arithmetic": noise.arithmetic,
+            "precision": "fp32",
+            "backend": "torch",
+        }
+        environment = {"device": "cpu", "backend": "torch 2", "precision": "fp32", "batch_size": 64, "version": "0"}
+        with RunFolder(tmp_path / name, Manifest(asked.name, meaning, "0")) as folder:
+            folder.begin(environment, {"sigma": sigma})
+            for i, top in enumerate(tops):
+                asking, requests, first = asked.run(noise), [], dict[str, int]()
+                request = next(asking)
+                while True:
+                    requests.append((request.stage, request.n))
+                    k = round(request.n * top)
+                    votes = (k, request.n - k, 0)
+                    begin = first.get(request.stage, 0)
+                    first[request.stage] = begin + request.n
+                    folder.add_range(f"k{i}-0", request.stage, Range(begin, request.n, votes, 0.25))
+                    try:
+                        request = asking.send(np.array(votes))
+                    except StopIteration as done:
+                        folder.add_record(f"k{i}-0", i, 0 if labels is None else labels[i], requests, done.value)
+                        break
+        return tmp_path / name
+
+    return make

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from noiseproof.errors import NoiseproofError, UnsupportedError
     from noiseproof.noises import Gaussian
     from noiseproof.procedures import Certify, Predict
+    from noiseproof.reports.card import card
+    from noiseproof.reports.experiments import experiment
     from noiseproof.reports.report import report
     from noiseproof.reports.show import show
     from noiseproof.runners.attack import attack
@@ -37,7 +39,9 @@ _HOMES = {
     "UnsupportedError": "errors",
     "attack": "runners.attack",
     "audit": "analysis.audit",
+    "card": "reports.card",
     "certify": "runners.local",
+    "experiment": "reports.experiments",
     "export_run": "store.exchange",
     "import_run": "store.exchange",
     "predict": "runners.local",
@@ -59,7 +63,9 @@ __all__ = [
     "UnsupportedError",
     "attack",
     "audit",
+    "card",
     "certify",
+    "experiment",
     "export_run",
     "import_run",
     "predict",

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -139,3 +143,18 @@ def test_an_unwritable_folder(model, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert run(certify_line(model, tmp_path / "file" / "run")) == 1
     assert "choose another --out" in capsys.readouterr().err
+
+
+def test_an_interrupt_says_that_nothing_is_lost(model, tmp_path):
+    out = tmp_path / "run"
+    line = [sys.executable, "-m", "noiseproof", *certify_line(model, out, n=100_000, limit=2)]
+    running = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+    journal = out / "journal.jsonl"
+    while not (journal.exists() and '"is":"range"' in journal.read_text()):
+        time.sleep(0.05)
+        assert running.poll() is None
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "noiseproof: stopped; nothing is lost: the same line again goes on from here" in said
+    assert "Traceback" not in said

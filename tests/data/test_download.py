@@ -266,3 +266,10 @@ def test_get_refuses_an_unknown_name():
 def test_get_refuses_what_ships_inside():
     with pytest.raises(DataError, match=r"^fashion-mnist-small ships inside noiseproof: there is nothing to"):
         get("fashion-mnist-small")
+
+
+@pytest.mark.parametrize("name", ["cifar10-jpeg", "imagenet"])
+def test_get_refuses_what_has_no_address_and_says_what_to_do(name):
+    with pytest.raises(DataError) as error:
+        get(name)
+    assert str(error.value) == f"{name} has no address to download it from; {DATA_SETS[name].remedy}"

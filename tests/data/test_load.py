@@ -6,12 +6,13 @@ import sys
 import pytest
 
 from noiseproof.data import DATA_SETS, load
+from noiseproof.errors import DataError
 
 
 @pytest.mark.parametrize("name", DATA_SETS)
 def test_the_registry_calls_a_data_set_as_it_calls_itself(name):
     assert DATA_SETS[name].name == name
-    assert DATA_SETS[name].splits == ("train", "test")
+    assert {"train", "test"} <= set(DATA_SETS[name].splits)
 
 
 def test_the_split_is_test_unless_told_and_the_spec_wins():
@@ -33,12 +34,25 @@ def test_the_root_is_looked_at(tmp_path, tiny_files):
     assert load("mnist", root=tmp_path).shape == (1, 2, 3)
 
 
+@pytest.mark.parametrize("name", [name for name in DATA_SETS if not name.endswith("-small")])
+def test_a_missing_set_is_told_with_where_it_was_looked_for_and_a_remedy(name, tmp_path, bare_disk, monkeypatch):
+    monkeypatch.setattr("noiseproof.data.places.SYSTEM", tmp_path / "system")
+    with pytest.raises(DataError) as error:
+        load(f"{name}:train", root=tmp_path)
+    text = str(error.value)
+    assert text.startswith(f"no {name}:train in {tmp_path}")
+    assert f"{bare_disk}/.cache/noiseproof" in text
+    assert text.endswith(f"; {DATA_SETS[name].remedy}")
+    assert "\n" not in text
+
+
 def test_an_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(ValueError, match=r"^unknown data set 'fashon-mnist'; did you mean 'fashion-mnist'\?$"):
         load("fashon-mnist")
     with pytest.raises(
         ValueError,
-        match=r"^unknown data set 'zzz'; known: fashion-mnist, fashion-mnist-small, folder:PATH, mnist$",
+        match=r"^unknown data set 'zzz'; known: cifar10, cifar10-jpeg, fashion-mnist, fashion-mnist-small, "
+        r"folder:PATH, imagenet, mnist, svhn$",
     ):
         load("zzz")
 

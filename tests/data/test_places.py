@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from noiseproof.data.places import destination, find, places
+from noiseproof.data.places import destination, find, near, places, roots
 
 
 def test_the_most_explicit_place_comes_first(bare_disk, monkeypatch):
@@ -60,3 +60,9 @@ def test_an_unpacked_file_counts_and_a_folder_of_its_name_does_not(folders):
 
 def test_nothing_found_is_none(folders):
     assert find(["x.gz"], folders) is None
+
+
+def test_near_a_name_is_its_folder_and_then_the_root_itself(bare_disk, tmp_path):
+    assert near("svhn", tmp_path)[:2] == [tmp_path / "svhn", tmp_path]
+    assert near("svhn", tmp_path)[::2] == places("svhn", tmp_path)
+    assert near("svhn", tmp_path)[1::2] == roots(tmp_path)

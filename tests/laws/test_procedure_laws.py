@@ -14,7 +14,7 @@ import pytest
 from scipy.special import gammaln, ndtri, xlogy
 
 from noiseproof.noises import Gaussian
-from noiseproof.procedures import PROCEDURES, Certify, Predict, Procedure, procedure_from, replay
+from noiseproof.procedures import PROCEDURES, Certify, Predict, Procedure, Simultaneous, procedure_from, replay
 from noiseproof.stats import clopper_pearson_lower
 from noiseproof.types import ABSTAIN, Answer, Certificate, Prediction
 
@@ -58,6 +58,7 @@ def predict_room(top: int, p: np.ndarray, void: np.ndarray) -> np.ndarray:
 VARIANTS = {
     "certify": Variant(lambda alpha: Certify(n0=3, n=30, alpha=alpha), one_sided_room, 0.9),
     "certify, two-sided": Variant(lambda alpha: Certify(n0=3, n=30, alpha=alpha, two_sided=True), two_sided_room, 0.4),
+    "simultaneous": Variant(lambda alpha: Simultaneous(n=30, alpha=alpha), one_sided_room, 0.3),
     "predict": Variant(lambda alpha: Predict(n=30, alpha=alpha), predict_room, 0.25),
 }
 every = pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
@@ -131,7 +132,7 @@ def leaves(name: str, alpha: float, void: bool) -> Leaves:
 
 def hard_cases(alpha: float) -> np.ndarray:
     """Probabilities of three things; among them the worst: just below a bound that 30 draws can give."""
-    just_below = [clopper_pearson_lower(k, 30, alpha / side) * (1 - 1e-9) for side in (1, 2) for k in range(1, 31)]
+    just_below = [clopper_pearson_lower(k, 30, alpha / side) * (1 - 1e-9) for side in (1, 2, 3) for k in range(1, 31)]
     tops = np.concatenate([just_below, np.linspace(0.05, 1, 20), [1 / 3, 0.5 - 1e-9, 0.5]])
     shares = np.array([0.0, 0.1, 0.5 - 1e-9, 1.0])
     top, share = (grid.ravel() for grid in np.meshgrid(tops, shares))

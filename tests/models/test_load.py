@@ -77,7 +77,10 @@ def test_a_bare_file_needs_to_be_told(tmp_path, module):
 
 
 def test_a_missing_path():
-    expected = "expected a run folder of `noiseproof train`, a .safetensors file, or file.py:name"
+    expected = (
+        "expected a run folder of `noiseproof train`, a .safetensors file, "
+        "a checkpoint (.pth.tar, .pt), or file.py:name"
+    )
     assert error("nowhere/model") == f"no such path: nowhere/model; {expected}"
     assert error("nowhere/model.py:net", num_classes=2) == f"no such path: nowhere/model.py; {expected}"
 

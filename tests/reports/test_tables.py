@@ -7,6 +7,7 @@ import pytest
 
 from noiseproof.analysis import summarize
 from noiseproof.reports import Table, accuracy_table, guarantees_table
+from noiseproof.reports.units import Units
 from noiseproof.types import ABSTAIN, Answer, Certificate, Record
 
 
@@ -122,3 +123,51 @@ def test_text_aligns_the_first_column_left_and_the_others_right():
 def test_runs_that_cannot_stand_together_are_refused(runs, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         accuracy_table(runs)
+
+
+def test_accuracy_table_as_latex():
+    lines = accuracy_table([summary("a_b")]).latex().splitlines()
+    assert lines[:9] == [
+        r"% \usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering",
+        r"\begin{tabular}{lrrrrrrrrr}",
+        r"\toprule",
+        r"run & r=0 & r=0.25 & r=0.5 & band & natural & abstained & ACR & median & m \\",
+        r"\midrule",
+        r"a\_b & 48.6 & 48.6 & 0.0 & \ensuremath{\pm}6.1 & 48.6 & 0.2 & 0.146 & 0.000 & 500 \\",
+        r"\bottomrule",
+    ]
+    assert lines[9] == r"\end{tabular}"
+    assert lines[10].startswith(r"\caption{Certified accuracy in \% of all m inputs at L2 radius r (input units")
+    assert lines[11:] == [r"\end{table}"]
+
+
+def test_latex_prints_every_character_of_a_name():
+    said = Table((r"\&%$#_{}~^",), (("<=|>=<>",),), ()).latex()
+    assert r"\textbackslash{}\&\%\$\#\_\{\}\textasciitilde{}\textasciicircum{} \\" in said
+    ordered = (r"\ensuremath{\leq}", r"\textbar{}", r"\ensuremath{\geq}", r"\ensuremath{<}", r"\ensuremath{>}")
+    assert "".join(ordered) + r" \\" in said
+
+
+def test_marked_cells_stand_out():
+    table = Table(("a", "b", "c"), (("x", "1", "2"), ("y", "10", "20")), (), frozenset({(1, 2)}))
+    assert table.text().splitlines() == [
+        "a   b    c",
+        "----------",
+        "x   1   2 ",
+        "y  10  20*",
+        "----------",
+    ]
+    assert table.markdown().splitlines()[2:4] == ["| x | 1 | 2 |", "| y | 10 | **20** |"]
+    assert r"y & 10 & \textbf{20} \\" in table.latex()
+
+
+def test_radii_in_steps_of_a_pixel():
+    table = accuracy_table([summary(radii=(0.0, 64 / 255))], units=Units(255))
+    assert table.header[1:3] == ("r=0", "r=64")
+    assert table.rows[0][-3:] == ("37.2", "0.0", "500")
+    assert "at L2 radius r (units of 1/255: one step of one 8-bit pixel)." in table.caption[0]
+    one = guarantees_table(summary(radii=(0.0, 64 / 255)), units=Units(255))
+    assert [row[0] for row in one.rows] == ["0", "64"]
+    assert "(units of 1/255: one step of one 8-bit pixel)" in one.caption[0]

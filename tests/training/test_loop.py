@@ -249,6 +249,28 @@ def test_a_crash_between_metrics_and_checkpoint_leaves_no_epoch_twice(stripes, t
     assert rows[1]["loss"] != 9.0
 
 
+def test_a_resumed_run_does_not_repeat_the_epochs_it_has(stripes, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        small(stripes, tmp_path, progress=stop_in_epoch(2))
+    moments = []
+    small(stripes, tmp_path, progress=moments.append)
+    assert {moment.epoch for moment in moments} == {2}
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_pictures(stripes, tmp_path):
+    seen = []
+
+    class Spy(GaussianLoss):
+        def __call__(self, model, x, y, **options):
+            out = super().__call__(model, x, y, **options)
+            seen.append((len(y), out.loss.item(), out.accuracy.item()))
+            return out
+
+    result = small(stripes, tmp_path, epochs=1, loss=Spy())  # batches of 16, 16 and 8
+    assert result.loss == pytest.approx(sum(n * loss for n, loss, _ in seen) / 40, rel=1e-5)
+    assert result.accuracy == pytest.approx(sum(n * right for n, _, right in seen) / 40, rel=1e-5)
+
+
 def test_a_crash_before_the_weights_file(stripes, tmp_path):
     small(stripes, tmp_path)
     before = weights(tmp_path)

@@ -17,6 +17,7 @@ RECIPE = Recipe(
     step_size=30,
     gamma=0.1,
     loss=GaussianLoss(),
+    augment="none",
     seed=0,
     precision="fp32",
 )

@@ -63,6 +63,7 @@ class Summary:
         void: how many of them had scores that were NaN or infinite.
         seconds: of all inputs.
         right_radii: sorted radii of the right inputs, -1 for the others: the whole curve, shape [m].
+        note: what a reader must know of where the radii come from; empty for a run of certify.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Summary:
     void: int
     seconds: float
     right_radii: tuple[float, ...] = field(repr=False)
+    note: str = ""
 
     @property
     def budget_sentence(self) -> str:
@@ -109,6 +111,7 @@ def summarize(
     name: str = "",
     rho: float = 0.001,
     delta: float = 0.05,
+    note: str = "",
 ) -> Summary:
     """Everything one CERTIFY run says, at the alpha it was made with.
 
@@ -120,6 +123,7 @@ def summarize(
         name: what tables and figures call the run.
         rho: failure probability of the statements about the whole set, in (0, 1).
         delta: failure probability of the band, in (0, 1).
+        note: what a reader must know of where the radii come from.
 
     Raises:
         ValueError: no records, a label is missing, an outcome is no certificate, or an argument is out of range.
@@ -156,6 +160,7 @@ def summarize(
         void=sum(record.void for record in records),
         seconds=sum(record.seconds for record in records),
         right_radii=tuple(np.sort(right_radii(records)).tolist()),
+        note=note,
     )
 
 

@@ -9,8 +9,26 @@ from typing import Annotated
 
 import typer
 
-from noiseproof.cli import certify, data, predict, quickstart, report, show, train, verify
+from noiseproof.cli import (
+    attack,
+    audit,
+    card,
+    certify,
+    data,
+    experiment,
+    export,
+    import_,
+    noise_images,
+    predict,
+    quickstart,
+    report,
+    show,
+    train,
+    verify,
+)
 from noiseproof.version import __version__
+
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="noiseproof",
@@ -25,9 +43,16 @@ app.command("quickstart", short_help="The main job on real pictures, in a minute
 app.command("train", short_help="Train a base classifier under noise.")(train.train)
 app.command("certify", short_help="Certify inputs: class and L2 radius.")(certify.certify)
 app.command("predict", short_help="Predict inputs: class or abstention.")(predict.predict)
+app.command("attack", short_help="Attack certified inputs; exit 1 if one breaks.")(attack.attack)
 app.command("verify", short_help="Replay a run; exit 1 if it does not hold.")(verify.verify)
 app.command("report", short_help="Tables and curves from stored counts.")(report.report)
+app.command("experiment", short_help="Figures and tables of the paper from runs.")(experiment.experiment)
+app.command("card", short_help="What a run promises and what not, on one page.")(card.card)
+app.command("noise-images", short_help="Pictures under noise at several sigma.")(noise_images.noise_images)
 app.command("show", short_help="Settings, progress, fingerprints of a run.")(show.show)
+app.command("audit", short_help="What published per-image files say of themselves.")(audit.audit)
+app.command("import", short_help="A published file as a run folder.")(import_.import_)
+app.command("export", short_help="A run as TSV, CSV or Parquet.")(export.export)
 app.add_typer(data.app, name="data")
 
 
@@ -57,13 +82,15 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         status = typer.main.get_command(app).main(arguments, prog_name="noiseproof", standalone_mode=False)
     except KeyboardInterrupt:
-        return _complain("stopped; nothing is lost: the same line again goes on from here", 130)
+        return _stopped()
     except BrokenPipeError:
         # the reader of a pipe went away: not an error of ours; keep the interpreter from flushing into it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:  # noqa: BLE001  # what is not a user's mistake is raised again
         return _status_of(error)
+    if status == _INTERRUPTED:  # some versions of typer catch the interrupt themselves
+        return _stopped()
     return status if isinstance(status, int) else 0
 
 
@@ -71,7 +98,7 @@ def _status_of(error: Exception) -> int:
     from noiseproof.errors import NoiseproofError
 
     if isinstance(error, typer.Abort):
-        return _complain("stopped; nothing is lost: the same line again goes on from here", 130)
+        return _stopped()
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # usage errors, whoever ships click
         return _complain(f"{error.format_message().rstrip('.')}; see --help", int(error.exit_code))
     if isinstance(error, NoiseproofError):
@@ -79,6 +106,10 @@ def _status_of(error: Exception) -> int:
     if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
         return _complain(str(error), 2)
     raise error
+
+
+def _stopped() -> int:
+    return _complain("stopped; nothing is lost: the same line again goes on from here", _INTERRUPTED)
 
 
 def _complain(text: str, status: int) -> int:

@@ -18,7 +18,7 @@ def report(
     ] = "0:1.5:0.25",
     config: options.Config = None,
 ) -> None:
-    """Certified accuracy with its band, from stored counts: tables as text and Markdown, curves as PNG."""
+    """Certified accuracy with its band, from stored counts: tables as text, Markdown, LaTeX; curves as PNG, PDF."""
     del config  # its settings have become defaults
     from noiseproof.reports.report import report as write_report
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from noiseproof.cli import options
 from noiseproof.cli.progress import ProgressBar
+from noiseproof.cli.recipes import Recipe
 
 if TYPE_CHECKING:
     from noiseproof.training import TrainProgress
@@ -18,7 +20,14 @@ if TYPE_CHECKING:
 def train(
     data: options.Data,
     out: options.Out,
-    sigma: options.Sigma,
+    sigma: Annotated[
+        str,
+        typer.Option(
+            "--sigma",
+            metavar="S[,S...]",
+            help="Standard deviation of the noise, in [0, 1] pixel units; of several, each trains into DIR/S.",
+        ),
+    ],
     arch: Annotated[str, typer.Option("--arch", help="Architecture: lenet, resnet20, resnet110, resnet50.")] = "lenet",
     epochs: Annotated[int, typer.Option("--epochs", help="Passes over the data.")] = 90,
     batch_size: Annotated[int, typer.Option("--batch-size", help="Pictures a step.")] = 256,
@@ -29,40 +38,72 @@ def train(
     step_size: Annotated[int, typer.Option("--step-size", help="Epochs between two drops of the rate.")] = 30,
     gamma: Annotated[float, typer.Option("--gamma", help="Factor of a drop.")] = 0.1,
     loss: Annotated[str, typer.Option("--loss", help="Training loss.")] = "gaussian",
+    augment: Annotated[
+        str | None,
+        typer.Option("--augment", help="none, flip or crop-flip; default: as published for the data set."),
+    ] = None,
     seed: options.Seed = 0,
     precision: options.Precision = "fp32",
     device: options.Device = "auto",
     threads: Annotated[int, typer.Option("--threads", help="CPU threads inside an operation; idle machines only.")] = 1,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write scalars to DIR/tensorboard, too.")] = False,
     root: options.Root = None,
+    recipe: Recipe = None,
     config: options.Config = None,
 ) -> None:
     """Train a base classifier under noise; a checkpoint every epoch, the same line again resumes."""
-    del config  # its settings have become defaults
+    del config, recipe  # their settings have become defaults
     from noiseproof.training import train as train_model
+    from noiseproof.training.device import find_device
+    from noiseproof.training.distributed import is_first_process, joined
 
-    with training_bar("train") as show:
-        train_model(
-            data=data,
-            arch=arch,
-            out=out,
-            sigma=sigma,
-            epochs=epochs,
-            batch_size=batch_size,
-            lr=lr,
-            momentum=momentum,
-            weight_decay=weight_decay,
-            schedule=schedule,
-            step_size=step_size,
-            gamma=gamma,
-            loss=loss,
-            seed=seed,
-            precision=precision,
-            device=device,
-            threads=threads,
-            root=root,
-            progress=show,
-        )
-    typer.echo(f"{out} holds the trained model; next: noiseproof certify --model {out} ...")
+    folders = _folders(out, sigma)
+    with joined(find_device(device)):  # once for all of them: torchrun's processes meet only once
+        for value, folder in folders.items():
+            with training_bar(f"train sigma {value}" if len(folders) > 1 else "train") as show:
+                train_model(
+                    data=data,
+                    arch=arch,
+                    out=folder,
+                    sigma=value,
+                    epochs=epochs,
+                    batch_size=batch_size,
+                    lr=lr,
+                    momentum=momentum,
+                    weight_decay=weight_decay,
+                    schedule=schedule,
+                    step_size=step_size,
+                    gamma=gamma,
+                    loss=loss,
+                    augment=augment,
+                    seed=seed,
+                    precision=precision,
+                    device=device,
+                    threads=threads,
+                    tensorboard=tensorboard,
+                    root=root,
+                    progress=show,
+                )
+            if is_first_process():
+                typer.echo(f"{folder} holds the trained model; next: noiseproof certify --model {folder} ...")
+
+
+def _folders(out: Path, text: str) -> dict[float, Path]:
+    """Where the model of each sigma goes: a single one into ``out`` itself.
+
+    >>> [str(folder) for folder in _folders(Path("runs"), "0.12,.5").values()]
+    ['runs/0.12', 'runs/0.5']
+    """
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"sigma must be a number, or numbers with commas between them, got {text!r}") from None
+    if len(set(values)) < len(values):
+        raise ValueError(f"sigma must name each value once, got {text!r}")
+    for value in values:
+        if not 0 <= value < float("inf"):  # before the first one is trained
+            raise ValueError(f"sigma must be >= 0, got {value}")
+    return {value: out / str(value) for value in values} if len(values) > 1 else {values[0]: out}
 
 
 @contextmanager

@@ -5,11 +5,15 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from noiseproof.data.cifar10 import CIFAR10_BATCHES
+from noiseproof.data.cifar10_jpeg import CIFAR10_JPEG
 from noiseproof.data.dataset import DataSet
 from noiseproof.data.download import get
 from noiseproof.data.fashion_mnist import FASHION_MNIST, FASHION_MNIST_SMALL
 from noiseproof.data.folder import load_folder
+from noiseproof.data.imagenet import IMAGENET
 from noiseproof.data.mnist import MNIST
+from noiseproof.data.svhn import SVHN_CROPPED
 from noiseproof.errors import unknown
 
 if TYPE_CHECKING:
@@ -22,9 +26,13 @@ __all__ = ["DATA_SETS", "DataSet", "get", "load"]
 
 DATA_SETS: Mapping[str, Source] = MappingProxyType(
     {
+        CIFAR10_BATCHES.name: CIFAR10_BATCHES,
+        CIFAR10_JPEG.name: CIFAR10_JPEG,
         FASHION_MNIST.name: FASHION_MNIST,
         FASHION_MNIST_SMALL.name: FASHION_MNIST_SMALL,
+        IMAGENET.name: IMAGENET,
         MNIST.name: MNIST,
+        SVHN_CROPPED.name: SVHN_CROPPED,
     }
 )
 """Every data set with a name; ``folder:PATH`` stands beside them."""
@@ -36,7 +44,7 @@ def load(spec: str, *, split: str = "test", root: Path | None = None) -> DataSet
     Args:
         spec: ``NAME`` or ``NAME:SPLIT``, where the split written there wins over ``split``; or
             ``folder:PATH``, whose subfolders are the classes (no splits: give the folder of the split).
-        split: ``train`` or ``test``, where the spec names none.
+        split: ``train`` or ``test`` (ImageNet's ``val``), where the spec names none.
         root: a folder of data sets, looked at first.
 
     Raises:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noiseproof.data.places import destination
-from noiseproof.data.published import Published
+from noiseproof.data.published import Downloadable
+from noiseproof.data.shipped import Shipped
 from noiseproof.errors import DataError, unknown
 
 if TYPE_CHECKING:
@@ -61,20 +62,22 @@ def get(
     if name not in DATA_SETS:
         raise ValueError(unknown("data set", name, DATA_SETS))
     source = DATA_SETS[name]
-    if not isinstance(source, Published):
+    if isinstance(source, Shipped):
         raise DataError(f"{name} ships inside noiseproof: there is nothing to download; load it by its name")
+    if not isinstance(source, Downloadable):
+        raise DataError(f"{name} has no address to download it from; {source.remedy}")
     return download(source, destination(name, root), progress=progress, address=address, pause=pause)
 
 
 def download(
-    source: Published,
+    source: Downloadable,
     folder: Path,
     *,
     progress: Progress | None = None,
     address: str | None = None,
     pause: float = 1.0,
 ) -> Path:
-    """Downloads every file of a public data set into a folder.
+    """Downloads every file of a public data set into a folder, and unpacks there what must be unpacked.
 
     A file grows as NAME.part, which a broken download leaves for the next one to go on from. It gets its
     name only once its SHA-256 is the published one; a file with another SHA-256 is removed.
@@ -107,6 +110,7 @@ def download(
             before += file.size
             if progress is not None:
                 progress(before, total)
+        source.unpack(folder)
     except OSError as error:
         raise DataError(
             f"cannot write to {folder}: {error.strerror}; make room or give permission there, "
@@ -127,7 +131,7 @@ class _AddressError(_TransferError):
 class _Fetch:
     """One file on its way from one of several addresses into the folder."""
 
-    source: Published
+    source: Downloadable
     file: PublishedFile
     folder: Path
     progress: Progress

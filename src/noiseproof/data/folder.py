@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from noiseproof.data.dataset import DataSet
+from noiseproof.data.picture import converted, mode_of, open_picture, planes
 from noiseproof.errors import DataError
 
 if TYPE_CHECKING:
@@ -69,15 +69,11 @@ class _Files:
 
     def __getitem__(self, index: int, /) -> Pixels:
         file = self.files[index]
-        with _opened(file) as picture:
-            try:
-                pixels = np.asarray(picture.convert(_mode(file, picture)), dtype=np.uint8)
-            except (OSError, ValueError, SyntaxError) as error:
-                raise DataError(f"{file}: expected a whole picture, found: {error}; replace the file") from error
-        planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-        if planes.shape != self.shape:
+        with open_picture(file) as picture:
+            pixels = planes(converted(file, picture, mode_of(file, picture)))
+        if pixels.shape != self.shape:
             raise DataError(f"{file} changed while the data set was in use; load the data set again")
-        return planes
+        return pixels
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -90,26 +86,9 @@ def _empty(folder: Path, name: str) -> str:
     return f"{folder / name}: expected pictures of the class {name!r}, found none; {hint}"
 
 
-def _opened(file: Path) -> Image.Image:
-    try:
-        return Image.open(file)
-    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
-        found = "no picture" if isinstance(error, UnidentifiedImageError) else str(error)
-        raise DataError(f"{file}: expected a picture, found {found}; replace or remove the file") from error
-
-
-def _mode(file: Path, picture: Image.Image) -> str:
-    if picture.mode in ("1", "L"):
-        return "L"
-    if picture.mode in ("RGB", "P", "CMYK", "YCbCr") and "transparency" not in picture.info:
-        return "RGB"
-    found = "transparency" if "transparency" in picture.info else f"mode {picture.mode}"
-    raise DataError(f"{file}: expected 8-bit grey or RGB without transparency, found {found}; convert the file")
-
-
 def _shape(file: Path) -> tuple[int, int, int]:
-    with _opened(file) as picture:
-        channels = 1 if _mode(file, picture) == "L" else 3
+    with open_picture(file) as picture:
+        channels = 1 if mode_of(file, picture) == "L" else 3
         return (channels, picture.height, picture.width)
 
 

@@ -22,7 +22,24 @@ def places(name: str, root: Path | None = None) -> list[Path]:
     ROOT/NAME for ROOT = ``root``, then the environment variable NOISEPROOF_DATA, then ~/.cache/noiseproof,
     then /usr/share/datasets.
     """
-    return [folder / name for folder in [*_own(root), SYSTEM]]
+    return [folder / name for folder in roots(root)]
+
+
+def near(name: str, root: Path | None = None) -> list[Path]:
+    """The folders that may hold a set known by the names of what is in it: ROOT/NAME and ROOT for every ROOT."""
+    return [folder for place in roots(root) for folder in (place / name, place)]
+
+
+def roots(root: Path | None = None) -> list[Path]:
+    """The folders of data sets, the most explicit first; see ``places``."""
+    chosen = os.environ.get(ENVIRONMENT)
+    named = [Path(root)] if root is not None else []
+    return [*named, *([Path(chosen)] if chosen else []), cache(), SYSTEM]
+
+
+def cache() -> Path:
+    """The user's own folder, where downloads go and decoded pictures are kept: ~/.cache/noiseproof."""
+    return Path.home() / ".cache" / "noiseproof"
 
 
 def destination(name: str, root: Path | None = None) -> Path:
@@ -44,12 +61,6 @@ def find(files: Iterable[str], folders: Iterable[Path]) -> list[Path] | None:
         if len(whole) == len(names):
             return whole
     return None
-
-
-def _own(root: Path | None) -> list[Path]:
-    chosen = os.environ.get(ENVIRONMENT)
-    named = [Path(root)] if root is not None else []
-    return [*named, *([Path(chosen)] if chosen else []), Path.home() / ".cache" / "noiseproof"]
 
 
 def _present(folder: Path, name: str) -> Path | None:

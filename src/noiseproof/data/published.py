@@ -1,9 +1,9 @@
-"""A public data set of IDX files: what it is called, where it may be had, what its files must be."""
+"""Public data sets: what one is called, where it may be had, what its files must be."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from noiseproof.data.places import find, places
 from noiseproof.data.source import from_idx
@@ -20,7 +20,7 @@ class PublishedFile:
     """A file of a public data set.
 
     Attributes:
-        name: the file name, below each of the set's addresses; ends in ``.gz``.
+        name: the file name, below each of the set's addresses.
         size: bytes, as published.
         sha256: of the file as published, hexadecimal.
     """
@@ -30,9 +30,42 @@ class PublishedFile:
     sha256: str
 
 
+@runtime_checkable
+class Downloadable(Protocol):
+    """A data set with a public address."""
+
+    @property
+    def name(self) -> str:
+        """The name a spec gives."""
+        ...
+
+    @property
+    def files(self) -> tuple[PublishedFile, ...]:
+        """Every file to download."""
+        ...
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Base addresses that serve the files, each ending in "/", the preferred one first."""
+        ...
+
+    @property
+    def remedies(self) -> tuple[str, ...]:
+        """What helps besides downloading, as it reads after "or"."""
+        ...
+
+    def unpack(self, folder: Path) -> None:
+        """Makes what ``load`` reads out of the files, which lie in the folder and are the published ones.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Published:
-    """A public data set: grey pictures and labels, one pair of gzipped IDX files a split.
+    """A public data set of IDX files: grey pictures and labels, one pair of gzipped IDX files a split.
 
     Attributes:
         name: the name a spec gives.
@@ -75,6 +108,9 @@ class Published:
         images, labels = found
         again = f"delete it and run `noiseproof data get {self.name}`"
         return from_idx(f"{self.name}:{split}", self.classes, images, labels, again)
+
+    def unpack(self, folder: Path) -> None:
+        """Nothing: gzipped files are read as they are."""
 
     @property
     def remedy(self) -> str:

@@ -46,8 +46,12 @@ class Shipped:
             DataError: the installation is damaged.
         """
         images, labels = (self._file(f"{split}-{kind}.gz") for kind in ("images-idx3-ubyte", "labels-idx1-ubyte"))
-        again = "reinstall noiseproof"
-        return from_idx(f"{self.name}:{split}", self.classes, images, labels, again)
+        return from_idx(f"{self.name}:{split}", self.classes, images, labels, self.remedy)
+
+    @property
+    def remedy(self) -> str:
+        """What to do where its files are damaged."""
+        return "reinstall noiseproof"
 
     def _file(self, name: str) -> Traversable:
         return resources.files("noiseproof.data").joinpath(self.folder, name)

@@ -27,6 +27,11 @@ class Source(Protocol):
         """The splits it has, such as ("train", "test")."""
         ...
 
+    @property
+    def remedy(self) -> str:
+        """What to do where the set is missing."""
+        ...
+
     def load(self, split: str, root: Path | None) -> DataSet:
         """The named split, which is one of ``splits``.
 

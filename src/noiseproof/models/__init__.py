@@ -2,6 +2,7 @@
 
 from noiseproof.models.architectures import ARCHITECTURES, build
 from noiseproof.models.base import BaseModel, fingerprint
+from noiseproof.models.checkpoint import load_checkpoint
 from noiseproof.models.load import load
 from noiseproof.models.normalize import Normalize
 from noiseproof.models.weights import load_weights, save_weights
@@ -13,6 +14,7 @@ __all__ = [
     "build",
     "fingerprint",
     "load",
+    "load_checkpoint",
     "load_weights",
     "save_weights",
 ]

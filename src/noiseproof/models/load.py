@@ -1,4 +1,4 @@
-"""``load("spec")``: a base classifier from a training run, a weights file or a Python file."""
+"""``load("spec")``: a base classifier from a training run, a weights file, a checkpoint or a Python file."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from noiseproof.errors import ModelError
 from noiseproof.models.architectures import build
 from noiseproof.models.base import BaseModel, fingerprint
+from noiseproof.models.checkpoint import SUFFIXES, load_checkpoint, our_name
 from noiseproof.models.normalize import Normalize
 from noiseproof.models.weights import load_weights
 
-_EXPECTED = "a run folder of `noiseproof train`, a .safetensors file, or file.py:name"
+_EXPECTED = "a run folder of `noiseproof train`, a .safetensors file, a checkpoint (.pth.tar, .pt), or file.py:name"
 
 
 def load(
@@ -33,8 +34,9 @@ def load(
     """The base classifier a spec names: on the CPU, in eval mode, no weight requires a gradient.
 
     Args:
-        spec: a run folder of ``noiseproof train``, a .safetensors file, or ``path/to/file.py:name`` where the
-            name is an ``nn.Module`` or a callable without arguments that makes one.
+        spec: a run folder of ``noiseproof train``, a .safetensors file, a checkpoint of ``torch.save`` (.pth.tar,
+            .pth, .pt, .tar: see ``load_checkpoint``), or ``path/to/file.py:name`` where the name is an ``nn.Module``
+            or a callable without arguments that makes one.
         arch: the architecture; needed only where the file does not say, refused where it says another.
         num_classes: likewise; always needed for a Python file.
         shape: of one input, (C, H, W); likewise.
@@ -54,7 +56,7 @@ def load(
         raise ModelError(f"no such path: {text}; expected {_EXPECTED}")
     if path.suffix == ".py":
         raise ModelError(f"{text} is a Python file; say which model in it: {text}:name")
-    if path.suffix != ".safetensors":
+    if not path.name.endswith((".safetensors", *SUFFIXES)):
         raise ModelError(f"cannot load a model from {text}; expected {_EXPECTED}")
     return _from_weights(path, text, arch, num_classes, shape)
 
@@ -75,7 +77,13 @@ def _weights_of_run(folder: Path) -> Path:
 def _from_weights(
     path: Path, source: str, arch: str | None, num_classes: int | None, shape: tuple[int, ...] | None
 ) -> BaseModel:
-    tensors, metadata = load_weights(path)
+    if path.name.endswith(SUFFIXES):
+        tensors, metadata = load_checkpoint(path, arch=arch)
+        arch = arch and our_name(arch)
+        if shape is not None:
+            metadata.pop("shape", None)  # the usual one, not one the file says
+    else:
+        tensors, metadata = load_weights(path)
     arch = _agree(path, "arch", arch, metadata.get("architecture"))
     num_classes = int(_agree(path, "num_classes", num_classes, _stored(path, metadata, "num_classes")))
     stored_shape = _stored(path, metadata, "shape")

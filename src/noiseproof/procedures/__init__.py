@@ -9,10 +9,12 @@ from noiseproof.procedures.base import Procedure
 from noiseproof.procedures.certify import Certify
 from noiseproof.procedures.predict import Predict
 from noiseproof.procedures.replay import replay
+from noiseproof.procedures.simultaneous import Simultaneous
 
 PROCEDURES: dict[str, type[Procedure]] = {
     Certify.name: Certify,
     Predict.name: Predict,
+    Simultaneous.name: Simultaneous,
 }
 
 
@@ -37,4 +39,4 @@ def procedure_from(config: dict[str, Any]) -> Procedure:
     return made(**settings)
 
 
-__all__ = ["PROCEDURES", "Certify", "Predict", "Procedure", "procedure_from", "replay"]
+__all__ = ["PROCEDURES", "Certify", "Predict", "Procedure", "Simultaneous", "procedure_from", "replay"]

@@ -71,15 +71,24 @@ def ask(stage: str, n: int) -> Generator[Draw, Counts, Counts]:
     """Ask for n draws in prefixes; returns all their votes. Refuses an answer no n draws can give."""
     total: Counts | int = 0
     for part in prefixes(n):
-        votes = np.asarray((yield Draw(stage, part)), dtype=np.int64)
-        # every count by itself too: a sum of absurd ones can wrap around
-        if votes.ndim != 1 or votes.size < 2 or votes.min() < 0 or votes.max() > part or votes.sum() > part:
-            raise ValueError(
-                f"votes must be one count >= 0 a class (two or more) with a sum of at most {part}, got {votes.tolist()}"
-            )
-        total = total + votes
+        total = total + check_votes((yield Draw(stage, part)), part)
     assert not isinstance(total, int), "a procedure asks for one draw at least"
     return total
+
+
+def check_votes(answer: Counts, n: int) -> Counts:
+    """The answer to a request for n draws.
+
+    Raises:
+        ValueError: no n draws can give it.
+    """
+    votes = np.asarray(answer, dtype=np.int64)
+    # every count by itself too: a sum of absurd ones can wrap around
+    if votes.ndim != 1 or votes.size < 2 or votes.min() < 0 or votes.max() > n or votes.sum() > n:
+        raise ValueError(
+            f"votes must be one count >= 0 a class (two or more) with a sum of at most {n}, got {votes.tolist()}"
+        )
+    return votes
 
 
 def largest_rival(votes: Counts, top: int, n: int) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noiseproof.analysis import certified_share
+from noiseproof.errors import RunError
 from noiseproof.reports.tables import norm_name, run_names
 
 if TYPE_CHECKING:
@@ -41,14 +42,39 @@ def draw_curves(summaries: Sequence[Summary], path: str | Path, *, title: str = 
     Raises:
         ValueError: no runs, different norms, or a suffix of another format.
     """
+    check_suffix(path)  # before the work
+    return save_figure(curves_figure(summaries, title=title), path)
+
+
+def check_suffix(path: str | Path) -> None:
+    """Raise ``ValueError`` unless the path ends in a format that ``save_figure`` writes."""
+    if Path(path).suffix.lower() not in _DATES:
+        raise ValueError(f"path must end in {', '.join(_DATES)}, got {Path(path).name!r}")
+
+
+def save_figure(figure: Figure, path: str | Path) -> Path:
+    """Write a figure without anything that would differ between two drawings of it.
+
+    Args:
+        figure: to write.
+        path: where to write; .png, .pdf or .svg.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: a suffix of another format.
+        RunError: the file cannot be written.
+    """
     target = Path(path)
-    if target.suffix.lower() not in _DATES:
-        raise ValueError(f"path must end in {', '.join(_DATES)}, got {target.name!r}")
-    figure = curves_figure(summaries, title=title)
+    check_suffix(target)
     import matplotlib as mpl
 
     with mpl.rc_context({"svg.hashsalt": "noiseproof"}):
-        figure.savefig(target, metadata={_DATES[target.suffix.lower()]: None})
+        try:
+            figure.savefig(target, metadata={_DATES[target.suffix.lower()]: None})
+        except OSError as error:
+            raise RunError(f"cannot write {target}: {error.strerror}; choose another --out") from None
     return target
 
 

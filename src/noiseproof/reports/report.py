@@ -9,10 +9,12 @@ from pathlib import Path
 from noiseproof.analysis import Summary, prediction_table, summarize
 from noiseproof.errors import RunError
 from noiseproof.reports.figures import draw_curves
+from noiseproof.reports.files import make_folder, write_tables
 from noiseproof.reports.grid import parse_radii
 from noiseproof.reports.tables import Table, accuracy_table, guarantees_table
-from noiseproof.store.manifest import write_text
+from noiseproof.store.manifest import KIND_IMPORT, import_note
 from noiseproof.store.run import Run, read_run
+from noiseproof.types import Record
 
 DEFAULT_RADII = "0:1.5:0.25"
 
@@ -33,11 +35,11 @@ class Report:
 
 
 def report(runs: Sequence[str | Path], *, out: str | Path, radii: str | Sequence[float] = DEFAULT_RADII) -> Report:
-    """Certified accuracy of runs at radii, with bands and guarantees: text, Markdown, and the curves as PNG.
+    """Certified accuracy of runs at radii, with bands and guarantees: text, Markdown, LaTeX, and the curves.
 
     Args:
         runs: run folders of certify.
-        out: folder for ``table.txt``, ``table.md`` and ``curves.png``.
+        out: folder for ``table.txt``, ``table.md``, ``table.tex``, ``curves.png`` and ``curves.pdf``.
         radii: "start:stop:step" with both ends in, "a,b,c", or numbers; input units (L2).
 
     Raises:
@@ -45,18 +47,12 @@ def report(runs: Sequence[str | Path], *, out: str | Path, radii: str | Sequence
         ValueError: radii cannot be read, or a run has no finished input.
     """
     grid = parse_radii(radii) if isinstance(radii, str) else tuple(radii)
-    summaries = tuple(_summary(read_run(Path(run)), grid) for run in runs)
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot make the folder {folder}: {error.strerror}; choose another --out") from None
+    summaries = tuple(run_summary(read_run(Path(run)), grid) for run in runs)
+    folder = make_folder(out)
     tables = [accuracy_table(summaries), *(guarantees_table(summary) for summary in summaries)]
-    text, markdown, curves = folder / "table.txt", folder / "table.md", folder / "curves.png"
-    write_text(text, "\n\n".join(table.text() for table in tables) + "\n")
-    write_text(markdown, "\n\n".join(table.markdown() for table in tables) + "\n")
-    draw_curves(summaries, curves)
-    return Report(summaries, tables[0].text(), (text, markdown, curves))
+    files = write_tables(tables, folder, "table")
+    curves = tuple(draw_curves(summaries, folder / name) for name in ("curves.png", "curves.pdf"))
+    return Report(summaries, tables[0].text(), (*files, *curves))
 
 
 def summary_table(run: Run) -> str:
@@ -71,13 +67,41 @@ def summary_table(run: Run) -> str:
             caption=(f"PREDICT, n = {run.manifest.meaning['procedure']['n']}, alpha = {run.procedure.alpha:g}.",),
         )
         return table.text()
-    return accuracy_table([_summary(run, parse_radii(DEFAULT_RADII))]).text()
+    return accuracy_table([run_summary(run, parse_radii(DEFAULT_RADII))]).text()
 
 
-def _summary(run: Run, radii: Sequence[float]) -> Summary:
-    if run.manifest.kind != "certify":
+def run_summary(
+    run: Run,
+    radii: Sequence[float],
+    *,
+    name: str = "",
+    records: Sequence[Record] | None = None,
+    alpha: float | None = None,
+) -> Summary:
+    """Everything the finished inputs of a run of certify say.
+
+    Args:
+        run: a run of certify.
+        radii: where to evaluate the curve, in input units.
+        name: what tables and figures call it; the folder's name where empty.
+        records: derived from the run's, where they are not to be taken as they are.
+        alpha: that those were made with, where it is not the run's own.
+
+    Raises:
+        RunError: another kind of run, or one without a finished input.
+        ValueError: a label is missing, or radii are out of range.
+    """
+    if run.manifest.kind not in ("certify", KIND_IMPORT):
         raise RunError(f"{run.path} is a run of {run.manifest.kind}, which has no radii; give runs of certify")
-    if not run.records:
+    records = run.records if records is None else records
+    if not records:
         raise RunError(f"{run.path} has no finished input yet; run its certify line again")
     sigma = run.manifest.meaning["noise"].get("sigma")
-    return summarize(run.records, alpha=run.procedure.alpha, radii=radii, sigma=sigma, name=run.path.name)
+    return summarize(
+        records,
+        alpha=run.procedure.alpha if alpha is None else alpha,
+        radii=radii,
+        sigma=sigma,
+        name=name or run.path.name,
+        note=import_note(run.manifest),
+    )

@@ -37,7 +37,8 @@ def _progress(path: Path) -> Iterator[tuple[str, str]]:
     draws = sum(record.draws for record in records)
     seconds = sum(record.seconds for record in records)
     yield "inputs finished", f"{len(records):,}"
-    yield "inputs under way", f"{len(found.state.open):,}"
+    under_way = [drawn for stages in found.state.open.values() for ranges in stages.values() for drawn in ranges]
+    yield "inputs under way", f"{len(found.state.open):,} ({sum(drawn.n for drawn in under_way):,} draws)"
     yield "draws", f"{draws:,} ({sum(record.void for record in records):,} void)"
     yield "seconds", f"{seconds:,.1f}" + (f" ({draws / seconds:,.0f} draws/s)" if seconds > 0 else "")
     for number, session in enumerate(found.state.sessions, start=1):

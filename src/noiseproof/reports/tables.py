@@ -1,15 +1,19 @@
-"""Runs as tables, for a terminal and for Markdown; every table says what its numbers are worth."""
+"""Runs as tables, for a terminal, Markdown and LaTeX; every table says what its numbers are worth."""
 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from noiseproof.reports.units import INPUT_UNITS
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from noiseproof.analysis import Summary
+    from noiseproof.reports.units import Units
 
 NORM_NAMES = {"l0": "L0", "l1": "L1", "l2": "L2", "linf": "Linf"}
 
@@ -22,15 +26,26 @@ class Table:
         header: names of the columns.
         rows: one text a cell.
         caption: what the numbers are, one sentence an entry.
+        marked: (row, column) of the cells that stand out: a star in text, bold elsewhere.
     """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: tuple[str, ...]
+    marked: frozenset[tuple[int, int]] = frozenset()
 
     def text(self) -> str:
         """Columns aligned for a terminal, the caption below."""
-        cells = (self.header, *self.rows)
+        starred = {column for _, column in self.marked}
+        cells = (
+            self.header,
+            *(
+                tuple(
+                    cell + ("*" if (i, j) in self.marked else " " if j in starred else "") for j, cell in enumerate(row)
+                )
+                for i, row in enumerate(self.rows)
+            ),
+        )
         widths = [max(len(row[i]) for row in cells) for i in range(len(self.header))]
         lines = [
             "  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
@@ -42,15 +57,43 @@ class Table:
     def markdown(self) -> str:
         """A Markdown table, the caption below as one paragraph."""
         rule = ["---", *["---:"] * (len(self.header) - 1)]
-        rows = ["| " + " | ".join(_escaped(cell) for cell in row) + " |" for row in (self.header, *self.rows)]
+        cells = (self.header, *self._bold("**{}**".format, _escaped))
+        rows = ["| " + " | ".join(row) + " |" for row in cells]
         return "\n".join([rows[0], "| " + " | ".join(rule) + " |", *rows[1:], "", " ".join(self.caption)])
 
+    def latex(self) -> str:
+        """A LaTeX table in the style of booktabs, which it needs; every character of a cell is escaped."""
+        header, *rows = (
+            " & ".join(row) + r" \\"
+            for row in (tuple(map(latex_escaped, self.header)), *self._bold(r"\textbf{{{}}}".format, latex_escaped))
+        )
+        body = [r"\toprule", header, r"\midrule", *rows, r"\bottomrule"]
+        return "\n".join(
+            [
+                "% \\usepackage{booktabs}",
+                r"\begin{table}",
+                r"\centering",
+                rf"\begin{{tabular}}{{l{'r' * (len(self.header) - 1)}}}",
+                *body,
+                r"\end{tabular}",
+                rf"\caption{{{latex_escaped(' '.join(self.caption))}}}",
+                r"\end{table}",
+            ]
+        )
 
-def accuracy_table(summaries: Sequence[Summary]) -> Table:
+    def _bold(self, bold: Callable[[str], str], escape: Callable[[str], str]) -> list[tuple[str, ...]]:
+        return [
+            tuple(bold(escape(cell)) if (i, j) in self.marked else escape(cell) for j, cell in enumerate(row))
+            for i, row in enumerate(self.rows)
+        ]
+
+
+def accuracy_table(summaries: Sequence[Summary], *, units: Units = INPUT_UNITS) -> Table:
     """One row a run: certified accuracy at each radius with its band, natural accuracy, abstentions, ACR, m.
 
     Args:
         summaries: runs with the same radii, norm and band.
+        units: to print radii in.
 
     Raises:
         ValueError: no runs, or runs that cannot stand in one table.
@@ -71,8 +114,8 @@ def accuracy_table(summaries: Sequence[Summary]) -> Table:
             f"±{_percent_up(summary.band)}",
             _percent(summary.natural),
             _percent(summary.abstention),
-            f"{summary.acr:.3f}",
-            f"{summary.median:.3f}",
+            units.value(summary.acr),
+            units.value(summary.median),
             f"{summary.m}",
         )
         for name, summary in zip(names, summaries, strict=True)
@@ -80,7 +123,7 @@ def accuracy_table(summaries: Sequence[Summary]) -> Table:
     return Table(
         header=(
             "run",
-            *(f"r={radius:g}" for radius in first.radii),
+            *(f"r={units.number(radius)}" for radius in first.radii),
             "band",
             "natural",
             "abstained",
@@ -90,8 +133,7 @@ def accuracy_table(summaries: Sequence[Summary]) -> Table:
         ),
         rows=tuple(rows),
         caption=(
-            f"Certified accuracy in % of all m inputs at {norm_name(first.norm)} radius r "
-            "(input units: pixels in [0, 1]).",
+            f"Certified accuracy in % of all m inputs at {norm_name(first.norm)} radius r ({units.name}).",
             *_settings(names, summaries),
             f"band: with probability {1 - first.delta:.10g} the curve of the population that the inputs were drawn "
             "from lies within it at all radii at once (DKW).",
@@ -100,15 +142,16 @@ def accuracy_table(summaries: Sequence[Summary]) -> Table:
     )
 
 
-def guarantees_table(summary: Summary) -> Table:
+def guarantees_table(summary: Summary, *, units: Units = INPUT_UNITS) -> Table:
     """One row a radius of one run: what the measured share proves about these inputs and about the population.
 
     Args:
         summary: of one run.
+        units: to print radii in.
     """
     rows = (
         (
-            f"{radius:g}",
+            units.number(radius),
             _percent(certified),
             f"{_percent_down(max(0.0, certified - summary.band))} to {_percent_up(min(1.0, certified + summary.band))}",
             _percent_down(fixed),
@@ -130,8 +173,7 @@ def guarantees_table(summary: Summary) -> Table:
         header=("radius", "certified", "band", "these inputs >=", "(Bernstein)", "population >="),
         rows=tuple(rows),
         caption=(
-            f"Robust accuracy in % of {summary.m} inputs at {norm_name(summary.norm)} radius "
-            "(input units: pixels in [0, 1]).",
+            f"Robust accuracy in % of {summary.m} inputs at {norm_name(summary.norm)} radius ({units.name}).",
             *_settings(run_names([summary]), [summary]),
             f"these inputs: with probability {sure} over the noise, at all radii at once; "
             f"{budget} (noise independent between inputs).",
@@ -176,7 +218,7 @@ def _setting(summary: Summary) -> str:
     costs = f"n0 = {summary.n0}, n = {summary.n}" if summary.n else "n0 and n unknown"
     if not summary.even:
         costs = f"n0 <= {summary.n0}, n <= {summary.n}, mean draws {summary.draws / summary.m:.0f} per input"
-    return f"{costs}, alpha = {summary.alpha:g}"
+    return f"{costs}, alpha = {summary.alpha:g}{f'; {summary.note}' if summary.note else ''}"
 
 
 def _percent(share: float) -> str:
@@ -194,3 +236,26 @@ def _percent_up(share: float) -> str:
 
 def _escaped(cell: str) -> str:
     return cell.replace("|", "\\|")
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\ensuremath{<}",
+    ">": r"\ensuremath{>}",
+    "|": r"\textbar{}",
+    "±": r"\ensuremath{\pm}",
+    ">=": r"\ensuremath{\geq}",
+    "<=": r"\ensuremath{\leq}",
+} | {character: "\\" + character for character in "&%$#_{}"}
+_LATEX_CHARACTERS = re.compile("|".join(map(re.escape, sorted(_LATEX, key=len, reverse=True))))
+
+
+def latex_escaped(text: str) -> str:
+    r"""The text as LaTeX prints it, character for character.
+
+    >>> latex_escaped("50 % of a_b, r >= 0.25")
+    '50 \\% of a\\_b, r \\ensuremath{\\geq} 0.25'
+    """
+    return _LATEX_CHARACTERS.sub(lambda found: _LATEX[found.group()], text)

@@ -19,6 +19,7 @@ from noiseproof.stats.multiple import (
     holm,
     population_lower,
 )
+from noiseproof.stats.other_bounds import lecuyer_radius, li_radius
 from noiseproof.stats.top_two import fewest_draws, top_two_p_value
 
 __all__ = [
@@ -34,6 +35,8 @@ __all__ = [
     "fixed_set_lower",
     "gaussian_radius",
     "holm",
+    "lecuyer_radius",
+    "li_radius",
     "one_sided",
     "population_lower",
     "smallest_n",

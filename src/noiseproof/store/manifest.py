@@ -14,13 +14,17 @@ from noiseproof.errors import RunError
 FORMAT = 1
 _NAME = "manifest.json"
 
+KIND_IMPORT = "import"
+NO_COUNTS = "none"
+"""What the meaning of an import says under "counts" when its source held none: nothing can be replayed."""
+
 
 @dataclass(frozen=True)
 class Manifest:
     """What is fixed for the life of a run folder.
 
     Attributes:
-        kind: the verb that made it ("certify", "predict", "train").
+        kind: the verb that made it ("certify", "predict", "train", "import").
         meaning: a plain nested table of everything the counts depend on; not which inputs, nor workers.
         version: of noiseproof, when the folder was made.
     """
@@ -28,6 +32,11 @@ class Manifest:
     kind: str
     meaning: dict[str, Any]
     version: str
+
+    @property
+    def has_counts(self) -> bool:
+        """Whether what is printed can be derived again; not so for an import of printed radii."""
+        return self.meaning.get("counts") != NO_COUNTS
 
     @property
     def meaning_hash(self) -> str:
@@ -58,6 +67,17 @@ def read_manifest(folder: Path) -> Manifest:
     if pinned != found:
         raise RunError(f"{path} was changed: its meaning does not have the hash {pinned[:12]}... that pins it")
     return manifest
+
+
+def import_note(manifest: Manifest) -> str:
+    """What a reader of an import's radii must know, in one clause; empty for a run that was not imported."""
+    if manifest.kind != KIND_IMPORT:
+        return ""
+    meaning = manifest.meaning
+    name = meaning["source"]["name"]
+    if not manifest.has_counts:
+        return f"radii as printed in {name} (n = {meaning['procedure']['n']} as stated), not verified"
+    return f"certified from the counts in {name}, every class tested at alpha/{meaning['model']['num_classes']}"
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

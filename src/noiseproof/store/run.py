@@ -161,9 +161,11 @@ class RunFolder:
         label: int | None,
         requests: list[tuple[str, int]],
         outcome: Certificate | Prediction,
+        *,
+        seconds: float | None = None,
     ) -> Record:
-        """Close an input."""
-        self._append(record_entry(key, index, label, requests, outcome))
+        """Close an input; ``seconds`` are those that no range accounts for (an imported record has no ranges)."""
+        self._append(record_entry(key, index, label, requests, outcome, seconds))
         return self.state.records[key]
 
     def _append(self, entry: dict[str, Any]) -> None:

@@ -96,7 +96,7 @@ class State:
             label=entry["label"],
             answers=answers,
             outcome=_OUTCOMES[outcome.pop("type")](**outcome),
-            seconds=sum(drawn.seconds for ranges in stages.values() for drawn in ranges),
+            seconds=entry.get("seconds", 0.0) + sum(drawn.seconds for ranges in stages.values() for drawn in ranges),
         )
         self.open.pop(key, None)
         self.drawn_in.pop(key, None)
@@ -121,9 +121,10 @@ def record_entry(
     label: int | None,
     requests: list[tuple[str, int]],
     outcome: Certificate | Prediction,
+    seconds: float | None = None,
 ) -> dict[str, Any]:
-    """The closing line of an input: what was asked for, and the outcome as printed."""
-    return {
+    """The closing line of an input: what was asked for, the outcome as printed, seconds no range accounts for."""
+    entry = {
         "is": "record",
         "key": key,
         "index": index,
@@ -131,6 +132,7 @@ def record_entry(
         "requests": [list(request) for request in requests],
         "outcome": {"type": type(outcome).__name__.lower()} | asdict(outcome),
     }
+    return entry if seconds is None else entry | {"seconds": seconds}
 
 
 def _answers(key: str, requests: list[list[Any]], stages: dict[str, list[Range]]) -> Iterator[Answer]:

@@ -58,6 +58,11 @@ def verify(run: str | Path) -> Verification:
     manifest = read_manifest(path)
     if "procedure" not in manifest.meaning:
         raise RunError(f"{path} is the run folder of noiseproof {manifest.kind}: it has nothing to verify")
+    if not manifest.has_counts:
+        raise RunError(
+            f"{path} was imported without counts: its radii are as printed in its source, there is nothing to verify; "
+            "noiseproof audit says what the source's rows allow to be said"
+        )
     try:
         noise, procedure = noise_from(manifest.meaning["noise"]), procedure_from(manifest.meaning["procedure"])
         classes = manifest.meaning.get("model", {}).get("num_classes")

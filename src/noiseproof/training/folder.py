@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from noiseproof.errors import RunError
-from noiseproof.models.weights import save_weights, write_atomically
+from noiseproof.models.weights import load_weights, save_weights, write_atomically
 from noiseproof.store.manifest import Manifest, differences, read_manifest, write_manifest, write_text
 from noiseproof.store.settings import to_toml
 
@@ -108,6 +108,10 @@ class TrainingFolder:
             save_weights(module, self.weights, metadata)
         except OSError as error:
             raise _unwritable(self.path, error) from error
+
+    def is_finished(self, epochs: int) -> bool:
+        """Whether the weights are those of the last epoch; not so after an extension was interrupted."""
+        return self.weights.exists() and load_weights(self.weights)[1].get("epochs") == str(epochs)
 
     def metrics(self) -> list[dict[str, Any]]:
         """The epochs of ``metrics.jsonl`` in order, up to a torn line."""

@@ -8,24 +8,29 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from noiseproof.data import DataSet, load
-from noiseproof.errors import RunError, unknown
-from noiseproof.models import Normalize, build, fingerprint, load_weights
+from noiseproof.errors import RunError
+from noiseproof.models import Normalize, build, fingerprint
 from noiseproof.store.lock import FolderLock
 from noiseproof.store.manifest import Manifest
+from noiseproof.training.augment import choose, published_augmentation
+from noiseproof.training.device import cpu_threads, find_device
+from noiseproof.training.distributed import Team, joined
 from noiseproof.training.folder import TrainingFolder
-from noiseproof.training.losses import LOSSES, Loss, Progress
+from noiseproof.training.losses import Loss, Progress, find_loss
 from noiseproof.training.progress import Clock, TrainProgress, TrainResult
 from noiseproof.training.randomness import generator, global_generator
 from noiseproof.training.recipe import Recipe
+from noiseproof.training.tensorboard import Scalars, check_tensorboard
 from noiseproof.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -48,17 +53,20 @@ def train(
     step_size: int = 30,
     gamma: float = 0.1,
     loss: str | Loss = "gaussian",
+    augment: str | None = None,
     seed: int = 0,
     precision: str = "fp32",
     device: str = "auto",
     threads: int = 1,
+    tensorboard: bool = False,
     root: str | os.PathLike[str] | None = None,
     progress: Callable[[TrainProgress], None] | None = None,
 ) -> TrainResult:
     """Trains a base classifier into a run folder; the same call resumes, and returns at once when finished.
 
     A resumed run ends with exactly the weights of an uninterrupted one (on a CPU with the same number of
-    threads: bit for bit). With the step schedule a finished run can be extended by giving more epochs.
+    threads: bit for bit). With the step schedule a finished run can be extended by giving more epochs. Under torchrun
+    its processes share each batch (see ``training.distributed``); the first one writes.
 
     Args:
         data: a data set, or its spec; the split ``train`` where the spec names none.
@@ -66,7 +74,7 @@ def train(
         out: the run folder.
         sigma: standard deviation of the noise in input units, >= 0; 0 is plain training.
         epochs: passes over the data, >= 1.
-        batch_size: pictures a step, >= 1.
+        batch_size: pictures a step, >= 1, over all processes together.
         lr: first learning rate of SGD, > 0.
         momentum: of SGD, in [0, 1).
         weight_decay: of SGD, on all weights, >= 0.
@@ -74,11 +82,14 @@ def train(
         step_size: epochs between drops, >= 1.
         gamma: factor of a drop, in (0, 1].
         loss: a loss, or the name of one with its defaults.
+        augment: ``none``, ``flip`` (left and right) or ``crop-flip`` (also crops after 4 black pixels on each side);
+            None takes what the published recipes use for this data set: ``crop-flip`` for CIFAR-10, else ``none``.
         seed: of everything random; torch's global generator is left as it was.
         precision: ``fp32``, or ``bf16`` (autocast).
         device: ``auto`` takes a CUDA device where there is one.
         threads: CPU threads inside an operation. More than one pays on an idle machine only: as soon as another
             process is busy they wait for each other (measured: 20 times slower with 4).
+        tensorboard: write loss, accuracy and learning rate for TensorBoard, too; a package of its own.
         root: a folder of data sets, looked at first.
         progress: called a few times a second and at the end of each epoch.
 
@@ -89,9 +100,9 @@ def train(
         RunError: the folder is locked, cannot be written, is damaged or belongs to another run; or the training
             diverged.
 
-    Source: the loop of Cohen et al. 2019 without augmentation by crops and flips; defaults are the MNIST-like
-    recipe of Zhai et al. 2020.
+    Source: the loop of Cohen et al. 2019; defaults are the MNIST-like recipe of Zhai et al. 2020.
     """
+    name = data if isinstance(data, str) else data.name
     recipe = Recipe(
         sigma=sigma,
         epochs=epochs,
@@ -102,23 +113,32 @@ def train(
         schedule=schedule,
         step_size=step_size,
         gamma=gamma,
-        loss=_loss(loss),
+        loss=find_loss(loss),
+        augment=published_augmentation(name) if augment is None else augment,
         seed=seed,
         precision=precision,
     )
-    if threads < 1:
-        raise ValueError(f"threads must be >= 1, got {threads}")
-    place = _device(device)
-    if isinstance(data, str):
-        data = load(data, split="train", root=None if root is None else Path(root))
-    with _threads(threads):
-        training = _Training(recipe, data, arch, place, progress)
+    place = find_device(device)
+    if tensorboard:
+        check_tensorboard()
+    with cpu_threads(threads), joined(place) as team:
+        if isinstance(data, str):
+            data = load(data, split="train", root=None if root is None else Path(root))
+        training = _Training(recipe, data, arch, place, team, progress)
         folder = TrainingFolder(Path(out))
-        folder.create()
-        with FolderLock(folder.path):
-            settings = {"epochs": epochs, "device": str(place), "threads": threads, "torch": torch.__version__}
+        lock = FolderLock(folder.path)
+        settings = {"epochs": epochs, "device": str(place), "threads": threads, "torch": torch.__version__}
+
+        def begin() -> None:
+            folder.create()
+            lock.acquire()
             folder.claim(Manifest("train", training.meaning(), __version__), settings)
-            return training.run(folder)
+
+        try:
+            team.first(begin)
+            return training.run(folder, tensorboard=tensorboard)
+        finally:
+            lock.release()
 
 
 class _Training:
@@ -130,12 +150,14 @@ class _Training:
         data: DataSet,
         arch: str,
         device: torch.device,
+        team: Team,
         report: Callable[[TrainProgress], None] | None,
     ) -> None:
-        self.recipe, self.data, self.arch, self.device, self.report = recipe, data, arch, device, report
+        self.recipe, self.data, self.arch, self.device, self.team = recipe, data, arch, device, team
+        self.report = report if team.is_first else None
         with global_generator(device, recipe.seed, "weights", 0):
             module = build(arch, num_classes=len(data.classes), shape=data.shape)
-        images = torch.from_numpy(data.images())
+        images = torch.from_numpy(np.ascontiguousarray(data.images()))
         self.sha256 = hashlib.sha256(images.numpy().data)
         self.sha256.update(data.labels.tobytes())
         self.images, self.labels = images.to(device), torch.from_numpy(data.labels).to(device)
@@ -144,6 +166,7 @@ class _Training:
         self.optimizer = torch.optim.SGD(
             module.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
         )
+        self.shared = team.wrap(self.module)
         self.batches = math.ceil(len(data) / recipe.batch_size)
 
     def meaning(self) -> dict[str, Any]:
@@ -156,9 +179,11 @@ class _Training:
             "num_classes": len(self.data.classes),
             "shape": list(self.data.shape),
             **self.recipe.meaning(),
+            # Batch-norm and rounding depend on how a batch is split.
+            **({} if self.team.size == 1 else {"processes": self.team.size}),
         }
 
-    def run(self, folder: TrainingFolder) -> TrainResult:
+    def run(self, folder: TrainingFolder, *, tensorboard: bool) -> TrainResult:
         """From the folder's last checkpoint to the last epoch and the weights file."""
         done = self._resume(folder)
         if done > self.recipe.epochs:
@@ -166,18 +191,42 @@ class _Training:
                 f"epochs must be >= {done}, which {folder.path} has done, got {self.recipe.epochs}; "
                 "choose another --out"
             )
-        folder.keep_metrics(done)
+        self.team.first(partial(folder.keep_metrics, done))
+        scalars = Scalars(folder.path, done=done) if tensorboard and self.team.is_first else None
         clock = Clock(done, self.recipe.epochs, self.batches, len(self.data))
         for epoch in range(done, self.recipe.epochs):
             began = time.monotonic()
             loss, accuracy = self._epoch(epoch, clock)
             if not math.isfinite(loss):
                 raise RunError(f"the training diverged: loss is {loss} in epoch {epoch + 1}; give a lower lr")
-            row = {"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, "lr": self.recipe.rate(epoch)}
-            folder.add_metrics(row | {"seconds": round(time.monotonic() - began, 3)})
-            folder.write_checkpoint(epoch + 1, self.module, self.optimizer)
-            logger.info("epoch %d of %d: loss %.4f, accuracy %.4f", epoch + 1, self.recipe.epochs, loss, accuracy)
-        if not _is_finished(folder, self.recipe.epochs):
+            values = {"loss": loss, "accuracy": accuracy, "lr": self.recipe.rate(epoch)}
+            row = {"epoch": epoch + 1, **values, "seconds": round(time.monotonic() - began, 3)}
+            self.team.first(partial(self._save, folder, row))
+            if scalars is not None:
+                scalars.add(epoch + 1, values)
+        if scalars is not None:
+            scalars.close()
+        return self.team.first(partial(self._finish, folder))
+
+    def _resume(self, folder: TrainingFolder) -> int:
+        """Takes the state of the last checkpoint; how many epochs it has done."""
+        state = self.team.first(folder.read_checkpoint)
+        if state is None:
+            return 0
+        self.module.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        logger.info("resuming %s after epoch %d", folder.path, state["epoch"])
+        return int(state["epoch"])
+
+    def _save(self, folder: TrainingFolder, row: dict[str, Any]) -> None:
+        """Writes down an epoch."""
+        folder.add_metrics(row)
+        folder.write_checkpoint(row["epoch"], self.module, self.optimizer)
+        logger.info("epoch %d of %d: loss %.4f", row["epoch"], self.recipe.epochs, row["loss"])
+
+    def _finish(self, folder: TrainingFolder) -> TrainResult:
+        """Writes the weights, unless they are there."""
+        if not folder.is_finished(self.recipe.epochs):
             folder.write_weights(self.module, self._metadata())
         rows = folder.metrics()
         return TrainResult(
@@ -189,34 +238,30 @@ class _Training:
             seconds=sum(row["seconds"] for row in rows),
         )
 
-    def _resume(self, folder: TrainingFolder) -> int:
-        """Takes the state of the last checkpoint; how many epochs it has done."""
-        state = folder.read_checkpoint()
-        if state is None:
-            return 0
-        self.module.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        logger.info("resuming %s after epoch %d", folder.path, state["epoch"])
-        return int(state["epoch"])
-
     def _epoch(self, epoch: int, clock: Clock) -> tuple[float, float]:
         """One pass over the data: mean loss and accuracy under noise. Depends on weights, seed and epoch only."""
-        recipe, device = self.recipe, self.device
-        order = torch.randperm(
-            len(self.data), generator=generator(torch.device("cpu"), recipe.seed, "order", epoch)
-        ).to(device)
+        recipe, device, team, cpu = self.recipe, self.device, self.team, torch.device("cpu")
+        order = torch.randperm(len(self.data), generator=generator(cpu, recipe.seed, "order", epoch)).to(device)
+        choices = choose(recipe.augment, len(self.data), generator(cpu, recipe.seed, "augmentation", epoch))
         noise = generator(device, recipe.seed, "noise", epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = recipe.rate(epoch)
-        self.module.train()
-        totals = torch.zeros(2, device=device)
+        team.share_buffers(self.module)
+        self.shared.train()
+        totals = torch.zeros(3, device=device)
         seen = 0
-        with global_generator(device, recipe.seed, "module", epoch):
-            for batch, picked in enumerate(torch.split(order, recipe.batch_size)):
-                x, y = self.images[picked].float() / 255, self.labels[picked]
+        # What a module draws itself cannot be drawn jointly: each process has its own.
+        with global_generator(device, recipe.seed, "module" if team.is_first else f"module {team.rank}", epoch):
+            for batch, joint in enumerate(torch.split(order, recipe.batch_size)):
+                noise.part = part = team.part(len(joint))
+                picked = joint[part.rows]
+                x, y = self.images[picked], self.labels[picked]
+                if choices is not None:
+                    x = choices.apply(x, slice(seen + part.rows.start, seen + part.rows.stop))
+                x = x.float() / 255
                 with torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bf16"):
                     out = recipe.loss(
-                        self.module,
+                        self.shared,
                         x,
                         y,
                         sigma=recipe.sigma,
@@ -224,13 +269,15 @@ class _Training:
                         progress=Progress(epoch + batch / self.batches, recipe.rate_drops(epoch)),
                     )
                 self.optimizer.zero_grad()
-                out.loss.backward()  # type: ignore[no-untyped-call]
+                (out.loss * part.weight).backward()  # type: ignore[no-untyped-call]
                 self.optimizer.step()
-                totals += torch.stack([out.loss.detach(), out.accuracy]) * len(picked)
-                seen += len(picked)
+                mine = len(joint) * part.weight / team.size
+                totals += torch.stack([out.loss.detach(), out.accuracy, torch.ones_like(out.accuracy)]) * mine
+                seen += len(joint)
                 if self.report is not None and clock.due(last=batch + 1 == self.batches):
-                    self.report(clock.moment(epoch, batch, seen, totals / seen))
-        loss, accuracy = (totals / seen).tolist()
+                    self.report(clock.moment(epoch, batch, seen, totals[:2] / totals[2]))
+        totals = team.add(totals)
+        loss, accuracy = (totals[:2] / totals[2]).tolist()
         return loss, accuracy
 
     def _metadata(self) -> dict[str, str]:
@@ -241,6 +288,7 @@ class _Training:
             "sigma": float(self.recipe.sigma),
             "epochs": self.recipe.epochs,
             "loss": self.recipe.loss.config(),
+            "augment": self.recipe.augment,
             "seed": self.recipe.seed,
         }
         normalize = getattr(self.module, "normalize", None)
@@ -248,43 +296,3 @@ class _Training:
             values |= {"mean": normalize.mean.flatten().tolist(), "std": normalize.std.flatten().tolist()}
         texts = {"architecture": self.arch, "data": self.data.name, "noiseproof": __version__}
         return texts | {name: json.dumps(value) for name, value in values.items()}
-
-
-def _is_finished(folder: TrainingFolder, epochs: int) -> bool:
-    """Whether the weights file is that of the last epoch; not so after an extension was interrupted."""
-    return folder.weights.exists() and load_weights(folder.weights)[1].get("epochs") == str(epochs)
-
-
-def _loss(loss: str | Loss) -> Loss:
-    if isinstance(loss, Loss):
-        return loss
-    if loss not in LOSSES:
-        raise ValueError(unknown("loss", loss, LOSSES))
-    return LOSSES[loss]()
-
-
-def _device(name: str) -> torch.device:
-    """The device of a name."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kinds = ("auto", "cpu", "cuda")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ValueError(unknown("device", name, kinds)) from None
-    if device.type not in kinds:
-        raise ValueError(unknown("device", name, kinds))
-    if device.type == "cuda" and not (device.index or 0) < torch.cuda.device_count():
-        raise ValueError(f"device {name} is not here: torch sees {torch.cuda.device_count()} CUDA devices")
-    return device
-
-
-@contextmanager
-def _threads(threads: int) -> Iterator[None]:
-    """Inside, torch uses so many intra-op threads."""
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(threads)
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from noiseproof.errors import unknown
+from noiseproof.training.augment import AUGMENTATIONS
 from noiseproof.training.losses import Loss
 
 SCHEDULES = ("step", "cosine")
@@ -31,6 +32,7 @@ class Recipe:
     step_size: int
     gamma: float
     loss: Loss
+    augment: str
     seed: int
     precision: str
 
@@ -44,6 +46,8 @@ class Recipe:
         self._check("momentum", "momentum must be in [0, 1)", 0 <= self.momentum < 1)
         if self.schedule not in SCHEDULES:
             raise ValueError(unknown("schedule", self.schedule, SCHEDULES))
+        if self.augment not in AUGMENTATIONS:
+            raise ValueError(unknown("augmentation", self.augment, AUGMENTATIONS))
         if self.precision not in PRECISIONS:
             raise ValueError(unknown("precision", self.precision, PRECISIONS))
 
@@ -82,6 +86,8 @@ class Recipe:
             "weight_decay": float(self.weight_decay),
             "schedule": self.schedule,
             **own,
+            # Left out where there is none: what was trained before there was any keeps its meaning.
+            **({} if self.augment == "none" else {"augment": self.augment}),
             "seed": self.seed,
             "precision": self.precision,
         }

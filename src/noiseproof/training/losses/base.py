@@ -59,7 +59,8 @@ class Loss(ABC):
             x: clean pictures in [0, 1], [batch, C, H, W].
             y: classes, int64 [batch].
             sigma: standard deviation of the noise in input units; 0 is plain training.
-            generator: the only source of noise, on the device of x.
+            generator: the only source of noise, on the device of x; drawn from by ``randomness.normal``, so that a
+                batch split over processes sees the noise of the whole.
             progress: how far the training is.
         """
 

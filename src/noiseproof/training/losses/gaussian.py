@@ -10,6 +10,7 @@ import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
 from noiseproof.training.losses.base import Loss, LossOut, Progress
+from noiseproof.training.randomness import normal
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,9 @@ class GaussianLoss(Loss):
         progress: Progress,
     ) -> LossOut:
         """See ``Loss``."""
+        noise = normal(x, m=self.m, generator=generator)
         if self.m > 1:
             x, y = x.repeat(self.m, *[1] * (x.dim() - 1)), y.repeat(self.m)
-        # Drawn in the plain layout: nine times as fast there as in a channels-last tensor.
-        noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
         scores = model(noise.mul_(sigma).add_(x))
         accuracy = (scores.detach().argmax(dim=1) == y).float().mean()
         return LossOut(F.cross_entropy(scores, y), accuracy)

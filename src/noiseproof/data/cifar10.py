@@ -1,0 +1,104 @@
+"""CIFAR-10 (Krizhevsky 2009): 32 x 32 colour pictures of ten kinds of things."""
+
+from __future__ import annotations
+
+import tarfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from noiseproof.data.batches import read_binary_batch, read_python_batch
+from noiseproof.data.dataset import DataSet
+from noiseproof.data.places import near, roots
+from noiseproof.data.published import PublishedFile
+from noiseproof.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+"""The ten classes in the official order, from the file batches.meta of the data set."""
+
+SHAPE = (3, 32, 32)
+"""Of every picture: colours, rows, columns."""
+
+_BATCHES = {"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "test": ("test_batch",)}
+_KINDS = (("cifar-10-batches-py", "", read_python_batch), ("cifar-10-batches-bin", ".bin", read_binary_batch))
+
+
+@dataclass(frozen=True)
+class CIFAR10:
+    """CIFAR-10, from its Python or its binary batches; both hold the same pictures in the same order.
+
+    Attributes:
+        name: the name a spec gives.
+        files: the archive of the Python batches.
+        addresses: where it may be had.
+        remedies: what helps besides downloading, as it reads after "or".
+    """
+
+    name: str
+    files: tuple[PublishedFile, ...]
+    addresses: tuple[str, ...]
+    remedies: tuple[str, ...]
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The two splits."""
+        return ("train", "test")
+
+    def load(self, split: str, root: Path | None) -> DataSet:
+        """The named split, in the published order.
+
+        Every folder ROOT of data sets is asked for the folder cifar-10-batches-py or cifar-10-batches-bin in
+        ROOT/cifar10 and in ROOT, and for the batches themselves in those two.
+
+        Raises:
+            DataError: no place has it, or a batch is damaged.
+        """
+        for folder in near(self.name, root):
+            for below, suffix, read in _KINDS:
+                for place in (folder / below, folder):
+                    files = [place / f"{batch}{suffix}" for batch in _BATCHES[split]]
+                    if all(file.is_file() for file in files):
+                        pictures, labels = zip(*(read(file, SHAPE) for file in files), strict=True)
+                        name = f"{self.name}:{split}"
+                        return DataSet(name, CLASSES, SHAPE, np.concatenate(labels), np.concatenate(pictures))
+        looked = ", ".join(map(str, roots(root)))
+        raise DataError(f"no {self.name}:{split} in {looked}; {self.remedy}")
+
+    def unpack(self, folder: Path) -> None:
+        """Unpacks the archive beside itself; no member of it is written outside the folder.
+
+        Raises:
+            DataError: the archive is no whole tar.gz, or holds what leads out of the folder.
+            OSError: the folder cannot be written.
+        """
+        for file in self.files:
+            try:
+                with tarfile.open(folder / file.name) as archive:
+                    archive.extractall(folder, filter="data")
+            except (tarfile.TarError, EOFError) as error:
+                raise DataError(f"{folder / file.name}: cannot be unpacked: {error}; get it again") from error
+
+    @property
+    def remedy(self) -> str:
+        """What to do where the set is missing."""
+        return ", or ".join((f"run `noiseproof data get {self.name}`", *self.remedies))
+
+
+CIFAR10_BATCHES = CIFAR10(
+    name="cifar10",
+    # The address and the MD5 sum c58f30108f718f92721af3b95e74349a: www.cs.toronto.edu/~kriz/cifar.html and
+    # torchvision/datasets/cifar.py. The SHA-256 sum of the same archive: keras/datasets/cifar10.py.
+    files=(
+        PublishedFile(
+            "cifar-10-python.tar.gz",
+            170_498_071,
+            "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+        ),
+    ),
+    addresses=("https://www.cs.toronto.edu/~kriz/",),
+    remedies=("put cifar-10-batches-py or cifar-10-batches-bin into one of these folders",),
+)

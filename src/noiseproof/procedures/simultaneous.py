@@ -1,0 +1,60 @@
+"""SIMULTANEOUS: the class is selected on the very draws that certify it, and pays for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from noiseproof.procedures.base import Procedure, check_votes
+from noiseproof.procedures.certify import certificate
+from noiseproof.stats.bounds import one_sided, smallest_n
+from noiseproof.types import Draw
+
+if TYPE_CHECKING:
+    from noiseproof.noises.base import Noise
+    from noiseproof.procedures.base import Run
+
+
+@dataclass(frozen=True)
+class Simultaneous(Procedure):
+    """With probability at least 1 - alpha, it abstains or g is constant within the radius; no draws for selection.
+
+    For counts that were drawn once and for all, such as published ones. Every class is tested at
+    alpha / (number of classes), so all lower bounds hold together, that of the most voted class among them,
+    however it was found (Bonferroni). The whole alpha would be wrong: with two classes at p = 1/2 and n = 1000
+    each side gets its chance to look certain.
+
+    Args:
+        n: draws, asked for in one piece, since counts that came as a sum cannot be split into prefixes.
+        alpha: failure probability of the input's certificate, in (0, 1).
+
+    Raises:
+        ValueError: an argument is out of range, or n is too small to certify anything at this alpha.
+
+    Source: CERTIFY of Cohen, Rosenfeld, Kolter 2019, section 3.2.2, with a union bound in place of the selection.
+    """
+
+    n: int = 100_000
+    alpha: float = 0.001
+
+    name: ClassVar[str] = "simultaneous"
+
+    def __post_init__(self) -> None:
+        needed = smallest_n(self.alpha / 2)  # two classes at least
+        if self.n < needed:
+            raise ValueError(
+                f"n must be >= {needed} to certify anything at alpha={self.alpha:g}, got {self.n}; raise n (or alpha)"
+            )
+
+    def run(self, noise: Noise) -> Run:
+        """One stage; the level of a class depends on how many classes there are, never on the votes."""
+        votes = check_votes((yield Draw("estimate", self.n)), self.n)
+        top = int(np.argmax(votes))
+        return certificate(top, one_sided(int(votes[top]), self.n, self.alpha / votes.size), noise)
+
+    @property
+    def most_draws(self) -> int:
+        """n, always."""
+        return self.n

@@ -1,0 +1,183 @@
+"""What an attack found: the share of certified inputs broken at each distance, as a table and a figure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from noiseproof.reports.figures import COLOURS, check_suffix, save_figure
+from noiseproof.reports.tables import Table
+from noiseproof.stats import clopper_pearson_lower, clopper_pearson_upper
+from noiseproof.types import ABSTAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from noiseproof.store.attacks import Attacked
+
+PUBLISHED = {1.5: 0.17, 2.0: 0.53}
+"""Share broken at a multiple of R in Cohen et al. 2019 (CIFAR-10)."""
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Broken:
+    """How an attack did at one distance.
+
+    Attributes:
+        multiple: the distance allowed, in units of each input's certified radius.
+        attacked: inputs.
+        broken: those of another class there, confidently.
+        abstained: those PREDICT could not say of; they are not broken.
+        lower: exact (Clopper-Pearson) lower end of the 95% confidence interval of the share broken.
+        upper: its upper end.
+    """
+
+    multiple: float
+    attacked: int
+    broken: int
+    abstained: int
+    lower: float
+    upper: float
+
+    @property
+    def share(self) -> float:
+        """Broken inputs of those attacked."""
+        return self.broken / self.attacked
+
+
+def broken_shares(points: Sequence[Attacked]) -> tuple[Broken, ...]:
+    """The judged points counted, a multiple an entry, in order."""
+    found = []
+    for multiple in sorted({point.multiple for point in points}):
+        here = [point for point in points if point.multiple == multiple]
+        broken, attacked = sum(point.broken for point in here), len(here)
+        abstained = sum(point.prediction == ABSTAIN for point in here)
+        side = (1 - CONFIDENCE) / 2
+        lower, upper = (
+            clopper_pearson_lower(broken, attacked, side),
+            clopper_pearson_upper(broken, attacked, side),
+        )
+        found.append(Broken(multiple, attacked, broken, abstained, lower, upper))
+    return tuple(found)
+
+
+def attack_table(points: Sequence[Attacked], *, n: int, alpha: float) -> Table:
+    """One row a distance: inputs attacked, broken and abstained, the share broken and its interval.
+
+    Args:
+        points: judged points.
+        n: draws of a judgement.
+        alpha: its failure probability.
+
+    Raises:
+        ValueError: no points.
+    """
+    if not points:
+        raise ValueError("points must be at least one, got none; attack a run with certified inputs")
+    rows = tuple(
+        (
+            f"{at.multiple:g} R",
+            f"{at.attacked}",
+            f"{at.broken}",
+            f"{at.abstained}",
+            f"{at.share:.1%}",
+            f"{at.lower:.1%} to {at.upper:.1%}",
+            f"{PUBLISHED[at.multiple]:.0%}" if at.multiple in PUBLISHED else "-",
+        )
+        for at in broken_shares(points)
+    )
+    return Table(
+        header=("distance", "attacked", "broken", "abstained", "share broken", "95% interval", "published"),
+        rows=rows,
+        caption=(
+            "Distance: the most the attack may move an input, in units of its certified radius R (L2).",
+            f"Broken: on fresh noise the smoothed classifier returns another class (PREDICT, n = {n}, "
+            f"alpha = {alpha:g}).",
+            "A share is what this attack found: a stronger one may find more beyond R, none may within R.",
+            "Interval: exact (Clopper-Pearson), for inputs like these.",
+            "Published: Cohen et al. 2019 on CIFAR-10, another data set and model.",
+        ),
+    )
+
+
+def contradiction_text(points: Sequence[Attacked], *, certificate_alpha: float, judge_alpha: float) -> str:
+    """The alarm, or nothing: certified inputs that an attack broke within their certified radius.
+
+    Args:
+        points: judged points.
+        certificate_alpha: failure probability of a certificate.
+        judge_alpha: failure probability of a judgement.
+    """
+    wrong = [point for point in points if point.contradicts]
+    if not wrong:
+        return ""
+    inside = [point for point in points if point.multiple <= 1]
+    chance = len({point.key for point in inside}) * certificate_alpha + len(inside) * judge_alpha
+    lines = [
+        f"CONTRADICTION: {len(wrong)} of {len(inside)} points within a certified radius are of another class.",
+        *(
+            f"  input {point.index}: certified {point.certified} within {point.radius:.6f}, "
+            f"but {point.prediction} at distance {point.distance:.6f} ({point.multiple:g} R, p = {point.p_value:.1e}, "
+            f"votes {list(point.votes)}, judging seed {point.seed})"
+            for point in wrong
+        ),
+        f"Chance explains {chance:.2g} on average at most; more means that certificates are false, by a base "
+        "classifier that breaks its contract or by a fault in noiseproof.",
+    ]
+    return "\n".join(lines)
+
+
+def draw_attack(points: Sequence[Attacked], path: str | Path) -> Path:
+    """The share broken against the distance in units of R, with its interval and the published shares.
+
+    Args:
+        points: judged points.
+        path: where to write; .png, .pdf or .svg.
+
+    Raises:
+        ValueError: no points, or another suffix.
+    """
+    check_suffix(path)  # before the work
+    if not points:
+        raise ValueError("points must be at least one, got none; attack a run with certified inputs")
+    from matplotlib.figure import Figure
+
+    shares = broken_shares(points)
+    at = [one.multiple for one in shares]
+    figure = Figure(figsize=(5.2, 4.2), dpi=200, layout="constrained")
+    axes = figure.add_subplot()
+    right = max(2.2, 1.1 * max(at))
+    axes.axvspan(0, 1, color="0.9", linewidth=0, label="certified: nothing may break")
+    spread = [[one.share - one.lower for one in shares], [one.upper - one.share for one in shares]]
+    inputs = max(one.attacked for one in shares)
+    axes.errorbar(
+        at,
+        [one.share for one in shares],
+        yerr=spread,
+        fmt="o",
+        color=COLOURS[0],
+        capsize=3,
+        clip_on=False,  # a share of 0 stands on the axis
+        zorder=3,
+        label=f"this attack ({inputs} inputs, 95% interval)",
+    )
+    axes.plot(
+        list(PUBLISHED),
+        list(PUBLISHED.values()),
+        "x",
+        color=COLOURS[1],
+        label="Cohen et al. 2019 (CIFAR-10)",
+    )
+    axes.set_xlim(0, right)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("distance allowed, in units of the certified radius R (L2)")
+    axes.set_ylabel("share of certified inputs broken")
+    axes.set_title("Attack on the smoothed classifier", fontsize=11)
+    axes.grid(visible=True, color="0.85", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=2)
+    return save_figure(figure, path)

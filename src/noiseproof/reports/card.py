@@ -1,0 +1,235 @@
+"""The certificate card: one page for whoever relies on a run, what is promised and what is not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noiseproof.errors import RunError
+from noiseproof.reports.grid import parse_radii
+from noiseproof.reports.report import DEFAULT_RADII, run_summary
+from noiseproof.reports.tables import Table, norm_name
+from noiseproof.stats import false_certificates
+from noiseproof.store.manifest import KIND_IMPORT
+from noiseproof.store.run import Run, read_run
+from noiseproof.store.verify import verify
+from noiseproof.types import Certificate
+
+if TYPE_CHECKING:
+    from noiseproof.store.verify import Verification
+
+RHO = 0.001
+"""Failure probability of the statements about all inputs together."""
+
+
+def card(run: str | Path) -> str:
+    """What a run promises and what it does not, as one page of Markdown; the run is verified first.
+
+    Args:
+        run: a run folder with certificates.
+
+    Raises:
+        VerificationError: a certificate does not follow from its counts: then nothing is promised.
+        RunError: not a run with certificates, an import, or no input is finished.
+    """
+    path = Path(run)
+    found = read_run(path)
+    if found.manifest.kind == KIND_IMPORT:
+        raise RunError(f"{path} was imported: no fingerprint says which model it is about, so no card can promise it")
+    if not found.records:
+        raise RunError(f"{path} has no finished input yet; run its {found.manifest.kind} line again")
+    if not all(isinstance(record.outcome, Certificate) for record in found.records):
+        raise RunError(f"{path} is a run of {found.manifest.kind}, which promises no radius; give a run of certify")
+    held = verify(path)
+    parts = (
+        [f"# Certificate card: {path.resolve().name}", _in_a_sentence(found)],
+        ["## About", *_about(found, held)],
+        ["## Found", *_found(found)],
+        ["## Promised", *(f"- {line}" for line in _promised(found))],
+        ["## Not promised", *(f"- {line}" for line in _not_promised(found))],
+    )
+    return "\n\n".join("\n".join(_spaced(part)) for part in parts) + "\n"
+
+
+def _in_a_sentence(run: Run) -> str:
+    certified = sum(not record.outcome.abstained for record in run.records)
+    claim = (
+        f"{certified} of {len(run.records)} inputs are certified: no change of the input smaller than its certified "
+        f"radius ({_norm(run)}) changes the class that the smoothed classifier gives it."
+    )
+    if _exact(run):
+        return f"{claim} For each input, a false claim has probability at most {run.procedure.alpha:g}."
+    return (
+        f"{claim} **This holds in real arithmetic, not on the machine**: the noise was made of floating-point numbers. "
+        "Read it as evidence, not as proof."
+    )
+
+
+def _about(run: Run, held: Verification) -> Iterator[str]:
+    meaning = run.manifest.meaning
+    model, data = meaning["model"], meaning["data"]
+    procedure = ", ".join(f"{name} = {value}" for name, value in run.procedure.config().items() if name != "name")
+    noise = ", ".join(f"{name} = {value:g}" for name, value in meaning["noise"].items() if isinstance(value, float))
+    machines = sorted(
+        {f"{s['backend']}, {s['precision']} on {s['device']}" for s in run.state.sessions if "backend" in s}
+    )
+    yield from _rows(
+        ("base classifier", f"{model['architecture']}, {model['num_classes']} classes, fingerprint `{_id(model)}`"),
+        ("smoothed by", f"{meaning['noise']['family']} noise, {noise}"),
+        ("inputs", f"{len(run.records)} of {data['name']} ({' x '.join(map(str, data['shape']))})"),
+        ("procedure", f"{run.procedure.name}: {procedure}"),
+        (
+            "arithmetic",
+            f"{meaning['arithmetic']} (noise); {' and '.join(machines) or meaning['precision']} (forward pass)",
+        ),
+        ("seed", str(meaning["seed"])),
+        ("meaning", f"`{run.manifest.meaning_hash}`"),
+        (
+            "verified",
+            f"all {held.records:,} outcomes follow from their {held.draws:,} draws ({held.void:,} void), "
+            f"the chain is whole; {held.unfinished} inputs under way",
+        ),
+    )
+
+
+def _found(run: Run) -> Iterator[str]:
+    m = len(run.records)
+    radii = sorted(record.outcome.radius for record in run.records if isinstance(record.outcome, Certificate))
+    abstained = sum(record.outcome.abstained for record in run.records)
+    yield f"Abstained on {abstained} of {m}; the largest certified radius is {_down(radii[-1])}."
+    if any(record.label is None for record in run.records):
+        yield "Labels are not known: whether a certified class is the right one is not said."
+        return
+    summary = run_summary(run, parse_radii(DEFAULT_RADII))
+    rows = [
+        (f"{radius:g}", f"{certified * 100:.1f}", _percent_down(fixed), _percent_down(population))
+        for radius, certified, fixed, population in zip(
+            summary.radii, summary.certified, summary.fixed_set_lower, summary.population_lower, strict=True
+        )
+        if radius <= radii[-1]
+    ]
+    yield Table(
+        header=(f"{_norm(run)} radius", "right and certified, %", "these inputs, % at least", "population, % at least"),
+        rows=tuple(rows),
+        caption=(
+            f"The lower bounds hold with probability {1 - summary.rho:g}{_in_real_arithmetic(run)}: of these inputs at "
+            "all radii at once; of the population that they were drawn from independently, for one radius chosen "
+            "beforehand.",
+        ),
+    ).markdown()
+
+
+def _promised(run: Run) -> Iterator[str]:
+    m, alpha = len(run.records), run.procedure.alpha
+    machine = _in_real_arithmetic(run)
+    yield (
+        f"**Input by input**{machine}: with probability at least {1 - alpha:.10g} over the noise drawn, the run either "
+        f"abstained on the input, or the smoothed classifier gives the certified class at every point of the "
+        f"{_norm(run)} ball of the certified radius around it."
+    )
+    centre = f"the 8-bit picture, its values divided by {_steps(run)}" if _exact(run) else "the picture, its values"
+    yield (
+        f"**The ball** lies in the digital input space: its centre is {centre} in [0, 1], its radius is in the "
+        "same units, and every point of it counts, whether a picture file can hold it or not."
+    )
+    budget = false_certificates(m, alpha, RHO)
+    none_false = 1 - m * alpha
+    yield (
+        f"**All together**{machine}: at most {budget} of the {m} outcomes {'is' if budget == 1 else 'are'} false, with "
+        f"probability {1 - RHO:g}. "
+        + (
+            f"That none is has probability at least {none_false:.3g}."
+            if none_false > 0
+            else "That none is: no promise."
+        )
+    )
+    yield (
+        "**The smoothed classifier** is what the majority of infinitely many noisy copies says, for this base "
+        "classifier, at this noise, precision, backend and arithmetic. Asked at run time with finitely many copies it "
+        "needs a test of its own (`noiseproof predict`), with its own failure probability."
+    )
+
+
+def _not_promised(run: Run) -> Iterator[str]:
+    if not _exact(run):
+        yield (
+            "**That it holds on the machine.** Floating-point addition lets the low bits of the input show through the "
+            "noise. A base classifier can read them: some are known to be certified for two classes within one ball. "
+            "Certify on the 8-bit grid (`--grid 255`) for a promise about the machine."
+        )
+    yield "**That the class is right.** A wrong class is certified as readily as the right one."
+    yield (
+        "**Anything at other inputs**, beyond the bound on the population above, and that only for inputs drawn like "
+        "these, by chance and independently."
+    )
+    yield f"**Other norms**{_other_norms(run)}."
+    yield (
+        "**Another classifier.** Other weights, another precision, library or device, other noise, clipping or "
+        "preprocessing in between: the rounding of the forward pass is part of the classifier that was sampled. "
+        "The base classifier without noise is not covered either."
+    )
+    yield (
+        "**Changes of the world**: light, angle, printing and photographing, compression, another object of the same "
+        "kind, unless the digital input stays in the ball."
+    )
+    yield (
+        f"**Inputs or settings chosen with the noise in view.** Whoever knew the seed ({run.manifest.meaning['seed']}) "
+        "before the inputs, the model, sigma, n or alpha were chosen, and chose them by it, can make false "
+        "certificates at will; against an adversary certify with a fresh secret seed. Nor do the probabilities above "
+        "hold for the best of several runs."
+    )
+    yield "**That the counts are honest.** The chain shows that none was changed later, not that each was drawn."
+
+
+def _other_norms(run: Run) -> str:
+    meaning = run.manifest.meaning
+    if meaning["noise"]["family"] != "gaussian":
+        return f" than {_norm(run)}"
+    dimension = math.prod(meaning["data"]["shape"])
+    return (
+        ", beyond what follows: an L1 ball of the same radius lies inside, and an Linf ball of the radius divided by "
+        f"{math.ceil(math.sqrt(dimension) * 10) / 10:g} (the root of {dimension} coordinates)"
+    )
+
+
+def _exact(run: Run) -> bool:
+    return str(run.manifest.meaning["arithmetic"]).startswith("exact")
+
+
+def _in_real_arithmetic(run: Run) -> str:
+    return "" if _exact(run) else " (in real arithmetic)"
+
+
+def _steps(run: Run) -> int:
+    return int(run.manifest.meaning["noise"].get("grid") or 255)
+
+
+def _norm(run: Run) -> str:
+    return norm_name(run.noise.norm)
+
+
+def _id(model: dict[str, object]) -> str:
+    return str(model["fingerprint"])
+
+
+def _down(radius: float) -> str:
+    return f"{math.floor(radius * 1e4) / 1e4:.4f}"  # a radius is not printed above itself
+
+
+def _percent_down(share: float) -> str:
+    return f"{math.floor(share * 1000) / 10:.1f}"
+
+
+def _rows(*rows: tuple[str, str]) -> Iterator[str]:
+    yield "| | |\n| --- | --- |\n" + "\n".join(
+        f"| {name} | {value.replace('|', chr(92) + '|')} |" for name, value in rows
+    )
+
+
+def _spaced(lines: list[str]) -> Iterator[str]:
+    for i, line in enumerate(lines):
+        if i and not (line.startswith("- ") and lines[i - 1].startswith("- ")):
+            yield ""
+        yield line

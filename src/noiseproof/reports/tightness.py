@@ -1,0 +1,81 @@
+"""Theorem 2 as a figure: against the worst base classifier the certified radius is exactly what holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from noiseproof.reports.figures import COLOURS, check_suffix, save_figure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+def worst_case_probability(p_a: float, size: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Probability of the top class of a half-space, at a perturbation straight towards its boundary.
+
+    The half-space {z: u.(z - x) <= sigma Phi^-1(p_A)} has probability p_A at x and Phi(Phi^-1(p_A) (1 - size)) at
+    x + size R u: no classifier with this p_A loses more. It crosses 1/2 exactly at size 1, so no larger radius
+    than R = sigma Phi^-1(p_A) can be certified from p_A.
+
+    Args:
+        p_a: probability of the top class at x, in (1/2, 1).
+        size: of the perturbation, in units of R, >= 0.
+
+    Raises:
+        ValueError: p_a is out of range.
+
+    Source: Cohen et al. 2019, theorem 2 (with p_B = 1 - p_A).
+
+    >>> worst_case_probability(0.9, np.array([0.0, 1.0, 2.0])).round(12)
+    array([0.9, 0.5, 0.1])
+    """
+    from scipy.special import ndtr, ndtri
+
+    if not 0.5 < p_a < 1:
+        raise ValueError(f"p_a must be in (0.5, 1), got {p_a}")
+    probability: NDArray[np.float64] = ndtr(ndtri(p_a) * (1 - np.asarray(size, dtype=np.float64)))
+    return probability
+
+
+def draw_tightness(path: str | Path, *, p_lowers: Sequence[float] = (0.6, 0.8, 0.95, 0.999)) -> Path:
+    """p_A of the worst-case half-space against the size of the perturbation in units of R.
+
+    Args:
+        path: where to write; .png, .pdf or .svg.
+        p_lowers: p_A at the unperturbed input, a curve each; in (1/2, 1).
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: no p_A, one out of range, or another suffix.
+    """
+    check_suffix(path)  # before the work
+    if not p_lowers:
+        raise ValueError("p_lowers must be at least one, got none")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.6, 4.2), dpi=200, layout="constrained")
+    axes = figure.add_subplot()
+    size = np.linspace(0, 2, 401)
+    axes.axvspan(0, 1, color="0.93", linewidth=0, label="certified")
+    for i, p_a in enumerate(p_lowers):
+        curve = worst_case_probability(p_a, size)
+        axes.plot(size, curve, color=COLOURS[i % len(COLOURS)], linewidth=1.6, label=f"$p_A$ = {p_a:g}")
+    axes.axhline(0.5, color="0.3", linestyle=":", linewidth=1.0)
+    axes.plot([1], [0.5], "o", color="black", markersize=5, label="the class flips, exactly at R")
+    axes.set_xlim(0, 2)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("size of the perturbation, in units of the certified radius R (L2)")
+    axes.set_ylabel("probability of the certified class")
+    axes.set_title("The worst base classifier: a half-space (theorem 2)", fontsize=11)
+    axes.grid(visible=True, color="0.88", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    return save_figure(figure, path)

@@ -1,0 +1,44 @@
+"""A run's records as columns: what a spreadsheet or a data frame takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from noiseproof.types import Record
+
+Column = list[int | float | str | None]
+
+
+def columns(records: Sequence[Record]) -> dict[str, Column]:
+    """One entry an input in every column; None where an input has none.
+
+    Besides what a record says, for each stage its draws (``estimate_n``) and the votes of each class
+    (``estimate_0``, ``estimate_1``, ...), summed over the requests of that stage; what votes are missing to the
+    draws were void.
+
+    Args:
+        records: finished inputs, at least one.
+    """
+    table: dict[str, Column] = {
+        "index": [record.index for record in records],
+        "key": [record.key for record in records],
+        "label": [record.label for record in records],
+        "prediction": [record.outcome.prediction for record in records],
+        "correct": [None if r.label is None else int(r.outcome.prediction == r.label) for r in records],
+    }
+    for name in ("radius", "norm", "p_lower", "p_upper", "p_value"):
+        table[name] = [getattr(record.outcome, name, None) for record in records]
+    table |= {
+        "draws": [record.draws for record in records],
+        "void": [record.void for record in records],
+        "seconds": [record.seconds for record in records],
+    }
+    widths = {answer.stage: len(answer.votes) for record in records for answer in record.answers}
+    for stage, classes in widths.items():
+        table[f"{stage}_n"] = [sum(a.n for a in record.answers if a.stage == stage) for record in records]
+        for c in range(classes):
+            table[f"{stage}_{c}"] = [sum(a.votes[c] for a in record.answers if a.stage == stage) for record in records]
+    return {name: column for name, column in table.items() if any(cell is not None for cell in column)}

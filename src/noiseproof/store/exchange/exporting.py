@@ -1,0 +1,83 @@
+"""Export: a run as a table for other tools, one row an input; the run folder stays the truth."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noiseproof.errors import RunError, unknown
+from noiseproof.store.exchange.columns import columns
+from noiseproof.store.exchange.parquet import write_parquet
+from noiseproof.store.exchange.published import PublishedRow, print_down, published_text
+from noiseproof.store.manifest import write_text
+from noiseproof.store.run import read_run
+from noiseproof.types import Certificate
+
+if TYPE_CHECKING:
+    from noiseproof.store.run import Run
+    from noiseproof.types import Record
+
+
+def export_run(run: str | Path, *, out: str | Path, format: str = "tsv") -> Path:
+    """Write the finished inputs of a run as one table, by index.
+
+    - ``tsv``: what the research script writes (idx, label, predict, radius, correct, time), three significant digits,
+      rounded *down*; time in seconds.
+    - ``csv``: everything with all digits, counts included, a column a stage and class.
+    - ``parquet``: the same table; needs ``pip install 'noiseproof[parquet]'``.
+
+    Args:
+        run: a run folder of certify, predict or import; ``tsv`` needs certificates and labels.
+        out: the file; replaced whole or not at all.
+        format: "tsv", "csv" or "parquet".
+
+    Returns:
+        The file.
+
+    Raises:
+        NoiseproofError: parquet is asked for and pyarrow is not installed.
+        RunError: not a run folder, it has no finished input, or the file cannot be written.
+        ValueError: the format is unknown, or ``tsv`` has no room for what the run holds.
+    """
+    if format not in WRITERS:
+        raise ValueError(unknown("format", format, WRITERS))
+    found, path = read_run(Path(run)), Path(out)
+    if not found.records:
+        raise RunError(f"{run} has no finished input yet: there is nothing to export")
+    WRITERS[format](found, path)
+    return path
+
+
+def _write_tsv(run: Run, path: Path) -> None:
+    write_text(path, published_text([_published(record) for record in run.records]))
+
+
+def _write_csv(run: Run, path: Path) -> None:
+    table = columns(run.records)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table)
+    writer.writerows(zip(*table.values(), strict=True))
+    write_text(path, text.getvalue())
+
+
+def _write_parquet(run: Run, path: Path) -> None:
+    write_parquet(columns(run.records), path)
+
+
+def _published(record: Record) -> PublishedRow:
+    said = record.outcome
+    if not isinstance(said, Certificate):
+        raise ValueError(  # noqa: TRY004 - a run of another procedure, not a wrong type
+            f"tsv is a format of certificates, but input {record.index} has a prediction; export csv or parquet"
+        )
+    if record.label is None:
+        raise ValueError(f"tsv needs labels, but input {record.index} has none; export csv or parquet")
+    correct = int(said.prediction == record.label)
+    return PublishedRow(record.index, record.label, said.prediction, print_down(said.radius), correct, record.seconds)
+
+
+WRITERS: dict[str, Callable[[Run, Path], None]] = {"tsv": _write_tsv, "csv": _write_csv, "parquet": _write_parquet}

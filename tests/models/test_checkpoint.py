@@ -1,0 +1,184 @@
+"""Files as the published training script writes them, made here with random weights."""
+
+import os
+import pickle
+
+import pytest
+import torch
+
+from noiseproof.errors import ModelError
+from noiseproof.models import build, load, load_checkpoint
+from noiseproof.models.resnet import IMAGENET_MEAN, IMAGENET_STD
+from noiseproof.models.resnet_cifar import CIFAR_MEAN, CIFAR_STD
+
+CIFAR = (3, 32, 32)
+PREFIXES = ["1.module.", "module.1.", "1.", "module.", ""]
+
+
+def trained(arch="resnet20", num_classes=10, shape=CIFAR):
+    """A network whose batch-norms have seen something, so that their statistics matter."""
+    module = build(arch, num_classes=num_classes, shape=shape)
+    for part in module.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.running_mean.normal_()
+            part.running_var.uniform_(0.5, 2)
+    return module.eval()
+
+
+def written(path, module, *, prefix="1.module.", legacy=False, **entries):
+    """A checkpoint as train.py of the paper saves it; ``legacy`` is the format of its time."""
+    state = {prefix + key: value for key, value in module.state_dict().items()}
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9).state_dict()
+    stored = {"epoch": 90, "arch": "cifar_resnet20", "state_dict": state, "optimizer": optimizer} | entries
+    torch.save(stored, path, _use_new_zipfile_serialization=not legacy)
+    return path
+
+
+def refused(path, **options):
+    with pytest.raises(ModelError) as caught:
+        load(path, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_the_scores_are_those_of_the_network_that_was_saved(tmp_path, prefix, legacy):
+    module = trained()
+    model = load(written(tmp_path / "checkpoint.pth.tar", module, prefix=prefix, legacy=legacy))
+    x = torch.rand(3, *CIFAR)
+    assert torch.equal(model.module(x), module(x).detach())
+    assert (model.architecture, model.num_classes, model.shape) == ("resnet20", 10, CIFAR)
+
+
+@pytest.mark.parametrize(
+    ("said", "ours", "shape", "mean", "std", "classes"),
+    [
+        ("cifar_resnet110", "resnet110", CIFAR, CIFAR_MEAN, CIFAR_STD, 10),
+        ("resnet50", "resnet50", (3, 224, 224), IMAGENET_MEAN, IMAGENET_STD, 1000),
+    ],
+)
+def test_the_architecture_fixes_classes_shape_and_normalisation(tmp_path, said, ours, shape, mean, std, classes):
+    module = trained(ours, classes, shape)
+    model = load(written(tmp_path / "checkpoint.pth.tar", module, arch=said))
+    assert (model.architecture, model.num_classes, model.shape) == (ours, classes, shape)
+    assert torch.equal(model.module.normalize.mean.flatten(), torch.tensor(mean))
+    assert torch.equal(model.module.normalize.std.flatten(), torch.tensor(std))
+    saved = module.state_dict()
+    assert all(torch.equal(value, saved[key]) for key, value in model.module.state_dict().items())
+
+
+def published_names(depth):
+    """The parameters that archs/cifar_resnet.py of github.com/locuslab/smoothing declares."""
+
+    def norm(name):
+        return [f"{name}.{part}" for part in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")]
+
+    names = ["conv1.weight", *norm("bn1"), "fc.weight", "fc.bias"]
+    for stage in (1, 2, 3):
+        for block in range((depth - 2) // 6):
+            at = f"layer{stage}.{block}"
+            names += [f"{at}.conv1.weight", *norm(f"{at}.bn1"), f"{at}.conv2.weight", *norm(f"{at}.bn2")]
+            if stage > 1 and block == 0:
+                names += [f"{at}.downsample.0.weight", *norm(f"{at}.downsample.1")]
+    return set(names)
+
+
+@pytest.mark.parametrize("depth", [20, 110])
+def test_our_key_names_are_the_published_ones(depth):
+    assert build(f"resnet{depth}", num_classes=10, shape=CIFAR).state_dict().keys() == published_names(depth)
+
+
+@pytest.mark.parametrize("name", ["a.pth.tar", "a.pth", "a.pt", "a.tar"])
+def test_the_suffix_says_that_it_is_a_checkpoint(tmp_path, name):
+    assert load(written(tmp_path / name, trained())).architecture == "resnet20"
+
+
+@pytest.mark.parametrize("arch", ["resnet20", "cifar_resnet20"])
+def test_a_bare_state_dict_needs_its_architecture_only(tmp_path, arch):
+    path = tmp_path / "w.pth"
+    module = trained(num_classes=7)
+    torch.save(module.state_dict(), path)
+    assert load(path, arch=arch).num_classes == 7
+    assert refused(path) == f"{path} does not say its arch; give arch"
+
+
+def test_the_counters_that_old_releases_did_not_have(tmp_path):
+    module = trained()
+    path = tmp_path / "w.pth"
+    torch.save({key: value for key, value in module.state_dict().items() if "num_batches" not in key}, path)
+    x = torch.rand(1, *CIFAR)
+    assert torch.equal(load(path, arch="resnet20").module(x), module(x).detach())
+
+
+def test_the_shape_is_the_usual_one_unless_told(tmp_path):
+    path = written(tmp_path / "c.pth.tar", trained())
+    assert load(path, shape=(3, 64, 64)).shape == (3, 64, 64)
+
+
+def test_another_model_than_asked(tmp_path):
+    path = written(tmp_path / "c.pth.tar", trained())
+    assert refused(path, arch="resnet110") == f"{path} holds a model of arch 'resnet20', asked was 'resnet110'"
+    assert refused(path, num_classes=5) == f"{path} holds a model of num_classes 10, asked was 5"
+
+
+def test_a_key_of_no_layer_is_named(tmp_path):
+    state = {f"1.{key}": value for key, value in trained().state_dict().items()} | {"0.means": torch.zeros(3)}
+    path = written(tmp_path / "c.pth.tar", trained(), state_dict=state)
+    assert "1 keys unexpected, the first 0.means;" in refused(path)
+
+
+def test_keys_that_would_become_one(tmp_path):
+    state = {f"{prefix}{key}": value for prefix in ("1.", "") for key, value in trained().state_dict().items()}
+    path = written(tmp_path / "c.pth.tar", trained(), state_dict=state)
+    assert "keys unexpected, the first 1.bn1.bias;" in refused(path)
+
+
+class Evil:
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.target}",)
+
+
+@pytest.mark.parametrize("legacy", [True, False, None])
+def test_a_pickle_that_would_run_something_is_refused_and_nothing_runs(tmp_path, legacy):
+    path, target = tmp_path / "checkpoint.pth.tar", tmp_path / "executed"
+    if legacy is None:
+        path.write_bytes(pickle.dumps({"arch": "cifar_resnet20", "state_dict": Evil(target)}))
+    else:
+        written(path, trained(), legacy=legacy, best=Evil(target))
+    text = refused(path)
+    assert not target.exists()
+    if legacy is not None:
+        assert text == (
+            f"{path} is refused: its pickle asks for {os.system.__module__}.system, and nothing in it was run; "
+            "expected tensors and plain values only; save module.state_dict() with torch.save"
+        )
+
+
+def test_a_whole_module_is_refused(tmp_path):
+    path = tmp_path / "module.pt"
+    torch.save(torch.nn.Linear(1, 1), path)
+    assert f"{path} is refused: its pickle asks for torch.nn.modules.linear.Linear, " in refused(path)
+
+
+@pytest.mark.parametrize("stored", [[torch.zeros(1)], {}, {"epoch": 3}, {"arch": "resnet50", "state_dict": {"a": 1}}])
+def test_a_file_without_weights(tmp_path, stored):
+    path = tmp_path / "x.pt"
+    torch.save(stored, path)
+    assert refused(path).startswith(f"{path} holds no weights: expected a state_dict, or a dictionary with arch")
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+@pytest.mark.parametrize("length", [0, 10, 5000, -1])
+def test_a_damaged_file(tmp_path, length, legacy):
+    path = written(tmp_path / "c.pth.tar", trained(), legacy=legacy)
+    path.write_bytes(path.read_bytes()[:length])
+    assert refused(path).startswith(f"{path} is not a readable checkpoint (")
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(ModelError, match=r"^no such file: .*/x\.pt; expected a checkpoint of torch\.save$"):
+        load_checkpoint(tmp_path / "x.pt")

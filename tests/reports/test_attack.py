@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from noiseproof.reports import attack
+from noiseproof.reports.attack import attack_table, broken_shares, contradiction_text, draw_attack
+from noiseproof.store.attacks import Attacked
+from noiseproof.types import ABSTAIN
+
+
+def point(index: int, multiple: float, prediction: int) -> Attacked:
+    votes = (0, 4, 0, 6)
+    return Attacked(f"k{index}", index, 3, 3, 0.25, multiple, 0.25 * multiple, 77, 10, votes, prediction, 0.5, 1.0)
+
+
+@pytest.fixture
+def points() -> list[Attacked]:
+    """40 inputs at R (one abstains), 10 at 1.5 R of which 2 break and 3 abstain."""
+    at_r = [point(i, 1.0, ABSTAIN if i == 0 else 3) for i in range(40)]
+    return [*(point(i, 1.5, [1, 2, ABSTAIN, ABSTAIN, ABSTAIN][i] if i < 5 else 3) for i in range(10)), *at_r]
+
+
+def test_abstaining_and_staying_are_not_breaking():
+    assert [point(0, 1.5, said).broken for said in (ABSTAIN, 3, 2)] == [False, False, True]
+    assert [point(0, at, 2).contradicts for at in (0.5, 1.0, 1.0000001)] == [True, True, False]
+    assert not point(0, 1.0, ABSTAIN).contradicts
+
+
+def test_shares_and_their_exact_intervals(points):
+    first, second = broken_shares(points)
+    assert (first.multiple, first.attacked, first.broken, first.abstained) == (1.0, 40, 0, 1)
+    assert first.lower == 0
+    assert first.upper == pytest.approx(1 - 0.025 ** (1 / 40), rel=1e-6)
+    assert (second.multiple, second.attacked, second.broken, second.abstained) == (1.5, 10, 2, 3)
+    # Clopper & Pearson for 2 of 10
+    assert (second.share, second.lower, second.upper) == pytest.approx((0.2, 0.0252107, 0.5560955), abs=1e-6)
+
+
+def test_the_table_stands_beside_the_published_shares(points):
+    table = attack_table([*points, point(0, 2.0, 1)], n=1000, alpha=0.001)
+    assert table.rows == (
+        ("1 R", "40", "0", "1", "0.0%", "0.0% to 8.8%", "-"),
+        ("1.5 R", "10", "2", "3", "20.0%", "2.5% to 55.6%", "17%"),
+        ("2 R", "1", "1", "0", "100.0%", "2.5% to 100.0%", "53%"),
+    )
+    said = " ".join(table.caption)
+    assert "PREDICT, n = 1000, alpha = 0.001" in said
+    assert "CIFAR-10, another data set" in said
+
+
+def test_a_contradiction_is_loud_and_says_where(points):
+    assert contradiction_text(points, certificate_alpha=0.001, judge_alpha=0.001) == ""
+    wrong = [*points, point(50, 1.0, 1), point(50, 0.5, 3)]
+    said = contradiction_text(wrong, certificate_alpha=0.001, judge_alpha=0.01).splitlines()
+    assert said[0] == "CONTRADICTION: 1 of 42 points within a certified radius are of another class."
+    assert said[1] == (
+        "  input 50: certified 3 within 0.250000, but 1 at distance 0.250000 (1 R, p = 5.0e-01, "
+        "votes [0, 4, 0, 6], judging seed 77)"
+    )
+    assert said[2].startswith("Chance explains 0.46 on average at most")  # 41 certificates, 42 judgements
+
+
+def test_the_figure_shows_each_share_with_its_interval(points, tmp_path, monkeypatch):
+    figures = []
+    save = attack.save_figure
+    monkeypatch.setattr(attack, "save_figure", lambda figure, path: figures.append(figure) or save(figure, path))
+    path = draw_attack(points, tmp_path / "a.png")
+    assert path.read_bytes().startswith(b"\x89PNG")
+    axes = figures[0].axes[0]
+    (container,) = axes.containers
+    marks, _, (bars,) = container.lines
+    assert [list(values) for values in marks.get_data()] == [[1.0, 1.5], [0.0, 0.2]]
+    ends = np.array([[x, y] for segment in bars.get_segments() for x, y in segment])
+    np.testing.assert_allclose(ends, [[1, 0], [1, 0.0880973], [1.5, 0.0252107], [1.5, 0.5560955]], atol=1e-6)
+    published = next(line for line in axes.lines if line.get_marker() == "x")
+    assert [list(values) for values in published.get_data()] == [[1.5, 2.0], [0.17, 0.53]]
+    labels = [text.get_text() for text in figures[0].legends[0].get_texts()]
+    assert "this attack (40 inputs, 95% interval)" in labels
+    assert axes.get_xlim()[1] >= 2
+
+
+def test_nothing_attacked_is_no_table_and_no_figure(tmp_path):
+    with pytest.raises(ValueError, match="points must be at least one, got none"):
+        attack_table([], n=1000, alpha=0.001)
+    with pytest.raises(ValueError, match="points must be at least one, got none"):
+        draw_attack([], tmp_path / "a.png")
+    with pytest.raises(ValueError, match=r"path must end in \.png"):
+        draw_attack([point(0, 1.0, 3)], tmp_path / "a.gif")

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from noiseproof.reports.report import report, run_summary
+from noiseproof.store import read_run
+
+
+def test_a_report_has_every_form(make_run, tmp_path):
+    written = report([make_run("a", (0.99, 0.8, 0.2)), make_run("b", (0.9, 0.9, 0.9))], out=tmp_path / "out")
+    assert [path.name for path in written.files] == ["table.txt", "table.md", "table.tex", "curves.png", "curves.pdf"]
+    assert all(path.stat().st_size for path in written.files)
+    latex = (tmp_path / "out" / "table.tex").read_text()
+    assert latex.count(r"\begin{table}") == 3  # both runs in one, then the guarantees of each
+    assert written.text in (tmp_path / "out" / "table.txt").read_text()
+
+
+def test_a_summary_of_derived_records(make_run):
+    run = read_run(make_run("a", (0.99, 0.8, 0.2)))
+    assert run_summary(run, (0.0,)).name == "a"
+    assert (run_summary(run, (0.0,)).m, run_summary(run, (0.0,)).alpha) == (3, 0.001)
+    derived = run_summary(run, (0.0,), name="two", records=run.records[:2], alpha=0.01)
+    assert (derived.name, derived.m, derived.alpha) == ("two", 2, 0.01)
