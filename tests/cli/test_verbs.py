@@ -148,7 +148,12 @@ def test_an_unwritable_folder(model, tmp_path, capsys):
 def test_an_interrupt_says_that_nothing_is_lost(model, tmp_path):
     out = tmp_path / "run"
     line = [sys.executable, "-m", "noiseproof", *certify_line(model, out, n=100_000, limit=2)]
-    running = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        line,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
+    )
     journal = out / "journal.jsonl"
     while not (journal.exists() and '"is":"range"' in journal.read_text()):
         time.sleep(0.05)

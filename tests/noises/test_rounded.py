@@ -51,13 +51,17 @@ def test_it_certifies_nothing_and_is_no_registered_noise():
     assert RoundedFloatGaussian(sigma=0.3).arithmetic == "float64 noise, then rounding, grid 255"
 
 
-@pytest.mark.parametrize("bad", [2.5, -1.1, np.nan, np.inf])
-def test_points_far_outside_are_refused(bad):
-    noise = RoundedFloatGaussian(sigma=14.5)
-    assert noise.encode(np.array([-1, 0.5, 2])).dtype == np.float64
-    assert np.abs(noise.perturb(np.array([-1.0, 2.0]), WORDS, 0, 1000)).max() < 32767
-    with pytest.raises(ValueError, match=r"points to judge must be finite and within \[-1, 2\]; attack with clip=True"):
-        noise.encode(np.array([0.5, bad]))
+@pytest.mark.parametrize(("sigma", "most"), [(0.3, 125), (14.5, 5)])
+def test_points_far_outside_are_refused(sigma, most):
+    noise = RoundedFloatGaussian(sigma=sigma)
+    x = np.array([-most, 0.5, most])
+    assert noise.encode(x).dtype == np.float64
+    drawn = noise.perturb(noise.encode(x), WORDS, 0, 10_000)
+    assert (np.abs(drawn / 255 - x) < 6 * sigma).all(), "16 bits hold them"
+    text = rf"points to judge must be finite and within \[-{most}, {most}\]; attack with clip=True"
+    for bad in (most + 0.1, -most - 0.1, np.nan, np.inf):
+        with pytest.raises(ValueError, match=text):
+            noise.encode(np.array([0.5, bad]))
 
 
 @pytest.mark.parametrize("change", [{"sigma": 0.0}, {"sigma": 50.0}, {"grid": 300}])

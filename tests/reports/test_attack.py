@@ -46,7 +46,7 @@ def test_the_table_stands_beside_the_published_shares(points):
     )
     said = " ".join(table.caption)
     assert "PREDICT, n = 1000, alpha = 0.001" in said
-    assert "CIFAR-10, another data set" in said
+    assert "ImageNet inputs at sigma 0.25: another data set" in said
 
 
 def test_a_contradiction_is_loud_and_says_where(points):

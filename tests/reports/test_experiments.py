@@ -33,7 +33,7 @@ def test_every_experiment_writes_five_files(make_run, out):
     predicted = make_run("p", TOPS, procedure=Predict(n=1000))
     same = make_run("other", (*TOPS[:5], 0.1), sigma=0.25)
     given = {"sigma": several, "training-noise": [several[0], same], "n": several[:1], "alpha": several[:1]}
-    given |= {"guarantee": several, "predict": [predicted], "bounds": []}
+    given |= {"guarantee": several, "predict": [predicted], "bounds": [], "tightness": []}
     assert list(given) == list(EXPERIMENTS)
     for name, runs in given.items():
         written = experiment(name, runs, out=out)
@@ -146,6 +146,11 @@ def test_bounds_are_the_three_certificates(out):
     found = rows(experiment("bounds", out=out).text)
     assert found["0.9"] == ["1.281552", "1.031930", "0.390267"]
     assert found["0.99"] == ["2.326348", "1.908009", "0.554867"]
+
+
+def test_tightness_crosses_one_half_at_the_radius(out):
+    found = rows(experiment("tightness", out=out).text)
+    assert found["0.8"] == ["0.8000", "0.6631", "0.5034", "0.5000", "0.4966", "0.3369", "0.2000"]
 
 
 def test_units_of_255_are_in_the_table_and_in_the_radii_asked_for(make_run, out):

@@ -74,6 +74,7 @@ for number in range(rounds):
         child = forked(out, pause)
         wanted = before + moment.randint(2, 4)  # the first new line is the session
         while lines(out) < wanted:
+            assert os.waitpid(child, os.WNOHANG)[0] == 0, "a run ended by itself before it wrote a line"
             time.sleep(0.0005)
         time.sleep(moment.uniform(0, 0.1))
         os.kill(child, signal.SIGKILL)

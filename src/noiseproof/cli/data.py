@@ -14,17 +14,12 @@ app = typer.Typer(help="Data sets: what there is, and downloads.", no_args_is_he
 
 @app.command("list")
 def list_sets() -> None:
-    """The data sets, and whether they are here."""
-    from noiseproof.data import DATA_SETS, load
-    from noiseproof.errors import DataError
+    """The data sets, their splits, and how to have them."""
+    from noiseproof.data import DATA_SETS
 
-    for name in DATA_SETS:
-        try:
-            state = f"{len(load(name, split='train')):,} training and {len(load(name)):,} test pictures"
-        except DataError as error:
-            state = f"not here: {error}"
-        typer.echo(f"{name:20} {state}")
-    typer.echo(f"{'folder:PATH':20} pictures in one folder a class")
+    for name, source in DATA_SETS.items():
+        typer.echo(f"{name:20} {', '.join(source.splits):24} {source.remedy}")
+    typer.echo(f"{'folder:PATH':20} {'':24} pictures in one folder a class")
 
 
 @app.command("get")

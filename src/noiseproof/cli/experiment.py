@@ -13,7 +13,9 @@ from noiseproof.cli import options
 def experiment(
     name: Annotated[
         str,
-        typer.Argument(help="sigma, training-noise, n, alpha, guarantee, predict or bounds.", metavar="NAME"),
+        typer.Argument(
+            help="sigma, training-noise, n, alpha, guarantee, predict, bounds or tightness.", metavar="NAME"
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the tables and the figure.")],
     runs: Annotated[list[Path] | None, typer.Argument(help="Run folders.", metavar="RUN...")] = None,
@@ -33,6 +35,7 @@ def experiment(
     guarantee       runs of certify: what holds with high probability
     predict         a run of predict: right, wrong, abstained for each n
     bounds          no run: radius against p_A, beside earlier certificates
+    tightness       no run: the worst-case half-space, just within and just beyond R
     """  # noqa: D301 (\b keeps the list below from being wrapped)
     del config  # its settings have become defaults
     from noiseproof.reports.experiments import experiment as write_experiment

@@ -38,7 +38,9 @@ Config = Annotated[
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Run folder; the same line again resumes in it.")]
 Model = Annotated[
     str,
-    typer.Option("--model", help="Run folder of train, a .safetensors file, or file.py:name.", metavar="MODEL"),
+    typer.Option(
+        "--model", help="Run folder of train, .safetensors, a checkpoint (.pth.tar), or file.py:name.", metavar="MODEL"
+    ),
 ]
 Data = Annotated[
     str,

@@ -10,6 +10,7 @@ import numpy as np
 from noiseproof.errors import UnsupportedError
 from noiseproof.noises.base import Noise
 from noiseproof.noises.gaussian import Gaussian
+from noiseproof.noises.rounded_normal import largest_eta
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,10 +57,11 @@ class RoundedFloatGaussian(Noise):
         return float(self.grid)
 
     def encode(self, x: NDArray[Any]) -> NDArray[Any]:
-        """float64 of an input in [-1, 2]: an attack may leave [0, 1] a little, noisy steps must fit 16 bits."""
+        """float64; an attack may leave [0, 1], as far as noisy steps fit 16 bits."""
         value = np.asarray(x, dtype=np.float64)
-        if not (np.isfinite(value).all() and (value >= -1).all() and (value <= 2).all()):
-            raise ValueError("points to judge must be finite and within [-1, 2]; attack with clip=True")
+        most = (np.iinfo(np.int16).max - largest_eta(self.sigma, self.grid)) // self.grid  # 4 at least
+        if not (np.abs(value) <= most).all():
+            raise ValueError(f"points to judge must be finite and within [-{most}, {most}]; attack with clip=True")
         return value
 
     def perturb(self, x: NDArray[Any], words: Words, first: int, n: int) -> NDArray[Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from noiseproof.store.attacks import Attacked
 
 PUBLISHED = {1.5: 0.17, 2.0: 0.53}
-"""Share broken at a multiple of R in Cohen et al. 2019 (CIFAR-10)."""
+"""Share broken at a multiple of R in Cohen et al. 2019, section 4.3 (ImageNet, sigma .25, right answers only)."""
 
 CONFIDENCE = 0.95
 
@@ -98,7 +98,8 @@ def attack_table(points: Sequence[Attacked], *, n: int, alpha: float) -> Table:
             f"alpha = {alpha:g}).",
             "A share is what this attack found: a stronger one may find more beyond R, none may within R.",
             "Interval: exact (Clopper-Pearson), for inputs like these.",
-            "Published: Cohen et al. 2019 on CIFAR-10, another data set and model.",
+            "Published: Cohen et al. 2019, section 4.3, on correctly classified ImageNet inputs at sigma 0.25: another "
+            "data set, model and n.",
         ),
     )
 
@@ -169,7 +170,7 @@ def draw_attack(points: Sequence[Attacked], path: str | Path) -> Path:
         list(PUBLISHED.values()),
         "x",
         color=COLOURS[1],
-        label="Cohen et al. 2019 (CIFAR-10)",
+        label="Cohen et al. 2019 (ImageNet)",
     )
     axes.set_xlim(0, right)
     axes.set_ylim(0, 1)

@@ -24,6 +24,7 @@ from noiseproof.reports.figures import save_figure
 from noiseproof.reports.files import make_folder, write_tables
 from noiseproof.reports.report import run_summary
 from noiseproof.reports.tables import Table, accuracy_table, guarantees_table, norm_name
+from noiseproof.reports.tightness import P_LOWERS, tightness_figure, worst_case_probability
 from noiseproof.reports.units import Units
 from noiseproof.stats import Bounds, bernstein_lower, gaussian_radius, lecuyer_radius, li_radius
 from noiseproof.store.run import Run, read_run
@@ -272,6 +273,22 @@ def _bounds(runs: Sequence[Run], radii: Radii, units: Units) -> Findings:
     return Findings((table,), bounds_of(p_a, curves, title="Radius from the same probability, three certificates"))
 
 
+def _tightness(runs: Sequence[Run], radii: Radii, units: Units) -> Findings:
+    del runs, radii, units  # a formula alone
+    sizes = (0.0, 0.5, 0.99, 1.0, 1.01, 1.5, 2.0)
+    probabilities = {p_a: worst_case_probability(p_a, np.array(sizes)) for p_a in P_LOWERS}
+    table = Table(
+        header=("p_A", *(f"{size:g} R" for size in sizes)),
+        rows=tuple((f"{p_a:g}", *(f"{p:.4f}" for p in found)) for p_a, found in probabilities.items()),
+        caption=(
+            "Theorem 2: how often the half-space with this p_A still says its class, at a perturbation of that size",
+            "straight towards its boundary. Beyond R it is under 1/2, so the smoothed class changes: no larger",
+            "radius holds for every base classifier.",
+        ),
+    )
+    return Findings((table,), tightness_figure())
+
+
 _CERTIFICATES: Mapping[str, Callable[[float], float]] = MappingProxyType(
     {
         "Cohen et al. 2019": lambda p_a: gaussian_radius(Bounds(tail=1 - p_a, rival=1 - p_a), 1.0),
@@ -291,6 +308,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
         "guarantee": Experiment("one run of certify or more", _SEVERAL, _guarantee),
         "predict": Experiment("one run of predict", _ONE, _predict, over_radii=False),
         "bounds": Experiment("no run", _NONE, _bounds, over_radii=False),
+        "tightness": Experiment("no run", _NONE, _tightness, over_radii=False),
     }
 )
 """Every experiment by its name."""

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
+P_LOWERS = (0.6, 0.8, 0.95, 0.999)
 
 
 def worst_case_probability(p_a: float, size: NDArray[np.float64] | float) -> NDArray[np.float64]:
@@ -42,12 +45,12 @@ def worst_case_probability(p_a: float, size: NDArray[np.float64] | float) -> NDA
     return probability
 
 
-def draw_tightness(path: str | Path, *, p_lowers: Sequence[float] = (0.6, 0.8, 0.95, 0.999)) -> Path:
-    """p_A of the worst-case half-space against the size of the perturbation in units of R.
+def draw_tightness(path: str | Path, *, p_lowers: Sequence[float] = P_LOWERS) -> Path:
+    """Write the figure of ``tightness_figure`` to a file.
 
     Args:
         path: where to write; .png, .pdf or .svg.
-        p_lowers: p_A at the unperturbed input, a curve each; in (1/2, 1).
+        p_lowers: see ``tightness_figure``.
 
     Returns:
         The path.
@@ -56,6 +59,18 @@ def draw_tightness(path: str | Path, *, p_lowers: Sequence[float] = (0.6, 0.8, 0
         ValueError: no p_A, one out of range, or another suffix.
     """
     check_suffix(path)  # before the work
+    return save_figure(tightness_figure(p_lowers), path)
+
+
+def tightness_figure(p_lowers: Sequence[float] = P_LOWERS) -> Figure:
+    """p_A of the worst-case half-space against the size of the perturbation in units of R.
+
+    Args:
+        p_lowers: p_A at the unperturbed input, a curve each; in (1/2, 1).
+
+    Raises:
+        ValueError: no p_A, or one out of range.
+    """
     if not p_lowers:
         raise ValueError("p_lowers must be at least one, got none")
     from matplotlib.figure import Figure
@@ -78,4 +93,4 @@ def draw_tightness(path: str | Path, *, p_lowers: Sequence[float] = (0.6, 0.8, 0
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)
-    return save_figure(figure, path)
+    return figure

@@ -18,15 +18,13 @@ from torch import nn
 from noiseproof.attacks import PGD, Verdict, judge, judging_noise
 from noiseproof.engine import TorchBackend
 from noiseproof.engine.backend import GPU_BATCH, cpu_batch
-from noiseproof.errors import ModelError, RunError, UnsupportedError
-from noiseproof.noises import Gaussian
-from noiseproof.noises.keys import input_key
+from noiseproof.errors import RunError
 from noiseproof.procedures import Predict
 from noiseproof.reports.attack import attack_table, contradiction_text, draw_attack
-from noiseproof.runners.local import job
-from noiseproof.store import Manifest, Run, read_run
+from noiseproof.runners.certified import certificate_of, certified_input, certified_job, certified_run
+from noiseproof.store import Manifest
 from noiseproof.store.attacks import KIND, Attacked, AttackFolder, read_attack
-from noiseproof.store.manifest import differences, write_text
+from noiseproof.store.manifest import write_text
 from noiseproof.types import Certificate, Record
 from noiseproof.version import __version__
 
@@ -136,11 +134,11 @@ def attack(
     """
     method, judged_by, seed = method or PGD(), Predict(n=n, alpha=alpha), operator.index(seed)
     multiples = _checked(at, limit)
-    certified = _certified(Path(run))
-    wanted = [record for record in certified.records if _certificate(record) is not None][:limit]
+    certified = certified_run(Path(run))
+    wanted = [record for record in certified.records if certificate_of(record) is not None][:limit]
     if not wanted:
         raise RunError(f"{run} has no certified input to attack; certify more of them")
-    asked = _resolve(certified, judged_by, model, data, root, device, batch_size, workers)
+    asked = certified_job(certified, judged_by, model, data, root, device, batch_size, workers)
     manifest = Manifest(
         KIND,
         {
@@ -168,7 +166,7 @@ def attack(
     points = [
         _Point(record, certificate, multiple)
         for record in wanted
-        if (certificate := _certificate(record)) is not None
+        if (certificate := certificate_of(record)) is not None
         for multiple in multiples
     ]
     with AttackFolder(Path(out), manifest) as folder:
@@ -191,70 +189,6 @@ def _checked(at: Sequence[float], limit: int | None) -> tuple[float, ...]:
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be >= 1, got {limit}")
     return multiples
-
-
-def _certified(path: Path) -> Run:
-    run = read_run(path)
-    if run.manifest.kind != "certify":
-        raise RunError(f"{path} is a run of {run.manifest.kind}, which has no radii; give a run of certify")
-    if not isinstance(run.noise, Gaussian):
-        raise UnsupportedError(f"attacks know Gaussian noise only; {path} has {run.noise.family} noise")
-    return run
-
-
-def _certificate(record: Record) -> Certificate | None:
-    """The certificate of an input that has one."""
-    outcome = record.outcome
-    if not isinstance(outcome, Certificate) or outcome.abstained:
-        return None
-    if outcome.norm != "l2":
-        raise UnsupportedError(f"attacks know the L2 norm only, got a radius in {outcome.norm!r}")
-    return outcome
-
-
-def _resolve(
-    run: Run,
-    judged_by: Predict,
-    model: str | Path | nn.Module | BaseModel | None,
-    data: str | DataSet | None,
-    root: str | Path | None,
-    device: str,
-    batch_size: int | None,
-    workers: int | None,
-) -> Job:
-    """Model, data and device of the run, checked to be those that were certified."""
-    assert isinstance(run.noise, Gaussian)
-    stored: dict[str, Any] = run.state.sessions[-1]["settings"] if run.state.sessions else {}
-    meaning = run.manifest.meaning
-    try:
-        asked = job(
-            judged_by,
-            model=stored.get("model", "") if model is None else model,
-            data=meaning["data"]["name"] if data is None else data,
-            sigma=run.noise.sigma,
-            grid=run.noise.grid,
-            num_classes=meaning["model"]["num_classes"],
-            model_id=stored.get("model_id"),
-            root=stored.get("root") if root is None else root,
-            device=device,
-            precision=meaning["precision"],
-            batch_size=batch_size,
-            workers=workers,
-        )
-    except ModelError as error:
-        remedy = "; give the certified model with --model" if model is None else ""
-        raise ModelError(f"{error}{remedy}") from None
-    found = asked.manifest.meaning
-    wanted, got = meaning["model"]["fingerprint"], found["model"]["fingerprint"]
-    if got != wanted:
-        raise ModelError(
-            f"{asked.model.source} has the fingerprint {got}, but {run.path} was certified with {wanted}; "
-            "give the certified model with --model"
-        )
-    differing = differences(meaning["data"], found["data"])
-    if differing:
-        raise RunError(f"the data set is not the one of {run.path}: {'; '.join(differing)}; give that one")
-    return asked
 
 
 def _serve(
@@ -307,7 +241,7 @@ def _attack(
     asked: Job, method: PGD, seed: int, group: list[_Point], rows: int
 ) -> list[tuple[NDArray[np.float64], float]]:
     """The adversarial points of a group, float64, and their distances, never above those allowed."""
-    clean = [_input(asked, point.record) for point in group]
+    clean = [certified_input(asked, point.record) for point in group]
     x = torch.from_numpy(np.stack(clean)).to(asked.device, torch.float32)
     found = method(
         asked.model.module,
@@ -322,18 +256,6 @@ def _attack(
     return [
         _within(one, to, point.distance, clip=method.clip) for one, to, point in zip(clean, moved, group, strict=True)
     ]
-
-
-def _input(asked: Job, record: Record) -> NDArray[np.float64]:
-    """The clean input in [0, 1], checked to be the picture that was certified."""
-    pixels = asked.noise.encode(asked.data.pixels(record.index))
-    if input_key(pixels).rpartition("-")[0] != record.key.rpartition("-")[0]:
-        raise RunError(
-            f"input {record.index} of {asked.data.name} is another picture than the certified one: "
-            "the data set was changed; give the one of the run"
-        )
-    clean: NDArray[np.float64] = pixels / np.float64(asked.noise.scale)
-    return clean
 
 
 def _within(

@@ -9,6 +9,7 @@ on several GPUs of Cohen et al. 2019.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,9 +54,13 @@ class Team:
 
     def wrap(self, module: nn.Module) -> nn.Module:
         """The module whose gradients are the means over the processes; itself where there is one."""
+        if self.size == 1:
+            return module
         # Buffers are shared once an epoch (``share_buffers``): DDP would overwrite them between two forward passes
         # of one step, which autograd refuses.
-        return module if self.size == 1 else DistributedDataParallel(module, broadcast_buffers=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch 2.13 has a new name, which 2.6 does not know
+            return DistributedDataParallel(module, broadcast_buffers=False)
 
     def share_buffers(self, module: nn.Module) -> None:
         """Gives every process the first one's buffers (running statistics), as a resumed run has them."""
@@ -100,7 +105,9 @@ def joined(device: torch.device) -> Iterator[Team]:
         on_gpu = device.type == "cuda"
         if on_gpu:
             torch.cuda.set_device(device)
-        dist.init_process_group("nccl" if on_gpu else "gloo")
+        store, rank, size = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
+        store = dist.PrefixStore(_attempt(), store)  # type: ignore[attr-defined]
+        dist.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=size)
         try:
             yield Team(dist.get_rank(), dist.get_world_size())
         finally:
@@ -110,6 +117,16 @@ def joined(device: torch.device) -> Iterator[Team]:
 def is_first_process() -> bool:
     """Whether this process is the one that talks to the user: asked before a team is joined."""
     return not _started_by_torchrun() or int(os.environ["RANK"]) == 0
+
+
+def _attempt() -> str:
+    """A name for this start of the processes, so that none meets the addresses that a killed one left.
+
+    torchrun keeps its store over restarts (github.com/pytorch/pytorch/issues/135712). It counts restarts a machine:
+    on several machines set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1, with which every start has a new store.
+    """
+    kept = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    return f"start {os.environ['TORCHELASTIC_RESTART_COUNT'] if kept else 0}"
 
 
 def _started_by_torchrun() -> bool:

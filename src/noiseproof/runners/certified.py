@@ -1,0 +1,130 @@
+"""A certified run's own model, data and inputs, found again and checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import nn
+
+from noiseproof.errors import ModelError, RunError, UnsupportedError
+from noiseproof.noises import Gaussian
+from noiseproof.noises.keys import input_key
+from noiseproof.runners.local import job
+from noiseproof.store import Run, read_run
+from noiseproof.store.manifest import differences
+from noiseproof.types import Certificate, Record
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from noiseproof.data import DataSet
+    from noiseproof.models import BaseModel
+    from noiseproof.procedures import Predict
+    from noiseproof.runners.job import Job
+
+
+def certified_run(path: Path) -> Run:
+    """A run of certify whose certificates an attack can try: Gaussian noise.
+
+    Raises:
+        RunError: not a run of certify.
+        UnsupportedError: another noise.
+    """
+    run = read_run(path)
+    if run.manifest.kind != "certify":
+        raise RunError(f"{path} is a run of {run.manifest.kind}, which has no radii; give a run of certify")
+    if not isinstance(run.noise, Gaussian):
+        raise UnsupportedError(f"attacks know Gaussian noise only; {path} has {run.noise.family} noise")
+    return run
+
+
+def certificate_of(record: Record) -> Certificate | None:
+    """The L2 certificate of an input that has one.
+
+    Raises:
+        UnsupportedError: a radius in another norm.
+    """
+    outcome = record.outcome
+    if not isinstance(outcome, Certificate) or outcome.abstained:
+        return None
+    if outcome.norm != "l2":
+        raise UnsupportedError(f"attacks know the L2 norm only, got a radius in {outcome.norm!r}")
+    return outcome
+
+
+def certified_job(
+    run: Run,
+    judged_by: Predict,
+    model: str | Path | nn.Module | BaseModel | None,
+    data: str | DataSet | None,
+    root: str | Path | None,
+    device: str,
+    batch_size: int | None,
+    workers: int | None,
+) -> Job:
+    """A job about the model and the data of a run, which are checked to be those that were certified.
+
+    Args:
+        run: what was certified.
+        judged_by: the job's procedure.
+        model: the model, where the run's settings do not lead to it.
+        data: the data set, likewise.
+        root: where data sets lie; by default as in the run.
+        device: where to compute.
+        batch_size: rows a forward pass.
+        workers: batches computed at once.
+
+    Raises:
+        ModelError: the model is not there, or not the certified one; names both fingerprints.
+        RunError: the data set is not the certified one.
+    """
+    assert isinstance(run.noise, Gaussian)
+    stored: dict[str, Any] = run.state.sessions[-1]["settings"] if run.state.sessions else {}
+    meaning = run.manifest.meaning
+    try:
+        asked = job(
+            judged_by,
+            model=stored.get("model", "") if model is None else model,
+            data=meaning["data"]["name"] if data is None else data,
+            sigma=run.noise.sigma,
+            grid=run.noise.grid,
+            num_classes=meaning["model"]["num_classes"],
+            model_id=stored.get("model_id"),
+            root=stored.get("root") if root is None else root,
+            device=device,
+            precision=meaning["precision"],
+            batch_size=batch_size,
+            workers=workers,
+        )
+    except ModelError as error:
+        remedy = "; give the certified model with --model" if model is None else ""
+        raise ModelError(f"{error}{remedy}") from None
+    found = asked.manifest.meaning
+    wanted, got = meaning["model"]["fingerprint"], found["model"]["fingerprint"]
+    if got != wanted:
+        raise ModelError(
+            f"{asked.model.source} has the fingerprint {got}, but {run.path} was certified with {wanted}; "
+            "give the certified model with --model"
+        )
+    differing = differences(meaning["data"], found["data"])
+    if differing:
+        raise RunError(f"the data set is not the one of {run.path}: {'; '.join(differing)}; give that one")
+    return asked
+
+
+def certified_input(asked: Job, record: Record) -> NDArray[np.float64]:
+    """The clean input in [0, 1], checked to be the picture that was certified.
+
+    Raises:
+        RunError: it is another picture.
+    """
+    pixels = asked.noise.encode(asked.data.pixels(record.index))
+    if input_key(pixels).rpartition("-")[0] != record.key.rpartition("-")[0]:
+        raise RunError(
+            f"input {record.index} of {asked.data.name} is another picture than the certified one: "
+            "the data set was changed; give the one of the run"
+        )
+    clean: NDArray[np.float64] = pixels / np.float64(asked.noise.scale)
+    return clean
