@@ -20,11 +20,11 @@ quickstart: .venv/installed
 	$(BIN)/noiseproof quickstart --out quickstart
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-core: .venv-core/installed
 	$(CORE)/python -c "import importlib.util as u; assert u.find_spec('torch') is None, 'torch is here'"
-	$(CORE)/python -m pytest $(addprefix tests/,$(UPPER)) tests/laws/test_noise_laws.py tests/laws/test_procedure_laws.py tests/cli/test_without_torch.py tests/cli/test_exchange.py tests/cli/test_experiment.py tests/cli/test_card.py tests/cli/test_noise_images.py $(addprefix src/noiseproof/,$(UPPER))
+	$(CORE)/python -m pytest $(addprefix tests/,$(UPPER)) tests/laws/test_noise_laws.py tests/laws/test_procedure_laws.py tests/cli/test_without_torch.py tests/cli/test_exchange.py tests/cli/test_experiment.py tests/cli/test_compare.py tests/cli/test_card.py tests/cli/test_noise_images.py $(addprefix src/noiseproof/,$(UPPER))
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .

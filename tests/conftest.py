@@ -13,6 +13,9 @@ from noiseproof.noises import Gaussian
 from noiseproof.procedures import Certify, Procedure
 from noiseproof.store import Manifest, Range, RunFolder
 
+_KINDS = {"sequential": "certify", "curve": "certify"}
+"""The verb that runs a procedure, where it is not its name."""
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
@@ -50,6 +53,8 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         grid: int | None = 255,
         data: str = "grey:test",
         labels: Sequence[int | None] | None = None,
+        trained: dict[str, object] | None = None,
+        settings: dict[str, object] | None = None,
     ) -> Path:
         asked = procedure or Certify(n=1000)
         noise = Gaussian(sigma=sigma, grid=grid).on((1, 2, 2))
@@ -64,8 +69,8 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
             "backend": "torch",
         }
         environment = {"device": "cpu", "backend": "torch 2", "precision": "fp32", "batch_size": 64, "version": "0"}
-        with RunFolder(tmp_path / name, Manifest(asked.name, meaning, "0")) as folder:
-            folder.begin(environment, {"sigma": sigma})
+        with RunFolder(tmp_path / name, Manifest(_KINDS.get(asked.name, asked.name), meaning, "0")) as folder:
+            folder.begin(environment | ({"trained": trained} if trained else {}), {"sigma": sigma} | (settings or {}))
             for i, top in enumerate(tops):
                 asking, requests, first = asked.run(noise), [], dict[str, int]()
                 request = next(asking)

@@ -10,7 +10,7 @@ import pytest
 
 import noiseproof
 
-UPPER_HALF = ["errors", "types", "stats", "noises", "procedures", "store", "analysis", "reports"]
+UPPER_HALF = ["arguments", "errors", "types", "stats", "noises", "procedures", "store", "analysis", "reports"]
 
 WALK_WITHOUT_TORCH = """
 import importlib, pkgutil, sys

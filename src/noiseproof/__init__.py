@@ -15,22 +15,27 @@ if TYPE_CHECKING:
     from noiseproof.classifier import SmoothedClassifier
     from noiseproof.errors import NoiseproofError, UnsupportedError
     from noiseproof.noises import Gaussian
-    from noiseproof.procedures import Certify, Predict
+    from noiseproof.procedures import Certify, Decide, Predict
     from noiseproof.reports.card import card
+    from noiseproof.reports.compare import compare
     from noiseproof.reports.experiments import experiment
     from noiseproof.reports.report import report
     from noiseproof.reports.show import show
     from noiseproof.runners.attack import attack
-    from noiseproof.runners.local import certify, predict
+    from noiseproof.runners.doctor import doctor
+    from noiseproof.runners.falsify import falsify
+    from noiseproof.runners.local import certify, decide, predict
     from noiseproof.store.exchange import export_run, import_run
     from noiseproof.store.verify import verify
     from noiseproof.training.loop import train
-    from noiseproof.types import ABSTAIN, Certificate, Prediction
+    from noiseproof.types import ABSTAIN, Certificate, Decision, Prediction
 
 _HOMES = {
     "ABSTAIN": "types",
     "Certificate": "types",
     "Certify": "procedures",
+    "Decide": "procedures",
+    "Decision": "types",
     "Gaussian": "noises",
     "NoiseproofError": "errors",
     "Predict": "procedures",
@@ -41,8 +46,12 @@ _HOMES = {
     "audit": "analysis.audit",
     "card": "reports.card",
     "certify": "runners.local",
+    "compare": "reports.compare",
+    "decide": "runners.local",
+    "doctor": "runners.doctor",
     "experiment": "reports.experiments",
     "export_run": "store.exchange",
+    "falsify": "runners.falsify",
     "import_run": "store.exchange",
     "predict": "runners.local",
     "report": "reports.report",
@@ -55,6 +64,8 @@ __all__ = [
     "ABSTAIN",
     "Certificate",
     "Certify",
+    "Decide",
+    "Decision",
     "Gaussian",
     "NoiseproofError",
     "Predict",
@@ -65,8 +76,12 @@ __all__ = [
     "audit",
     "card",
     "certify",
+    "compare",
+    "decide",
+    "doctor",
     "experiment",
     "export_run",
+    "falsify",
     "import_run",
     "predict",
     "report",

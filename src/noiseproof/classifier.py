@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,16 +10,22 @@ import numpy as np
 import torch
 from torch import nn
 
-from noiseproof.engine import Engine, Finished, OutOfMemoryError, Task, TorchBackend
+from noiseproof.arguments import integer
+from noiseproof.checks import brief_check
+from noiseproof.engine import Engine, Finished, OutOfMemoryError, Task
+from noiseproof.engine.choose import backend_for
 from noiseproof.engine.contract import check_eval_mode
 from noiseproof.errors import UnsupportedError
 from noiseproof.noises import Gaussian, Noise
 from noiseproof.noises.keys import input_key
-from noiseproof.procedures import Certify, Predict, Procedure
-from noiseproof.types import Certificate, Prediction
+from noiseproof.procedures import Certify, Decide, Predict, Procedure
+from noiseproof.types import ABSTAIN, Certificate, Decision, Prediction
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from noiseproof.engine.pooled import PooledBackend
+    from noiseproof.types import Outcome
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,27 @@ class Predictions:
     prediction: NDArray[np.int64]
     p_value: NDArray[np.float64]
     abstained: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Decisions about a batch, one entry an input.
+
+    Attributes:
+        answer: "certified", "not certified" or "undecided"; str ``[batch]``.
+        prediction: the certified class, or ``ABSTAIN`` (-1); int64 ``[batch]``.
+        certified: bool ``[batch]``.
+        draws: that it took; int64 ``[batch]``.
+        radius: what was asked about, in input units.
+        norm: the norm of the radius.
+    """
+
+    answer: NDArray[np.str_]
+    prediction: NDArray[np.int64]
+    certified: NDArray[np.bool_]
+    draws: NDArray[np.int64]
+    radius: float
+    norm: str
 
 
 class SmoothedClassifier(nn.Module):
@@ -94,14 +120,15 @@ class SmoothedClassifier(nn.Module):
         workers: int | None = None,
     ) -> None:
         super().__init__()
-        if soft_draws < 1:
-            raise ValueError(f"soft_draws must be >= 1, got {soft_draws}")
-        if num_classes < 2:
-            raise ValueError(f"num_classes must be >= 2, got {num_classes}")
+        soft_draws, num_classes = (
+            integer("soft_draws", soft_draws, least=1),
+            integer("num_classes", num_classes, least=2),
+        )
         self.base = base
-        self.num_classes, self.noise, self.seed = num_classes, noise, operator.index(seed)
+        self.num_classes, self.noise, self.seed = num_classes, noise, integer("seed", seed)
         self.soft_draws, self.batch_size, self.workers = soft_draws, batch_size, workers
         self._device = None if device is None else torch.device(device)
+        self._tolerances: dict[tuple[str, int], float] = {}
 
     @property
     def device(self) -> torch.device:
@@ -139,6 +166,7 @@ class SmoothedClassifier(nn.Module):
         n: int = 100_000,
         alpha: float = 0.001,
         two_sided: bool = False,
+        quantise: bool = False,
     ) -> Certificates:
         """CERTIFY on a whole batch: with probability 1 - alpha each, g is constant within the radius or abstains.
 
@@ -148,18 +176,25 @@ class SmoothedClassifier(nn.Module):
             n: fresh draws that estimate its probability.
             alpha: failure probability per input.
             two_sided: bound the runner-up by its own count (both at alpha/2).
+            quantise: for inputs on no grid: move them to the noise's grid and take off the radius what that may cost.
 
         Raises:
             ValueError: an argument is out of range, or the input is not in [0, 1] or off the grid.
             ModelError: the base classifier is in training mode, or does not return ``num_classes`` scores.
         """
+        shrink: NDArray[np.float64] | float = 0.0
+        if quantise:
+            if not isinstance(self.noise, Gaussian):
+                raise UnsupportedError(f"quantise knows Gaussian noise only, not {self.noise.family}")
+            x, shrink = self.noise.quantised(x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x)
         said = self._run(Certify(n0=n0, n=n, alpha=alpha, two_sided=two_sided), x)
-        certificates = [outcome for outcome in said if isinstance(outcome, Certificate)]
+        certificates = [outcome for outcome, _ in said if isinstance(outcome, Certificate)]
+        radius = np.maximum(np.array([c.radius for c in certificates], dtype=np.float64) - shrink, 0.0)
         return Certificates(
-            prediction=np.array([c.prediction for c in certificates], dtype=np.int64),
-            radius=np.array([c.radius for c in certificates], dtype=np.float64),
+            prediction=np.where(radius > 0, np.array([c.prediction for c in certificates], dtype=np.int64), ABSTAIN),
+            radius=radius,
             p_lower=np.array([c.p_lower for c in certificates], dtype=np.float64),
-            abstained=np.array([c.abstained for c in certificates], dtype=np.bool_),
+            abstained=radius == 0,
             norm=self.noise.norm,
         )
 
@@ -176,14 +211,40 @@ class SmoothedClassifier(nn.Module):
             ModelError: the base classifier is in training mode, or does not return ``num_classes`` scores.
         """
         said = self._run(Predict(n=n, alpha=alpha), x)
-        predictions = [outcome for outcome in said if isinstance(outcome, Prediction)]
+        predictions = [outcome for outcome, _ in said if isinstance(outcome, Prediction)]
         return Predictions(
             prediction=np.array([p.prediction for p in predictions], dtype=np.int64),
             p_value=np.array([p.p_value for p in predictions], dtype=np.float64),
             abstained=np.array([p.abstained for p in predictions], dtype=np.bool_),
         )
 
-    def _run(self, procedure: Procedure, x: torch.Tensor | NDArray[Any]) -> list[Certificate | Prediction]:
+    def decide(
+        self, x: torch.Tensor | NDArray[Any], *, radius: float, alpha: float = 0.001, n_max: int = 100_000
+    ) -> Decisions:
+        """DECIDE on a whole batch: is g constant within the radius? With as few draws as it takes.
+
+        Args:
+            x: ``[batch, *shape]``: floats in [0, 1] on the noise's grid, or uint8.
+            radius: in input units in the norm of the noise.
+            alpha: probability per input of certifying what does not hold.
+            n_max: draws an input at most.
+
+        Raises:
+            ValueError: an argument is out of range, or n_max draws cannot certify the radius.
+            ModelError: the base classifier is in training mode, or does not return ``num_classes`` scores.
+        """
+        said = self._run(Decide(radius=radius, alpha=alpha, n_max=n_max), x)
+        decisions = [outcome for outcome, _ in said if isinstance(outcome, Decision)]
+        return Decisions(
+            answer=np.array([d.answer for d in decisions], dtype=np.str_),
+            prediction=np.array([d.prediction for d in decisions], dtype=np.int64),
+            certified=np.array([not d.abstained for d in decisions], dtype=np.bool_),
+            draws=np.array([draws for _, draws in said], dtype=np.int64),
+            radius=float(radius),
+            norm=self.noise.norm,
+        )
+
+    def _run(self, procedure: Procedure, x: torch.Tensor | NDArray[Any]) -> list[tuple[Outcome, int]]:
         check_eval_mode(self.base)
         inputs = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
         if inputs.ndim < 2:
@@ -194,9 +255,10 @@ class SmoothedClassifier(nn.Module):
             keys[input_key(one, taken=keys)] = one
         noise = self.noise.on(encoded.shape[1:])
         batch_size = self.batch_size
-        outcomes: dict[str, Certificate | Prediction] = {}
+        outcomes: dict[str, tuple[Outcome, int]] = {}
         while len(outcomes) < len(keys):
-            backend = TorchBackend(
+            backend = backend_for(
+                "torch",
                 self.base,
                 num_classes=self.num_classes,
                 noise=noise,
@@ -207,9 +269,10 @@ class SmoothedClassifier(nn.Module):
             )
             tasks = [Task(key, one) for key, one in keys.items() if key not in outcomes]
             try:
+                backend.tolerance = self._checked(backend, encoded)
                 for event in Engine(backend, noise, procedure, self.seed).run(tasks):
                     if isinstance(event, Finished):
-                        outcomes[event.task.key] = event.outcome
+                        outcomes[event.task.key] = event.outcome, sum(n for _, n in event.requests)
             except OutOfMemoryError:
                 if backend.batch_size == 1:
                     raise
@@ -217,3 +280,10 @@ class SmoothedClassifier(nn.Module):
             finally:
                 backend.close()
         return [outcomes[key] for key in keys]
+
+    def _checked(self, backend: PooledBackend, encoded: NDArray[Any]) -> float:
+        """The brief check, once for each device and batch size: the margin under which votes are none."""
+        place = (str(backend.device), backend.batch_size)
+        if place not in self._tolerances:
+            self._tolerances[place] = brief_check(backend, list(encoded[:16])).tolerance
+        return self._tolerances[place]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,10 +22,18 @@ class Draw:
 
     The answer is an int64 vector of class votes, one entry a class. What is missing to ``n`` are void draws
     (scores that were NaN or infinite): they count for no class.
+
+    Attributes:
+        stage: of the noise; draws of one stage are never drawn again in another.
+        n: how many new draws.
+        so_far: what can be said already; a procedure whose request carries it may be ended there.
+        to_go: draws that it is predicted to want before it can say more, from the votes so far: what a budget goes by.
     """
 
     stage: str
     n: int
+    so_far: Outcome | None = field(default=None, repr=False)
+    to_go: int = field(default=0, repr=False)
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,32 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Decision:
+    """What DECIDE says of one input: whether g is constant within the radius that was asked about.
+
+    Attributes:
+        answer: "certified"; "not certified": more draws would hardly certify it, which is no proof of the contrary;
+            "undecided": the draws were spent, or taken away, before either.
+        prediction: the class that is certified, else ``ABSTAIN``.
+        radius: what was asked about, in input units ([0, 1] pixels) in the named norm.
+        norm: the norm of the radius.
+    """
+
+    answer: Literal["certified", "not certified", "undecided"]
+    prediction: int
+    radius: float
+    norm: str = "l2"
+
+    @property
+    def abstained(self) -> bool:
+        """Whether nothing is certified."""
+        return self.prediction == ABSTAIN
+
+
+Outcome: TypeAlias = "Certificate | Prediction | Decision"
+
+
+@dataclass(frozen=True)
 class Answer:
     """One request together with the votes it got.
 
@@ -94,7 +128,7 @@ class Record:
         index: its index in the data set; a label only.
         label: the true class, or None where unknown.
         answers: requests and answers in order; with the procedure they determine the outcome.
-        outcome: the certificate or prediction as printed.
+        outcome: the certificate, prediction or decision as printed.
         seconds: wall time spent on this input's draws, shared batches split by draws.
     """
 
@@ -102,7 +136,7 @@ class Record:
     index: int
     label: int | None
     answers: tuple[Answer, ...]
-    outcome: Certificate | Prediction
+    outcome: Outcome
     seconds: float
 
     @property

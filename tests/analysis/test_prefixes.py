@@ -89,7 +89,7 @@ class Peeking(Procedure):
     name = "peeking"
     most_draws = 1
 
-    def run(self, noise):
+    def run(self, noise, label=None):
         raise NotImplementedError
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from noiseproof.analysis import summarize
-from noiseproof.stats import bernstein_lower, dkw_band, gaussian_radius, one_sided, population_lower
+from noiseproof.stats import bernstein_lower, dkw_band, gaussian_radius, one_sided, population_lower, two_sided
 from noiseproof.types import ABSTAIN, Answer, Certificate, Record
 
 RADII = (0.0, 0.25, 0.5, 1.0)
@@ -42,6 +42,12 @@ def test_summary_gathers_one_run():
     assert (summary.draws, summary.void, summary.seconds) == (500 * 1100, 20, 250.0)
     assert summary.right_radii == (-1.0,) * 256 + (0.3,) * 44 + (0.6,) * 200
     assert summary.ceiling == gaussian_radius(one_sided(1000, 1000, 0.001), 0.25)
+
+
+def test_the_ceiling_of_two_sided_bounds_is_theirs():
+    summary = summarize(RUN, alpha=0.001, radii=RADII, sigma=0.25, two_sided=True)
+    assert summary.ceiling == gaussian_radius(two_sided(1000, 0, 1000, 0.001), 0.25)
+    assert summary.ceiling < summarize(RUN, alpha=0.001, radii=RADII, sigma=0.25).ceiling
 
 
 def test_lower_bounds_are_those_of_the_counts():

@@ -43,6 +43,12 @@ class Oracle:
         margin = float(x.ravel() @ self.base.weights.numpy() - self.base.threshold)
         return 0.5 * math.erfc(-margin / self.norm / sigma / math.sqrt(2))
 
+    def in_a_corner(self) -> tuple[np.ndarray, HalfSpace]:
+        """A picture from which the way to the boundary leads out of [0, 1], and a classifier with that boundary."""
+        x = np.where(self.towards.numpy() > 0, 0.99, 0.01)
+        weights = self.base.weights
+        return x, HalfSpace(weights, float(x.ravel() @ weights.numpy()) - self.radius * self.norm).eval()
+
 
 @pytest.fixture
 def oracle() -> Oracle:

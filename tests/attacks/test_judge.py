@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import binom, norm
 
-from noiseproof.attacks import PGD, judge, judging_noise
+from noiseproof.attacks import PGD, Judge, judge, judging_noise
 from noiseproof.engine import TorchBackend
 from noiseproof.errors import UnsupportedError
 from noiseproof.noises import Gaussian
@@ -109,3 +109,49 @@ def test_the_noise_of_the_judge_is_the_runs_own():
 
     with pytest.raises(UnsupportedError, match="attacks know Gaussian noise only, not rounded-float-gaussian"):
         judging_noise(RoundedFloatGaussian(sigma=0.5))
+
+
+@pytest.mark.usefixtures("seeded")
+@pytest.mark.parametrize("grid", [255, None])
+def test_a_judge_takes_the_noise_that_fits_the_point(oracle, grid):
+    """On the grid the run's own exact integers; off it rounded float noise; and float noise for a run with that."""
+    noise = Gaussian(sigma=SIGMA, grid=grid).on((1, 4, 4))
+    made = []
+
+    def backend(one):
+        made.append(one)
+        return TorchBackend(oracle.base, num_classes=2, noise=one, shape=(1, 4, 4), batch_size=2000, workers=1)
+
+    on, off, beyond = oracle.pixels / 255, oracle.pixels / 255 + 1e-9, oracle.pixels / 255 + 1
+    judged_by, asked = Judge(noise, backend), Predict(n=20_000, alpha=0.001)
+    try:
+        said = judged_by(asked, [off, on, off, beyond, on])
+        exact = "exact integers, grid 255" if grid else "float64 noise"
+        rounded = "float64 noise, then rounding, grid 255" if grid else "float64 noise"
+        assert [one.arithmetic for one in said] == [rounded, exact, rounded, rounded, exact]
+        assert len(made) == len({exact, rounded})
+        for point, one in zip((off, on, off, beyond, on), said, strict=True):
+            assert one.votes[1] / 20_000 == pytest.approx(oracle.p(point, SIGMA), abs=0.02)
+        assert len({one.votes for one in said}) >= 4, "equal points get noise of their own"
+        assert said[1].seed == said[4].seed
+        assert said[0].seed not in {said[1].seed} - ({said[0].seed} if grid is None else set())
+    finally:
+        judged_by.close()
+
+
+def test_votes_for_an_attack_come_from_its_own_seed(oracle, monkeypatch):
+    monkeypatch.setattr(secrets, "randbits", lambda bits: pytest.fail("this is no judgement"))
+
+    def backend(one):
+        return TorchBackend(oracle.base, num_classes=2, noise=one, shape=(1, 4, 4), batch_size=200, workers=1)
+
+    judged_by = Judge(Gaussian(sigma=SIGMA).on((1, 4, 4)), backend)
+    try:
+        x = oracle.pixels / 255
+        first = judged_by.votes([x, x + 1e-7], 400, 3)
+        assert first.shape == (2, 2)
+        assert first.sum(axis=1).tolist() == [400, 400]
+        assert (judged_by.votes([x, x + 1e-7], 400, 3) == first).all()
+        assert (judged_by.votes([x, x + 1e-7], 400, 4) != first).any()
+    finally:
+        judged_by.close()

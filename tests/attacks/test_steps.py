@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from noiseproof.attacks.steps import ascent_direction, gaussian_draws, into_ball, l2_norm, soft_vote_loss
+from noiseproof.attacks.steps import ascent, ascent_direction, gaussian_draws, into_ball, l2_norm, soft_vote_loss
 
 Y = torch.tensor([0, 1, 2, 0, 1])
 
@@ -103,3 +103,15 @@ def test_the_noise_is_normal_and_an_inputs_own_where_it_has_a_generator(pictures
     torch.testing.assert_close(each([0, 1, 2, 3])[:, 2:4], each([2, 3]), atol=0, rtol=0)
     with pytest.raises(ValueError, match="generator must be one, or one an input, got 2 for 5 inputs"):
         gaussian_draws(pictures, 3, 0.3, [torch.Generator(), torch.Generator()])
+
+
+def test_the_lead_is_counted_on_the_draws_of_the_direction(curved, pictures):
+    """In parts of a batch too; against votes counted by hand."""
+    draws = noise(draws=30)
+    direction, lead = ascent(curved, pictures, Y, draws)
+    parts, same = ascent(curved, pictures, Y, draws, rows=10)
+    torch.testing.assert_close(direction, parts)
+    for i, label in enumerate(Y.tolist()):
+        won = [int(curved((pictures[i] + delta[i])[None]).argmax()) for delta in draws]
+        others = max(won.count(other) for other in range(3) if other != label)
+        assert lead[i].item() == same[i].item() == pytest.approx((won.count(label) - others) / 30)

@@ -37,13 +37,12 @@ DEFAULTS = {
     "momentum": 0.9,
     "weight_decay": 1e-4,
 }
-# What code/train.py, datasets.py and architectures.py do whatever is asked. ImageNet's random resized crop is the one
-# thing that the recipe does not have.
+# What code/train.py, datasets.py and architectures.py do whatever is asked.
 FIXED = {
     "cifar10": {"arch": "resnet110", "augment": "crop-flip", "loss": "gaussian", "schedule": "step"},
-    "imagenet": {"arch": "resnet50", "augment": "flip", "loss": "gaussian", "schedule": "step"},
+    "imagenet": {"arch": "resnet50", "augment": "resized-crop-flip", "loss": "gaussian", "schedule": "step"},
 }
-TRAINING = {"seed": 0, "precision": "fp32"}
+TRAINING = {"seed": 0, "precision": "fp32", "loss_setting": {}}
 
 
 @pytest.fixture
@@ -83,6 +82,43 @@ def test_the_settings_file_wins_over_the_recipe_and_a_flag_over_both(asked, tmp_
         got = asked.pop()
         assert (got["epochs"], got["lr"], got["data"]) == (7, 0.3, "cifar10-jpeg")
         assert (got["batch_size"], got["arch"]) == (400, "resnet110")
+
+
+def test_settings_of_the_loss(asked, tmp_path):
+    """In a file and as flags; of several sigmas each training finds its own published ones."""
+    (tmp_path / "mine.toml").write_text('loss = "consistency"\nloss-setting = ["lambda=7", "m=4"]\n')
+    line = ["train", "--data", "mnist", "--sigma", "0.25", "--out", str(tmp_path / "m")]
+    config = ["--config", str(tmp_path / "mine.toml")]
+    assert run([*line, *config]) == 0
+    assert run([*line, *config, "--loss-setting", "eta=0.1"]) == 0
+    assert [(call["loss"], call["loss_setting"]) for call in asked] == [
+        ("consistency", {"lambda": 7, "m": 4}),
+        ("consistency", {"eta": 0.1}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["--loss-setting", "lambda"], "loss_setting must be NAME=VALUE such as lambda=10, got 'lambda'"),
+        (["--loss-setting", "m=2", "--loss-setting", "m=3"], "loss_setting must name each setting once, got m twice"),
+        (["--loss-setting", "lambda=1"], "unknown setting of the loss gaussian 'lambda'; known: m"),
+        (["--loss", "stability", "--loss-setting", "lambda=much"], "lambda must be a number, got 'much'"),
+    ],
+)
+def test_a_loss_setting_that_is_none(capsys, tmp_path, flags, text):
+    line = ["train", "--data", "fashion-mnist-small", "--sigma", "0.25", "--out", str(tmp_path / "m")]
+    assert run([*line, *flags]) == 2
+    assert capsys.readouterr().err.strip() == f"noiseproof: {text}"
+    assert not (tmp_path / "m").exists()
+
+
+def test_the_manifest_holds_what_was_published(fake, tmp_path):
+    line = ["train", "--data", "cifar10", "--arch", "resnet20", "--epochs", "1", "--loss", "consistency"]
+    assert run([*line, "--sigma", "0.25,0.5", "--out", str(tmp_path), "--loss-setting", "eta=0.25"]) == 0
+    for sigma, published in (("0.25", 20.0), ("0.5", 10.0)):
+        meaning = json.loads((tmp_path / sigma / "manifest.json").read_text())["meaning"]
+        assert meaning["loss"] == {"name": "consistency", "lambda": published, "eta": 0.25, "m": 2}
 
 
 def test_an_unknown_recipe(capsys, tmp_path):

@@ -125,7 +125,7 @@ def test_dry_run_says_the_cost_and_writes_nothing(model, tmp_path, capsys):
         ({"batch_size": 0}, "batch_size must be >= 1, got 0"),
         ({"workers": 0}, "workers must be >= 1, got 0"),
         ({"model": "nowhere"}, "no such path: nowhere"),
-        ({"grid": 300}, "grid must be in 1..255"),
+        ({"grid": 5000}, "grid must be in 1..4096"),
         ({"root": "/nowhere", "data": "mnist"}, "noiseproof data get mnist"),
     ],
 )
@@ -163,3 +163,65 @@ def test_an_interrupt_says_that_nothing_is_lost(model, tmp_path):
     assert running.returncode == 130
     assert "noiseproof: stopped; nothing is lost: the same line again goes on from here" in said
     assert "Traceback" not in said
+
+
+def test_decide_prints_shares_and_draws(model, tmp_path, capsys):
+    line = certify_line(model, tmp_path / "run", n=100, limit=3)
+    line[line.index("--n") : line.index("--n") + 2] = ["--radius", "0.1", "--n-max", "2000"]
+    assert run(["decide", *line[1:]]) == 0
+    table = capsys.readouterr().out
+    assert "mean draws" in table
+    assert "at most 2000 draws an input" in table
+    assert run(["verify", str(tmp_path / "run")]) == 0
+    assert run(["show", str(tmp_path / "run")]) == 0
+    assert "procedure.radius       0.1" in capsys.readouterr().out
+    again = ["decide", "--config", str(tmp_path / "run" / "settings.toml"), "--out", str(tmp_path / "again")]
+    assert run(again) == 0
+    assert [r.answers for r in read_run(tmp_path / "again").records] == [
+        r.answers for r in read_run(tmp_path / "run").records
+    ]
+    assert run(["report", str(tmp_path / "run"), "--out", str(tmp_path / "report")]) == 1
+    assert "is a run of decide, which has no radii" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "stored"),
+    [
+        (["--acr-loss", "0.1", "--n-max", "2000"], 'procedure = "sequential"'),
+        (["--radii", "0:0.2:0.1", "--n-max", "2000"], 'procedure = "curve"'),
+        (["--two-sided", "--n-max", "2000", "--budget", "3000"], "budget = 3000"),
+    ],
+)
+def test_certify_sequentially(model, tmp_path, capsys, flags, stored):
+    out = tmp_path / "run"
+    line = certify_line(model, out, procedure="sequential")
+    del line[line.index("--n") : line.index("--n") + 2]
+    assert run([*line, *flags]) == 0
+    assert "0.25" in capsys.readouterr().out
+    assert stored in (out / "settings.toml").read_text()
+    assert run(["verify", str(out)]) == 0
+    assert run(["report", str(out), "--out", str(tmp_path / "report")]) == 0
+    assert run(["certify", "--config", str(out / "settings.toml"), "--out", str(tmp_path / "again")]) == 0
+    assert [r.outcome for r in read_run(tmp_path / "again").records] == [r.outcome for r in read_run(out).records]
+    assert run(["predict", *line[1:], "--n-max", "500"]) == 1
+    line[line.index("--out") + 1] = str(tmp_path / "predicted")
+    assert run(["predict", *line[1:], "--n-max", "500"]) == 0
+    assert run(["experiment", "n", str(out), "--out", str(tmp_path / "n")]) == 1
+    assert "only where n is fixed beforehand" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["--procedure", "sequential"], "n is no setting of the procedure sequential"),
+        (["--acr-loss", "0.1"], "acr_loss is no setting of the procedure certify"),
+        (["--budget", "100"], "budget needs a procedure that may end at any look"),
+        (["--radii", "1:0:1"], "radii must not stop before they start"),
+    ],
+)
+def test_flags_of_another_procedure_are_one_line(model, tmp_path, capsys, flags, text):
+    assert run([*certify_line(model, tmp_path / "run"), *flags]) != 0
+    said = capsys.readouterr().err
+    assert text in said
+    assert len(said.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from noiseproof.data import load
+from noiseproof.data.dataset import WholePictures
 from noiseproof.errors import DataError
 
 WNIDS = [f"n{1_000_000 + 17 * number:08d}" for number in range(1000)]
@@ -50,6 +51,16 @@ def test_class_folders(tmp_path, val):
     assert data.labels.tolist() == [3, 3, 999]
     assert data.shape == data.pixels(0).shape == (3, 224, 224)
     assert data.pixels(0).dtype == np.uint8
+
+
+def test_whole_pictures_and_what_is_known_of_their_files(tmp_path, val, pixels):
+    pictures = load("imagenet:val", root=tmp_path).pictures
+    assert isinstance(pictures, WholePictures)
+    assert np.array_equal(pictures.whole(0), pixels.transpose(2, 0, 1))
+    stamp = pictures.stamp()
+    assert load("imagenet:val", root=tmp_path).pictures.stamp() == stamp
+    Image.fromarray(pixels[:200]).save(val / WNIDS[3] / "z.png")
+    assert load("imagenet:val", root=tmp_path).pictures.stamp() != stamp
 
 
 def test_the_root_may_be_the_folder_itself_and_test_means_val(tmp_path, val):

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noiseproof.engine import Drawn, Engine, Finished, Segment, Task
+from noiseproof.engine.engine import allot
 from noiseproof.noises import Gaussian
-from noiseproof.procedures import Certify, Predict, Procedure
+from noiseproof.procedures import Certify, Decide, Predict, Procedure, Sequential
 from noiseproof.types import Draw, Prediction
 
 CLASSES = 3
@@ -29,7 +30,8 @@ def classes_of(key: str, stage: str) -> np.ndarray:
     """What draw i of a stage of an input votes: mostly one class; 3 stands for void."""
     seed = int.from_bytes(hashlib.sha256(f"{key} {stage[0]}".encode()).digest()[:8], "big")
     generator = np.random.default_rng(seed)
-    return generator.choice(CLASSES + 1, LONGEST, p=[0.2, 0.1, 0.65, 0.05])
+    p = [0.02, 0.02, 0.93, 0.03] if key.startswith("easy") else [0.2, 0.1, 0.65, 0.05]
+    return generator.choice(CLASSES + 1, LONGEST, p=p)
 
 
 def votes_of(key: str, stage: str, first: int, n: int) -> tuple[int, ...]:
@@ -86,7 +88,7 @@ class BackAndForth(Procedure):
     alpha: float = 0.001
     name: ClassVar[str] = "back and forth"
 
-    def run(self, noise):
+    def run(self, noise, label=None):
         wins = 0
         for turn in range(6):
             votes = yield Draw("ab"[turn % 2], 5 + 7 * turn)
@@ -381,3 +383,84 @@ def test_words_are_keyed_by_seed_key_and_stage():
     assert {(w.seed, w.key, w.stage) for w in seen} == {
         (77, f"k-{i}", stage) for i in range(2) for stage in ("select", "estimate")
     }
+
+
+# a budget
+
+
+def within(budget: int, tasks: list[Task], procedure: Procedure | None = None, **options: Any):
+    """Outcomes and draws by key, and the events, of a run under a budget."""
+    backend = FakeBackend(**options)
+    asked = procedure or Decide(radius=0.05, first_look=20, n_max=1500)
+    events = list(Engine(backend, NOISE, asked).run(tasks, budget))
+    ends = {event.task.key: event for event in events if isinstance(event, Finished)}
+    draws = {key: sum(n for _, n in end.requests) for key, end in ends.items()}
+    return {key: end.outcome for key, end in ends.items()}, draws, events
+
+
+def inputs(count: int) -> list[Task]:
+    """Every other one is easy."""
+    return [Task(f"{('easy', 'hard')[i % 2]} {i}", np.zeros(1, np.uint8)) for i in range(count)]
+
+
+def test_a_budget_is_kept_and_spent():
+    whole = within(10**9, inputs(20))[1]
+    for budget in (400, 1000, 2500):
+        outcomes, draws, _ = within(budget, inputs(20))
+        assert len(outcomes) == 20
+        assert budget - 1500 / 3 <= sum(draws.values()) <= budget
+        assert all(draws[key] <= whole[key] for key in draws)
+    assert within(10**9, inputs(20))[0] == {
+        event.task.key: event.outcome
+        for event in Engine(FakeBackend(), NOISE, Decide(radius=0.05, first_look=20, n_max=1500)).run(inputs(20))
+        if isinstance(event, Finished)
+    }
+
+
+def test_a_budget_decides_more_than_equal_shares():
+    decided = sum(outcome.answer == "certified" for outcome in within(3000, inputs(20))[0].values())
+    equal = [
+        event.outcome.answer
+        for event in Engine(FakeBackend(), NOISE, Decide(radius=0.05, first_look=20, n_max=150)).run(inputs(20))
+        if isinstance(event, Finished)
+    ]
+    assert decided > equal.count("certified") > 0
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 7}, {"batch_size": 200}, {"depth": 5}])
+def test_who_draws_under_a_budget_does_not_depend_on_packing(options):
+    assert within(1000, inputs(20), **options)[:2] == within(1000, inputs(20))[:2]
+
+
+def test_a_budget_is_resumed_from_the_draws_that_are_known():
+    """Known draws are spent again in the same rounds; only the others are made."""
+    outcomes, draws, events = within(1000, inputs(12))
+    known = [event for event in events if isinstance(event, Drawn)][:17]
+    tasks = [
+        Task(task.key, task.x, {"decide": [(e.first, e.n, e.votes) for e in known if e.task.key == task.key]})
+        for task in inputs(12)
+    ]
+    again = within(1000, tasks)
+    assert again[:2] == (outcomes, draws)
+    made = [event for event in again[2] if isinstance(event, Drawn)]
+    assert sum(event.n for event in made) == sum(draws.values()) - sum(event.n for event in known)
+
+
+def test_a_budget_that_cannot_be_kept_is_refused():
+    with pytest.raises(ValueError, match=r"^budget must be >= 400, one look at each of 20 inputs, got 399$"):
+        within(399, inputs(20))
+    with pytest.raises(ValueError, match="budget needs a procedure that may end at any look"):
+        within(500, inputs(3), Certify(n0=10, n=1000))
+
+
+def test_a_budget_for_full_radii():
+    outcomes, draws, _ = within(3000, inputs(6), Sequential(n0=10, n_max=1500, first_look=50))
+    assert sum(draws.values()) <= 3000
+    assert [outcome.radius > 0 for key, outcome in outcomes.items() if key.startswith("easy")] == [True] * 3
+
+
+def test_the_nearest_to_a_decision_draw_first():
+    assert allot([(500, 100), (100, 100), (900, 300)], 650) == [1, 0]
+    assert allot([(100, 100), (100, 100)], 100) == [0]  # ties in the order of the inputs
+    assert allot([(900, 300), (800, 200)], 250) == [1]  # none will be decided: one look at the nearest
+    assert allot([(900, 300)], 299) == []

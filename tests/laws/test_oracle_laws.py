@@ -18,9 +18,9 @@ from torch import nn
 from noiseproof.engine import Drawn, Engine, Task, TorchBackend
 from noiseproof.noises import Gaussian
 from noiseproof.noises.rounded_normal import rounded_normal
-from noiseproof.procedures import Certify, Predict, Procedure, replay
+from noiseproof.procedures import Certify, Curve, Decide, Predict, Procedure, Sequential, replay
 from noiseproof.stats import one_sided
-from noiseproof.types import Answer, Certificate, Prediction
+from noiseproof.types import Answer, Certificate, Outcome, Prediction
 
 FALSE_ALARM = 1e-6
 PIXELS = 16
@@ -107,7 +107,7 @@ def signed_sum(sigma: float, count: int) -> tuple[np.ndarray, np.ndarray]:
 class Served:
     """What the engine said of one key, and the votes behind it."""
 
-    outcome: Certificate | Prediction
+    outcome: Outcome
     answers: list[Answer]
 
     def votes(self, stage: str) -> np.ndarray:
@@ -206,6 +206,26 @@ def test_a_radius_above_the_truth_is_as_rare_as_alpha_says(grid: int | None, alp
     assert binom.sf(most, keys, 3 * alpha if alpha == 0.05 else 20 * alpha) > 0.99
     if alpha == 0.05:
         assert false > binom.ppf(FALSE_ALARM, keys, rate), "far too few: the bound is not the one it should be"
+
+
+@pytest.mark.parametrize("grid", [255, None])
+@pytest.mark.parametrize("name", ["decide", "curve", "sequential"])
+def test_what_stops_early_claims_too_much_as_rarely_as_alpha_says(name: str, grid: int | None):
+    """500 keys at the boundary of a claim, p_A around .8; false alarm 1e-6, power > .99 against 3 alpha."""
+    oracle, keys, alpha = Oracle(429.5, grid=grid), 500, 0.05
+    just_false = oracle.radius * (1 + 1e-6)
+    procedure: Procedure = {
+        "decide": Decide(radius=just_false, alpha=alpha, n_max=500),
+        "curve": Curve(radii=(0, just_false / 2, just_false), alpha=alpha, n_max=500),
+        "sequential": Sequential(n0=20, alpha=alpha, n_max=500, acr_loss=1e-6),
+    }[name]
+    served = serve(oracle.base, oracle.noise, oracle.picture, procedure, map(str, range(keys)))
+    said = [one.outcome for one in served if not one.outcome.abstained]
+    false = sum(one.prediction == 0 or one.radius > oracle.radius for one in said if not isinstance(one, Prediction))
+    assert len(served) == keys
+    assert binom.sf(false - 1, keys, alpha) > FALSE_ALARM
+    assert binom.sf(binom.isf(FALSE_ALARM, keys, alpha), keys, 3 * alpha) > 0.99
+    assert false > 0, "not the boundary"
 
 
 @pytest.mark.parametrize("grid", [255, None])

@@ -14,9 +14,22 @@ import pytest
 from scipy.special import gammaln, ndtri, xlogy
 
 from noiseproof.noises import Gaussian
-from noiseproof.procedures import PROCEDURES, Certify, Predict, Procedure, Simultaneous, procedure_from, replay
+from noiseproof.procedures import (
+    PROCEDURES,
+    Anytime,
+    Certify,
+    Curve,
+    Decide,
+    Predict,
+    Procedure,
+    Sequential,
+    SequentialPredict,
+    Simultaneous,
+    procedure_from,
+    replay,
+)
 from noiseproof.stats import clopper_pearson_lower
-from noiseproof.types import ABSTAIN, Answer, Certificate, Prediction
+from noiseproof.types import ABSTAIN, Answer, Certificate, Outcome, Prediction
 
 SIGMA = 0.5
 NOISE = Gaussian(sigma=SIGMA)
@@ -31,11 +44,13 @@ class Variant:
         room: prediction, p of the classes [.., classes] and of void draws -> the radius that may be claimed at most
             for it; below 0 where the class itself is wrong.
         sharp: some p makes the error rate at least this much of alpha (or the enumeration could not tell).
+        limits: p_A at which its claims become false, beside the bounds of 30 draws, where the rate is tried.
     """
 
     make: Callable[[float], Procedure]
     room: Callable[[int, np.ndarray, np.ndarray], np.ndarray]
     sharp: float
+    limits: Callable[[float], list[float]] = lambda alpha: []
 
 
 def one_sided_room(top: int, p: np.ndarray, void: np.ndarray) -> np.ndarray:
@@ -55,10 +70,45 @@ def predict_room(top: int, p: np.ndarray, void: np.ndarray) -> np.ndarray:
     return p[:, top] - (np.delete(p, top, axis=1).max(axis=1) + void)
 
 
+def needed(*radii: float) -> Callable[[float], list[float]]:
+    """What a procedure with a threshold tests: just below it, the claim is false."""
+    return lambda alpha: [NOISE.p_needed(radius) for radius in radii]
+
+
+def bounds_of_looks(alpha: float) -> list[float]:
+    """Every bound the two looks of the sequential procedures below can give."""
+    sides = (1, 2)
+    return [
+        clopper_pearson_lower(k, n, alpha * share / side)
+        for n, share in ((10, 0.3), (20, 0.7))
+        for k in range(1, n + 1)
+        for side in sides
+    ]
+
+
+TWO_LOOKS = {"n_max": 20, "first_look": 10}
+
 VARIANTS = {
     "certify": Variant(lambda alpha: Certify(n0=3, n=30, alpha=alpha), one_sided_room, 0.9),
     "certify, two-sided": Variant(lambda alpha: Certify(n0=3, n=30, alpha=alpha, two_sided=True), two_sided_room, 0.4),
     "simultaneous": Variant(lambda alpha: Simultaneous(n=30, alpha=alpha), one_sided_room, 0.3),
+    "decide": Variant(lambda alpha: Decide(radius=0.1, alpha=alpha, **TWO_LOOKS), one_sided_room, 0.25, needed(0.1)),
+    "anytime": Variant(
+        lambda alpha: Anytime(radius=0.1, alpha=alpha, n_max=20, look_every=10), one_sided_room, 0.01, needed(0.1)
+    ),
+    "decide, class": Variant(
+        lambda alpha: Decide(radius=0.0, alpha=alpha, **TWO_LOOKS), one_sided_room, 0.4, needed(0)
+    ),
+    "curve": Variant(
+        lambda alpha: Curve(radii=(0, 0.05, 0.1), alpha=alpha, **TWO_LOOKS), one_sided_room, 0.4, needed(0, 0.05, 0.1)
+    ),
+    "sequential": Variant(
+        lambda alpha: Sequential(n0=1, alpha=alpha, **TWO_LOOKS), one_sided_room, 0.45, bounds_of_looks
+    ),
+    "sequential, two-sided": Variant(
+        lambda alpha: Sequential(n0=1, alpha=alpha, two_sided=True, **TWO_LOOKS), two_sided_room, 0.2, bounds_of_looks
+    ),
+    "sequential-predict": Variant(lambda alpha: SequentialPredict(alpha=alpha, **TWO_LOOKS), predict_room, 0.2),
     "predict": Variant(lambda alpha: Predict(n=30, alpha=alpha), predict_room, 0.25),
 }
 every = pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
@@ -94,7 +144,7 @@ class Leaves:
         return rate
 
 
-def ask_for(procedure: Procedure, answers: list[Answer]) -> Answer | Certificate | Prediction:
+def ask_for(procedure: Procedure, answers: list[Answer]) -> Answer | Outcome:
     """What a procedure does after these answers: an unanswered request, or the outcome."""
     asking = procedure.run(NOISE)
     request = next(asking)
@@ -120,7 +170,7 @@ def leaves(name: str, alpha: float, void: bool) -> Leaves:
     def go(answers: list[Answer], ways: float, drawn: np.ndarray) -> None:
         then = ask_for(procedure, answers)
         if not isinstance(then, Answer):
-            found.append((ways, drawn, then.prediction, then.radius if isinstance(then, Certificate) else 0.0))
+            found.append((ways, drawn, then.prediction, 0.0 if isinstance(then, Prediction) else then.radius))
             return
         for came in multisets(then.n, 3):
             answer = Answer(then.stage, then.n, came[:2] if void else came)
@@ -130,9 +180,10 @@ def leaves(name: str, alpha: float, void: bool) -> Leaves:
     return Leaves(*(np.array(column) for column in zip(*found, strict=True)))
 
 
-def hard_cases(alpha: float) -> np.ndarray:
+def hard_cases(alpha: float, limits: list[float]) -> np.ndarray:
     """Probabilities of three things; among them the worst: just below a bound that 30 draws can give."""
     just_below = [clopper_pearson_lower(k, 30, alpha / side) * (1 - 1e-9) for side in (1, 2, 3) for k in range(1, 31)]
+    just_below += [limit * (1 - 1e-9) for limit in limits]
     tops = np.concatenate([just_below, np.linspace(0.05, 1, 20), [1 / 3, 0.5 - 1e-9, 0.5]])
     shares = np.array([0.0, 0.1, 0.5 - 1e-9, 1.0])
     top, share = (grid.ravel() for grid in np.meshgrid(tops, shares))
@@ -146,7 +197,7 @@ def hard_cases(alpha: float) -> np.ndarray:
 def test_the_error_rate_is_at_most_alpha(variant: Variant, alpha: float, void: bool):
     """Exact: every outcome of every stage, for many p. The claims: class and radius, void draws against them."""
     name = next(name for name, other in VARIANTS.items() if other is variant)
-    cases = hard_cases(alpha)
+    cases = hard_cases(alpha, variant.limits(alpha))
     classes, lost = (cases[:, :2], cases[:, 2]) if void else (cases, np.zeros(len(cases)))
     tree = leaves(name, alpha, void)
     total = np.exp(tree.ways + xlogy(tree.drawn[None], cases[:50, None]).sum(axis=2)).sum(axis=1)
@@ -179,7 +230,8 @@ def test_replay_is_run(variant: Variant):
 
 
 def larger(procedure: Procedure) -> Procedure:
-    return procedure_from(procedure.config() | {"n": 12_345})
+    config = procedure.config()
+    return procedure_from(config | {"n" if "n" in config else "n_max": 12_345})
 
 
 def dumps(answers: list[Answer]) -> str:
@@ -205,8 +257,9 @@ def test_answers_that_were_not_asked_for_are_refused(variant: Variant):
         answers.append(Answer(then.stage, then.n, (then.n, 0)))
     assert replay(procedure, NOISE, answers) == then
     last = answers[-1]
+    ends_anywhere = procedure.most_draws > 0 and next(procedure.run(NOISE)).so_far is not None
     wrong = [
-        answers[:-1],
+        *([] if ends_anywhere else [answers[:-1]]),
         [*answers, last],
         [*answers[:-1], Answer("other", last.n, last.votes)],
         [*answers[:-1], Answer(last.stage, last.n + 1, last.votes)],

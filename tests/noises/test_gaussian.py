@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import ndtr, ndtri
 
 from noiseproof.errors import UnsupportedError
 from noiseproof.noises import Gaussian, Words, noise_from
@@ -63,7 +64,7 @@ def test_encode_off_the_grid_is_the_input_in_float64():
             Gaussian(0.5),
             [0.0, 0.5],
             "inputs must lie on the grid k/255 (one is 0.5 of a step away); "
-            "round them to 8 bits, or use Gaussian(sigma, grid=None), which claims less",
+            "round them to 8 bits, quantise them to a finer grid, or use Gaussian(sigma, grid=None), which claims less",
         ),
         (Gaussian(0.5), [128.001 / 255], "inputs must lie on the grid k/255 (one is 0.001 of a step away)"),
         (Gaussian(0.5, grid=4), [0.3], "inputs must lie on the grid k/4 (one is 0.2 of a step away)"),
@@ -132,9 +133,9 @@ def test_what_the_sampler_loses_caps_every_radius():
     assert Gaussian(sigma=1.0).on((3, 32, 32)).radius(Bounds(tail=1.0, rival=1.0)) == 0.0
 
 
-def test_float_noise_takes_nothing_off():
+def test_float_noise_of_unknown_dimension_takes_nothing_off():
     bounds = Bounds(tail=1e-3, rival=1e-3)
-    assert Gaussian(sigma=1.0, grid=None).on((150_528,)).radius(bounds) == gaussian_radius(bounds, 1.0)
+    assert Gaussian(sigma=1.0, grid=None).radius(bounds) == gaussian_radius(bounds, 1.0)
 
 
 def test_norms():
@@ -254,9 +255,9 @@ def test_arithmetic_is_labelled():
         (-0.5, None, "sigma must be > 0, got -0.5"),
         (math.nan, 255, "sigma must be > 0, got nan"),
         (math.inf, None, "sigma must be > 0, got inf"),
-        (0.5, 0, "grid must be in 1..255 steps, or None for float noise, got 0"),
-        (0.5, 256, "grid must be in 1..255 steps, or None for float noise, got 256"),
-        (0.5, 255.0, "grid must be in 1..255 steps, or None for float noise, got 255.0"),
+        (0.5, 0, "grid must be in 1..4096 steps, or None for float noise, got 0"),
+        (0.5, 4097, "grid must be in 1..4096 steps, or None for float noise, got 4097"),
+        (0.5, 255.0, "grid must be an integer, got 255.0"),
         (0.0001, 255, "sigma must be >= 0.05/255 on the grid of 255 steps, got 0.0001; less never leaves a pixel"),
         (15.0, 255, "sigma must be <= 14.6 on the grid of 255 steps, got 15.0; use grid=None"),
     ],
@@ -269,3 +270,55 @@ def test_what_is_no_noise_is_refused_before_anything_is_drawn(sigma: float, grid
 def test_the_smallest_sigma_an_error_names_is_taken():
     for grid in range(1, 256):
         assert Gaussian(sigma=0.05 / grid, grid=grid).grid == grid
+
+
+@pytest.mark.parametrize("sigma", [0.12, 0.25, 1.0])
+@pytest.mark.parametrize("multiple", [0.0, 0.1, 1.0, 3.0, 5.5])
+@pytest.mark.parametrize("grid", [255, None])
+def test_the_threshold_of_a_radius_is_the_smallest_that_has_it(sigma, multiple, grid):
+    """Just above it the radius is there, just below it is not, by the same rule that gives certificates."""
+    noise, radius = Gaussian(sigma=sigma, grid=grid).on((3, 32, 32)), multiple * sigma
+    p0 = noise.p_needed(radius)
+    tail = 1 - p0
+    got = noise.radius(Bounds(tail=tail, rival=tail))
+    assert got >= radius
+    assert got > 0
+    more = tail * (1 + 1e-6)
+    assert more > 0.5 or noise.radius(Bounds(tail=more, rival=more)) < radius or multiple == 0
+    assert 0 <= p0 - float(ndtr(multiple)) < 1e-6 * tail + 1e-11
+
+
+@pytest.mark.parametrize(
+    ("radius", "text"),
+    [(-0.1, "radius must be >= 0, got -0.1"), (float("nan"), "got nan"), (5.0, "radius must be below 1.989 with")],
+)
+def test_a_radius_no_probability_has_is_refused(radius, text):
+    with pytest.raises(ValueError, match=text):
+        Gaussian(sigma=0.25).p_needed(radius)
+
+
+def test_float_noise_promises_no_radius_its_tail_cannot_support():
+    """The farthest number is at the 2^-54 quantile; were all beyond it another class, p_A would be that much less."""
+    from noiseproof.noises.gaussian import BEYOND_CAP
+
+    farthest = max(abs(float(z)) for z in (ndtri(0.5 * 2.0**-53), ndtri(2.0**-54)))
+    assert 2 * float(ndtr(-farthest)) == pytest.approx(BEYOND_CAP, rel=1e-6)
+    sure, shape = Bounds(tail=0.0, rival=0.0), (3, 224, 224)
+    dimension = 3 * 224 * 224
+    assert Gaussian(sigma=1.0, grid=None).on(shape).radius(sure) == pytest.approx(
+        -float(ndtri(dimension * BEYOND_CAP)), rel=1e-9
+    )
+    assert Gaussian(sigma=1.0, grid=None).on(shape).radius(sure) < 7
+    usual = one_sided(100_000, 100_000, 0.001)
+    assert Gaussian(sigma=1.0, grid=None).on(shape).radius(usual) == pytest.approx(3.811456, abs=1e-6)
+
+
+def test_a_fine_grid_is_exact_too():
+    noise = Gaussian(sigma=0.25, grid=4096)
+    x = noise.encode(np.array([0.0, 0.5, 1.0]))
+    assert x.tolist() == [0, 2048, 4096]
+    noisy = noise.perturb(x, WORDS, 0, 4000)
+    assert noisy.dtype == np.int16
+    eta = noisy.astype(np.int64) - x
+    assert eta.std() / 4096 == pytest.approx(0.25, rel=0.03)  # 12,000 numbers: 4.6 standard errors, 4e-6
+    assert np.array_equal(noisy[7:9], noise.perturb(x, WORDS, 7, 2))

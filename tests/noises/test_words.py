@@ -3,12 +3,15 @@ from __future__ import annotations
 import hashlib
 import itertools
 import struct
+import sys
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from noiseproof.errors import UnsupportedError
+from noiseproof.noises.chacha import chacha_words
 from noiseproof.noises.words import Words, whole_blocks
 
 WORDS = Words(seed=7, key="picture-0", stage="estimate")
@@ -90,3 +93,53 @@ def test_a_word_does_not_depend_on_what_was_taken_before():
 
 def test_whole_blocks():
     assert [whole_blocks(words) for words in (0, 1, 3, 4, 5, 8, 9)] == [0, 4, 4, 4, 8, 8, 12]
+
+
+# the cryptographic source
+
+
+def test_chacha_is_the_cipher_of_rfc_8439():
+    """The keystream of section 2.3.2 (its nonce, block 1), as words of the segment it names."""
+    pytest.importorskip("cryptography")
+    from cryptography.hazmat.primitives.ciphers import Cipher
+    from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
+
+    key = bytes(range(32))
+    nonce = bytes.fromhex("01000000000000090000004a00000000")
+    block = Cipher(ChaCha20(key, nonce), mode=None).encryptor().update(bytes(64))
+    assert block[:16].hex() == "10f1e7e4d13b5915500fdd1fa32071c4"  # the library is the cipher
+    stream = Cipher(ChaCha20(key, bytes(16)), mode=None).encryptor().update(bytes(8 * 40))
+    assert chacha_words(key, 0, 40).tobytes() == stream
+    for first, count in ((1, 5), (7, 1), (8, 8), (3, 30)):
+        assert chacha_words(key, first, count).tobytes() == stream[8 * first : 8 * (first + count)]
+
+
+def test_chacha_goes_on_beyond_its_counter():
+    """2^32 blocks of 64 bytes are 2^35 words: the next segment has another nonce, and nothing is repeated."""
+    pytest.importorskip("cryptography")
+    key, edge = bytes(32), 2**35
+    across = chacha_words(key, edge - 4, 12)
+    assert across[:4].tolist() == chacha_words(key, edge - 4, 4).tolist()
+    assert across[4:].tolist() == chacha_words(key, edge, 8).tolist()
+    assert not set(across[4:].tolist()) & set(chacha_words(key, 0, 100).tolist())
+
+
+def test_chacha_words_do_not_depend_on_grouping_and_are_others():
+    pytest.importorskip("cryptography")
+    words = Words(5, "k-0", "estimate", "chacha20")
+    whole = words.take(0, 50, 12)
+    assert np.array_equal(whole[7:19], words.take(7, 12, 12))
+    for other in (
+        Words(6, "k-0", "estimate", "chacha20"),
+        Words(5, "k-1", "estimate", "chacha20"),
+        Words(5, "k-0", "select", "chacha20"),
+        Words(5, "k-0", "estimate"),
+    ):
+        assert not np.isin(other.take(0, 50, 12), whole).any()
+    assert not np.isin(words.take(0, 50, 12, page=1), whole).any()
+
+
+def test_a_missing_package_is_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers", None)
+    with pytest.raises(UnsupportedError, match=r"^rng chacha20 needs the package cryptography: pip install"):
+        Words(5, "k-0", "estimate", "chacha20").take(0, 1, 4)

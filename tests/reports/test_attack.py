@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from noiseproof.reports import attack
 from noiseproof.reports.attack import attack_table, broken_shares, contradiction_text, draw_attack
-from noiseproof.store.attacks import Attacked
+from noiseproof.store.attacks import Attacked, Judgement
 from noiseproof.types import ABSTAIN
 
 
@@ -25,6 +27,11 @@ def test_abstaining_and_staying_are_not_breaking():
     assert [point(0, 1.5, said).broken for said in (ABSTAIN, 3, 2)] == [False, False, True]
     assert [point(0, at, 2).contradicts for at in (0.5, 1.0, 1.0000001)] == [True, True, False]
     assert not point(0, 1.0, ABSTAIN).contradicts
+    assert replace(point(0, 2.0, 2), distance=0.2).contradicts, "it is the distance that counts, not what was allowed"
+    assert not replace(point(0, 1.0, 2), radius=0.0).contradicts, "nothing is certified"
+    for said, wrong in ((2, True), (ABSTAIN, False), (3, False)):
+        twice = replace(point(0, 1.0, 2), again=Judgement(1, 100, (1, 2), said, 0.5))
+        assert (twice.broken, twice.contradicts) == (wrong, wrong)
 
 
 def test_shares_and_their_exact_intervals(points):
@@ -55,10 +62,16 @@ def test_a_contradiction_is_loud_and_says_where(points):
     said = contradiction_text(wrong, certificate_alpha=0.001, judge_alpha=0.01).splitlines()
     assert said[0] == "CONTRADICTION: 1 of 42 points within a certified radius are of another class."
     assert said[1] == (
-        "  input 50: certified 3 within 0.250000, but 1 at distance 0.250000 (1 R, p = 5.0e-01, "
+        "  input 50: certified 3 within 0.250000, but 1 at distance 0.25 (pgd, 1 R allowed, p = 5.0e-01, "
         "votes [0, 4, 0, 6], judging seed 77)"
     )
-    assert said[2].startswith("Chance explains 0.46 on average at most")  # 41 certificates, 42 judgements
+    # 41 certificates, 42 points each judged twice before it counts: 41 * .001 + 42 * .01^2
+    assert said[2].startswith("Chance explains 0.045 on average at most")
+    again = replace(wrong[-2], again=Judgement(78, 100, (0, 90, 0, 10), 1, 1e-9))
+    told = contradiction_text([again], certificate_alpha=0.001, judge_alpha=0.01)
+    assert "judging seed 77; again [0, 90, 0, 10], seed 78)" in told
+    taken_back = replace(again, again=Judgement(78, 100, (0, 10, 0, 90), 3, 1e-9))
+    assert contradiction_text([taken_back], certificate_alpha=0.001, judge_alpha=0.01) == ""
 
 
 def test_the_figure_shows_each_share_with_its_interval(points, tmp_path, monkeypatch):

@@ -77,6 +77,17 @@ def test_training_noise_is_at_one_sigma(make_run, out):
         experiment("training-noise", [runs[0], make_run("c", TOPS, sigma=1.0)], out=out)
 
 
+def test_training_noise_is_named_by_what_the_weights_say(make_run, out):
+    runs = [
+        make_run("a", TOPS, trained={"sigma": 0.0}),
+        make_run("b", TOPS, trained={"sigma": 0.25}),
+        make_run("c", TOPS, trained={"sigma": 0.25}),
+        make_run("d", TOPS, trained={"data": "grey"}),
+    ]
+    named = ["trained at 0", "trained at 0.25 (b)", "trained at 0.25 (c)", "d", "envelope"]
+    assert list(rows(experiment("training-noise", runs, out=out).text)) == named
+
+
 def test_n_says_what_a_run_with_that_n_says(make_run, out):
     text = experiment("n", [make_run("c", TOPS, procedure=Certify(n=2000))], out=out, radii="0:1:0.25").text
     found = rows(text)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pytest
+
+from noiseproof.procedures import Certify
 from noiseproof.reports.report import report, run_summary
 from noiseproof.store import read_run
 
@@ -19,3 +22,9 @@ def test_a_summary_of_derived_records(make_run):
     assert (run_summary(run, (0.0,)).m, run_summary(run, (0.0,)).alpha) == (3, 0.001)
     derived = run_summary(run, (0.0,), name="two", records=run.records[:2], alpha=0.01)
     assert (derived.name, derived.m, derived.alpha) == ("two", 2, 0.01)
+
+
+def test_the_ceiling_of_a_run_is_what_all_votes_would_earn(make_run):
+    for two_sided in (False, True):
+        run = read_run(make_run(f"{two_sided}", (1.0, 0.9), procedure=Certify(n=1000, two_sided=two_sided)))
+        assert run_summary(run, (0.0,)).ceiling == pytest.approx(run.records[0].outcome.radius, rel=1e-9)

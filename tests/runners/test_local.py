@@ -16,15 +16,18 @@ import torch
 from torch import nn
 
 import noiseproof.engine.engine
-from noiseproof import SmoothedClassifier, predict, verify
+from noiseproof import SmoothedClassifier, decide, predict, show, verify
 from noiseproof.data import DataSet
 from noiseproof.errors import ModelError, RunError
 from noiseproof.models import BaseModel
 from noiseproof.noises import Gaussian
 from noiseproof.procedures import Certify
 from noiseproof.runners import job
+from noiseproof.runners.redraw import redraw
 from noiseproof.store import read_run
-from noiseproof.types import Prediction
+from noiseproof.store.manifest import write_manifest
+from noiseproof.store.verify import VerificationError
+from noiseproof.types import Decision, Prediction
 
 
 class Stop(Exception):
@@ -221,7 +224,7 @@ def test_sigma_and_seed_may_be_any_number_of_that_value(certified, as_set):
     first = certified(sigma=1.0, seed=5)
     again = certified(sigma=1, seed=np.int64(5))
     assert as_set(again) == as_set(first)
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match=r"^seed must be an integer, got 5\.0$"):
         certified("other", seed=5.0)
 
 
@@ -246,6 +249,7 @@ def test_a_model_that_fails_is_one_line(certified):
     with pytest.raises(ModelError, match=r"the base classifier failed on inputs of shape \(32, 1, 4, 4\)") as raised:
         certified(model=nn.Linear(3, 3).eval())
     assert "\n" not in str(raised.value)
+    assert len(certified(limit=1).records) == 1  # the folder is not claimed by the model that failed
 
 
 def test_a_model_in_training_mode_is_refused(certified, model, tmp_path):
@@ -324,7 +328,7 @@ def test_memory_that_runs_out_halves_the_batch_of_a_run(certified, as_set, model
 
     run = certified(model=Small().eval(), model_id="m", limit=3)
     assert as_set(run) == as_set(certified("small", model_id="m", batch_size=8, limit=3))
-    assert [session["batch_size"] for session in run.state.sessions] == [32, 16, 8]
+    assert [session["batch_size"] for session in run.state.sessions] == [8]  # nothing was drawn in larger ones
     assert "out of memory: the same draws again in batches of 8" in caplog.text
 
 
@@ -424,6 +428,17 @@ def test_environment_and_settings_stand_beside_the_counts(certified, tmp_path):
     assert "limit" not in json.dumps(meaning)
 
 
+def test_how_the_model_was_trained_is_a_label(certified, make_model, as_set, tmp_path):
+    metadata = {"sigma": "0.25", "data": "tiny:train", "epochs": "3", "loss": "not JSON", "other": "1"}
+    base = BaseModel(make_model(), "linear", 3, (1, 4, 4), "f", "weights.safetensors", metadata)
+    run = certified(model=base)
+    assert run.state.sessions[0]["trained"] == {"data": "tiny:train", "sigma": 0.25, "epochs": 3}
+    assert "trained.sigma 0.25" in show(tmp_path / "run")
+    silent = certified(model=replace(base, metadata={}))  # the same meaning: it resumes
+    assert as_set(silent) == as_set(run)
+    assert "trained" not in silent.state.sessions[1]
+
+
 def test_every_20th_of_a_test_set_of_1000_limited_to_50_is_50(tmp_path):
     """The published protocol: a limit is a number of inputs, not an index."""
 
@@ -450,3 +465,135 @@ def test_a_single_input(tmp_path, make_model):
         model=make_model(), data=data, sigma=0.5, out=tmp_path, n0=1, n=10, num_classes=3, workers=1, device="cpu"
     )
     assert run.records[0].draws == 11
+
+
+@pytest.mark.parametrize("name", ["n0", "n", "seed", "every", "start", "limit", "num_classes", "batch_size", "workers"])
+def test_a_setting_of_another_kind_is_one_line_and_does_not_claim_the_folder(certified, tmp_path, name):
+    with pytest.raises(ValueError, match=f"^{name} must be an integer, got 30.0$"):
+        certified(**{name: 30.0})
+    assert not (tmp_path / "run").exists()
+
+
+def test_numpy_settings_are_plain_ones_in_the_folder(certified, as_set, tmp_path):
+    given = {"n0": 20, "n": 300, "seed": 0, "every": 2, "start": 1, "limit": 2, "num_classes": 3, "grid": 255}
+    plain = certified("plain", batch_size=32, workers=1, sigma=0.5, **given)
+    run = certified(
+        batch_size=np.int64(32),
+        workers=np.int64(1),
+        sigma=np.float32(0.5),
+        **{k: np.int64(v) for k, v in given.items()},
+    )
+    assert as_set(run) == as_set(plain)
+    for name in ("manifest.json", "settings.toml"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
+
+
+@pytest.fixture
+def decided(data, model, tmp_path):
+    def run(out="run", **changes):
+        settings = {"model": model, "data": data, "sigma": 0.5, "radius": 0.05, "out": tmp_path / out, "n_max": 3000}
+        return decide(**(settings | {"num_classes": 3, "workers": 1, "device": "cpu"} | changes))
+
+    return run
+
+
+def test_decide(decided, data, tmp_path):
+    run = decided()
+    assert run.manifest.kind == "decide"
+    assert {type(record.outcome) for record in run.records} == {Decision}
+    assert run.manifest.meaning["design"] == run.procedure.design(run.noise)
+    assert verify(tmp_path / "run").records == 8
+    aware = decided("aware", label_aware=True)
+    for record in aware.records:
+        assert record.outcome.prediction in (-1, record.label)
+    assert verify(tmp_path / "aware").records == 8
+
+
+@pytest.mark.parametrize("kind", ["decide", "label-aware", "curve", "sequential", "sequential-predict"])
+def test_whatever_stops_early_is_resumed_and_verified(decided, certified, data, model, as_set, tmp_path, kind):
+    def run(out, **changes):
+        match kind:
+            case "decide" | "label-aware":
+                return decided(out, label_aware=kind == "label-aware", **changes)
+            case "curve":
+                return certified(
+                    out, procedure="sequential", n0=None, n=None, n_max=3000, radii=[0, 0.1, 0.2], **changes
+                )
+            case "sequential":
+                return certified(out, procedure="sequential", n=None, n_max=3000, acr_loss=0.1, **changes)
+        settings = {"model": model, "data": data, "sigma": 0.5, "out": tmp_path / out, "num_classes": 3, "workers": 1}
+        return predict(**(settings | {"procedure": "sequential", "n_max": 3000} | changes))
+
+    whole, calls = run("whole"), []
+    with pytest.raises(Stop):
+        run("stopped", progress=lambda progress: calls.append(progress) or (len(calls) == 4 and stop()))
+    verify(tmp_path / "stopped")
+    assert as_set(run("stopped")) == as_set(whole)
+    assert as_set(run("packed", batch_size=7, workers=3)) == as_set(whole)
+    assert verify(tmp_path / "stopped").records == 8
+
+
+def stop():
+    raise Stop
+
+
+@pytest.mark.parametrize("stop_at", [1, 7, 12, 17])
+def test_a_budget_is_kept_whatever_happens(decided, as_set, tmp_path, stop_at):
+    calls = []
+
+    def stop_there(progress):
+        calls.append(progress)
+        if len(calls) == stop_at:
+            raise Stop
+
+    whole = decided("whole", budget=2500, radius=0.3)
+    assert sum(record.draws for record in whole.records) <= 2500
+    assert {record.outcome.answer for record in whole.records} >= {"undecided", "certified"}
+    with pytest.raises(Stop):
+        decided("stopped", budget=2500, radius=0.3, progress=stop_there)
+    assert as_set(decided("stopped", budget=2500, radius=0.3)) == as_set(whole)
+    assert as_set(decided("packed", budget=2500, radius=0.3, batch_size=7, workers=3)) == as_set(whole)
+    assert verify(tmp_path / "stopped").draws == sum(record.draws for record in whole.records)
+    with pytest.raises(RunError, match=r"another meaning: budget\.draws is 2500, not 2600"):
+        decided("whole", budget=2600, radius=0.3)
+    with pytest.raises(RunError, match=r"another meaning: budget\.inputs"):
+        decided("whole", budget=2500, radius=0.3, limit=3)
+
+
+def test_boundaries_that_were_changed_do_not_verify(decided, tmp_path):
+    """Changed in the manifest and chained anew: the recursion and the procedure both say no."""
+    run = decided(limit=1)
+    changed = json.loads(json.dumps(run.manifest.meaning))
+    changed["design"][0]["accept"][3] -= 5
+    (tmp_path / "run" / "journal.jsonl").unlink()
+    write_manifest(tmp_path / "run", replace(run.manifest, meaning=changed))
+    with pytest.raises(VerificationError, match="the boundaries stored in its manifest are not those of its procedure"):
+        verify(tmp_path / "run")
+
+
+def test_a_key_of_the_operating_system_is_kept_and_goes_on(certified, as_set, data, model, tmp_path):
+    pytest.importorskip("cryptography")
+    calls = []
+
+    def stop_soon(progress):
+        calls.append(progress)
+        if len(calls) == 6:
+            raise Stop
+
+    with pytest.raises(Stop):
+        certified(rng="chacha20", progress=stop_soon)
+    seed = read_run(tmp_path / "run").manifest.meaning["seed"]
+    assert seed.bit_length() > 200, "2^-56 is the chance of a smaller one"
+    run = certified(rng="chacha20")
+    assert (run.manifest.meaning["seed"], run.manifest.meaning["rng"]) == (seed, "chacha20")
+    assert verify(tmp_path / "run").records == 8
+    assert redraw(tmp_path / "run", 8, model=model, data=data, device="cpu").exact
+    other = certified("other", rng="chacha20")
+    assert other.manifest.meaning["seed"] != seed
+    assert as_set(other) != as_set(run)
+    with pytest.raises(RunError, match="another meaning"):
+        certified()
+    with pytest.raises(ValueError, match="seed must be left out with rng chacha20"):
+        certified("third", rng="chacha20", seed=3)
+    with pytest.raises(ValueError, match="unknown rng 'chacha'; did you mean 'chacha20'"):
+        certified("third", rng="chacha")

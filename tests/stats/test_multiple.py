@@ -17,6 +17,7 @@ from noiseproof.stats import (
     false_certificates,
     fixed_set_lower,
     holm,
+    holm_adjusted,
     population_lower,
 )
 
@@ -114,3 +115,22 @@ def test_holm_is_the_closed_test_of_bonferroni(p_values, alpha):
 def test_errors_name_the_argument_and_the_value(call, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         call()
+
+
+@given(st.lists(st.floats(0, 1), max_size=12), st.floats(0.001, 0.999))
+def test_adjusted_p_values_are_those_at_which_holm_rejects(p_values, alpha):
+    adjusted = holm_adjusted(p_values)
+    assert (adjusted <= alpha).tolist() == holm(p_values, alpha).tolist()
+    assert all(p <= q <= 1 for p, q in zip(p_values, adjusted.tolist(), strict=True))
+    slow = [
+        min(1.0, max((sum(r > p for r in p_values) + sum(r == p for r in p_values)) * p for p in p_values if p <= own))
+        for own in p_values
+    ]
+    assert adjusted.tolist() == pytest.approx(slow, rel=1e-12)
+
+
+def test_adjusted_p_values_out_of_range_are_refused():
+    with pytest.raises(ValueError, match=r"^p_values must be one-dimensional and in \[0, 1\]$"):
+        holm_adjusted([0.5, 1.5])
+    with pytest.raises(ValueError, match=r"^p_values must be one-dimensional and in \[0, 1\]$"):
+        holm_adjusted([[0.5]])

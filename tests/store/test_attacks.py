@@ -7,7 +7,7 @@ import pytest
 
 from noiseproof.errors import RunError
 from noiseproof.store import Manifest
-from noiseproof.store.attacks import KIND, Attacked, AttackFolder, read_attack
+from noiseproof.store.attacks import KIND, KIND_FALSIFY, Attacked, AttackFolder, Judgement, read_attack
 from noiseproof.store.journal import ChainError
 
 MANIFEST = Manifest(KIND, {"run": "abc", "attack": {"name": "pgd", "steps": 20}}, "0")
@@ -37,11 +37,25 @@ def test_only_a_point_that_broke_is_kept_itself(folder):
     assert np.load(folder / "broken" / "7-x1.5.npy").tolist() == X.tolist()
 
 
+def test_a_falsifier_keeps_the_points_of_several_attacks_and_second_judgements(tmp_path):
+    both = [
+        replace(POINT, attack="ddn", arithmetic="exact integers, grid 255", tried=3),
+        replace(POINT, attack="score", again=Judgement(5, 100, (0, 90, 1, 9), 1, 1e-9)),
+    ]
+    with AttackFolder(tmp_path / "f", replace(MANIFEST, kind=KIND_FALSIFY)) as opened:
+        for point in both:
+            opened.add(point, X)
+    assert list(read_attack(tmp_path / "f", KIND_FALSIFY).points) == both
+    assert {path.name for path in (tmp_path / "f" / "broken").iterdir()} == {"7-ddn-x1.5.npy", "7-score-x1.5.npy"}
+    with pytest.raises(RunError, match="is the run folder of noiseproof falsify, not of attack"):
+        read_attack(tmp_path / "f")
+
+
 def test_it_is_resumed_and_a_torn_line_is_cut_off(folder):
     journal = folder / "journal.jsonl"
     journal.write_bytes(journal.read_bytes()[:-5])
     with AttackFolder(folder, MANIFEST) as opened:
-        assert set(opened.points) == {("k-0", 1.5)}
+        assert set(opened.points) == {("k-0", "pgd", 1.5)}
         opened.add(replace(POINT, multiple=2.0), X)
     assert [point.multiple for point in read_attack(folder).points] == [1.5, 2.0]
 
@@ -58,6 +72,17 @@ def test_another_meaning_and_other_folders_are_refused(folder, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot make the folder"), AttackFolder(tmp_path / "file" / "a", MANIFEST):
         pass
+
+
+def test_a_new_folder_that_fails_before_its_first_point_may_be_used_by_another_line(folder, tmp_path):
+    with pytest.raises(ZeroDivisionError), AttackFolder(tmp_path / "b", MANIFEST) as opened:  # noqa: PT012
+        opened.begin({"device": "cpu"}, {"limit": 2})
+        raise ZeroDivisionError
+    other = replace(MANIFEST, meaning=MANIFEST.meaning | {"attack": {"name": "pgd", "steps": 10}})
+    with pytest.raises(ZeroDivisionError), AttackFolder(tmp_path / "b", other) as opened:  # noqa: PT012
+        opened.add(POINT, X)
+        raise ZeroDivisionError
+    assert read_attack(tmp_path / "b").points == (POINT,)
 
 
 def test_one_writer_at_a_time(folder):

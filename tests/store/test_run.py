@@ -100,6 +100,46 @@ def test_what_a_kill_at_the_very_start_leaves_is_taken_over(tmp_path, manifest, 
     assert read_run(tmp_path).records == []
 
 
+def begun_in_vain(path, manifest, environment):
+    with pytest.raises(ZeroDivisionError), RunFolder(path, manifest) as folder:  # noqa: PT012
+        folder.begin(environment, {"sigma": 0.5})
+        raise ZeroDivisionError
+
+
+def test_a_new_folder_that_fails_before_its_first_draw_may_be_used_by_another_line(tmp_path, manifest, environment):
+    begun_in_vain(tmp_path / "run", manifest, environment)
+    assert [file.name for file in (tmp_path / "run").iterdir()] == ["lock"]
+    other = replace(manifest, meaning=manifest.meaning | {"seed": 3})
+    with RunFolder(tmp_path / "run", other) as folder:
+        folder.begin(environment, {"seed": 3})
+    assert read_run(tmp_path / "run").manifest == other
+
+
+def test_a_folder_that_was_there_before_keeps_all_it_has(finished_run, tmp_path, manifest, environment):
+    before = (finished_run / "journal.jsonl").read_bytes()
+    begun_in_vain(finished_run, manifest, environment)
+    assert (finished_run / "journal.jsonl").read_bytes().startswith(before)
+    with RunFolder(tmp_path / "begun", manifest) as folder:
+        folder.begin(environment, {})
+    begun_in_vain(tmp_path / "begun", manifest, environment)
+    assert len(read_run(tmp_path / "begun").state.sessions) == 2
+
+
+def test_a_new_folder_that_fails_after_its_first_draw_is_kept(tmp_path, manifest, environment):
+    with pytest.raises(ZeroDivisionError), RunFolder(tmp_path, manifest) as folder:  # noqa: PT012
+        folder.begin(environment, {})
+        folder.add_range("a-0", "select", Range(0, 3, (1, 1, 1), 0.0))
+        raise ZeroDivisionError
+    assert list(read_run(tmp_path).state.open) == ["a-0"]
+
+
+def test_what_others_put_into_a_folder_is_never_removed(tmp_path, manifest):
+    with pytest.raises(ZeroDivisionError), RunFolder(tmp_path, manifest):  # noqa: PT012
+        (tmp_path / "thesis.tex").write_text("...")
+        raise ZeroDivisionError
+    assert {file.name for file in tmp_path.iterdir()} == {"thesis.tex", "manifest.json", "journal.jsonl", "lock"}
+
+
 @pytest.mark.parametrize("path", ["file", "file/run", "file/deep/run"])
 def test_an_unwritable_folder_is_one_line(tmp_path, manifest, path):
     (tmp_path / "file").write_text("")

@@ -173,6 +173,50 @@ def test_a_changed_record_with_a_chain_made_anew_still_fails(finished_run, manif
     assert "\n" not in str(raised.value)
 
 
+def last(entries, stage):
+    """The last range of the unfinished input 3 (10 selections and 33 of the first 100 estimates)."""
+    return next(entry for entry in reversed(entries) if entry.get("key") == "d-0" and entry["stage"] == stage)
+
+
+def straddle_under_way(entries):
+    """101 draws in the place of 33: the procedure asks for 100 first."""
+    last(entries, "estimate").update(n=101)
+
+
+def other_stage_under_way(entries):
+    last(entries, "estimate").update(stage="guess")
+
+
+def estimate_first_under_way(entries):
+    """One of the ten selections is missing."""
+    drawn = last(entries, "select")
+    drawn["n"], drawn["votes"] = drawn["n"] - 1, [0, drawn["n"] - 1, 0]
+
+
+def more_classes_under_way(entries):
+    for entry in entries:
+        if entry.get("key") == "d-0":
+            entry["votes"].append(0)
+
+
+@pytest.mark.parametrize(
+    ("tamper", "text"),
+    [
+        (straddle_under_way, "a range of 'estimate' straddles the request of 100 draws"),
+        (other_stage_under_way, "draws of 'guess' are stored that the procedure never asked for: it still waits for"),
+        (estimate_first_under_way, "draws of 'estimate' are stored that the procedure never asked for: it still waits"),
+        (more_classes_under_way, "it has votes for 4 classes, but the model has 3"),
+    ],
+)
+def test_an_unfinished_input_that_cannot_be_resumed(finished_run, manifest, entries, rechain, tamper, text):
+    lines = entries(finished_run)
+    tamper(lines)
+    rechain(finished_run, lines, manifest.meaning_hash)
+    with pytest.raises(VerificationError, match=f"^the unfinished input with key d-0 does not hold: {text}") as raised:
+        verify(finished_run)
+    assert "\n" not in str(raised.value)
+
+
 def test_the_first_record_that_does_not_hold_is_named(finished_run, manifest, entries, rechain):
     lines = entries(finished_run)
     outcome(1, radius=9.0)(lines)

@@ -1,10 +1,16 @@
+import json
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
 import pytest
 import torch
 
 import noiseproof.training.loop as loop
 from noiseproof.data import DataSet
+from noiseproof.errors import DataError
 from noiseproof.training import GaussianLoss, train
-from noiseproof.training.augment import AUGMENTATIONS, choose, published_augmentation
+from noiseproof.training.augment import AUGMENTATIONS, ResizedCrops, choose, published_augmentation
 
 
 def generator(seed=0):
@@ -58,6 +64,127 @@ def test_parts_of_an_epoch_are_the_epoch():
     assert torch.equal(torch.cat(parts), choices.apply(x, slice(0, len(x))))
 
 
+def test_the_first_box_that_fits_is_taken():
+    """Area 8 to 100 %, aspect 3/4 to 4/3 by its logarithm, as RandomResizedCrop has them."""
+    n, height, width = 3000, 300, 400
+    crops = choose("resized-crop-flip", n, generator())
+    used = set()
+    for place in range(n):
+        top, left, h, w = crops.box(place, height, width)
+        for tried, (area, shape) in enumerate(crops.tries[place].tolist()):
+            used.add(tried)
+            pixels = height * width * (0.08 + 0.92 * area)
+            aspect = math.exp(math.log(3 / 4) + shape * (math.log(4 / 3) - math.log(3 / 4)))
+            wanted = round(math.sqrt(pixels / aspect)), round(math.sqrt(pixels * aspect))
+            if wanted[0] <= height and wanted[1] <= width:
+                break
+        assert (h, w) == wanted
+        assert (top, left) == (int(crops.places[place, 0] * (301 - h)), int(crops.places[place, 1] * (401 - w)))
+        assert 0 <= top <= height - h
+        assert 0 <= left <= width - w
+    assert used >= {0, 1, 2}
+    assert 0.45 * n < crops.flipped.sum() < 0.55 * n
+
+
+def test_what_decides_the_box_is_uniform():
+    """20 cells of 1,000 in each of the 22 + 2 numbers: chi-square at 19 degrees of freedom; false alarm 1e-6 at 65."""
+    crops = choose("resized-crop-flip", 20_000, generator())
+    for numbers in (*crops.tries.flatten(1).T, *crops.places.T):
+        counts = torch.histc(numbers, 20, 0, 1)
+        assert ((counts - 1000) ** 2 / 1000).sum() < 65
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "box"),
+    [(1000, 90, (440, 0, 120, 90)), (90, 1000, (0, 440, 90, 120)), (100, 101, (0, 0, 100, 101))],
+)
+def test_where_no_try_fits_the_middle_is_taken(height, width, box):
+    tries = torch.full((1, 10, 2), 0.999)  # nearly all of the area, at an aspect of nearly 4/3
+    crops = ResizedCrops(tries, torch.rand(1, 2, generator=generator()), torch.zeros(1, dtype=torch.bool))
+    assert crops.box(0, height, width) == box
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_the_box_is_resized_as_pil_does_it(flipped):
+    from PIL import Image
+
+    picture = torch.randint(0, 256, (3, 90, 120), dtype=torch.uint8, generator=generator(2))
+    picture[:, 20:60, 30:80] //= 4
+    crops = replace(choose("resized-crop-flip", 8, generator(1)), flipped=torch.full((8,), flipped))
+    for place in range(8):
+        top, left, h, w = crops.box(place, 90, 120)
+        image = Image.fromarray(picture.permute(1, 2, 0).numpy()).crop((left, top, left + w, top + h))
+        wanted = np.asarray(image.resize((32, 24), Image.Resampling.BILINEAR)).transpose(2, 0, 1).astype(int)
+        got = crops.crop(picture, place, (24, 32))
+        assert got.dtype == torch.uint8
+        off = np.abs(got.numpy()[:, :, :: -1 if flipped else 1] - wanted)
+        assert off.max() <= 1  # PIL rounds twice
+        assert off.mean() < 0.2
+
+
+def test_resized_crops_of_parts_of_an_epoch_are_the_epoch():
+    x = pictures(20)
+    crops = choose("resized-crop-flip", len(x), generator())
+    whole = crops.apply(x, slice(0, 20))
+    assert whole.shape == x.shape
+    assert torch.equal(torch.cat([crops.apply(x[k : k + 7], slice(k, min(k + 7, 20))) for k in range(0, 20, 7)]), whole)
+
+
+@dataclass
+class Whole:
+    """Pictures of many sizes, of which a data set shows a corner."""
+
+    all: list[np.ndarray]
+    decoded: list[int]
+
+    def __len__(self):
+        return len(self.all)
+
+    def __getitem__(self, index):
+        return self.all[index][:, :16, :16]
+
+    def whole(self, index):
+        if self.all[index].max() == 0:
+            raise DataError(f"{index}.png: expected a picture")
+        self.decoded.append(index)
+        return self.all[index]
+
+    def stamp(self):
+        return "s" * 64
+
+
+@pytest.fixture
+def many_sizes():
+    random = np.random.Generator(np.random.Philox(key=4))
+    all_of_them = [random.integers(1, 256, (1, 20 + k % 9, 40 - k % 7), dtype=np.uint8) for k in range(30)]
+    return DataSet("many:train", ("a", "b", "c"), (1, 16, 16), np.arange(30) % 3, Whole(all_of_them, []))
+
+
+def test_whole_pictures_are_decoded_once_an_epoch_whatever_the_batch(many_sizes, tmp_path):
+    seen = torch.cat(spied(many_sizes, tmp_path / "a", augment="resized-crop-flip", epochs=1, batch_size=7))
+    assert sorted(many_sizes.pictures.decoded) == list(range(30))
+    again = torch.cat(spied(many_sizes, tmp_path / "b", augment="resized-crop-flip", epochs=1, batch_size=30))
+    assert torch.equal(seen, again)
+    assert seen.shape == (30, 1, 16, 16)
+    meaning = json.loads((tmp_path / "a" / "manifest.json").read_text())["meaning"]
+    assert meaning["files_sha256"] == "s" * 64
+    order = torch.randperm(30, generator=random_of("order")).tolist()
+    crops = choose("resized-crop-flip", 30, random_of("augmentation"))
+    for place, index in enumerate(order):
+        wanted = crops.crop(torch.from_numpy(many_sizes.pictures.all[index]), place, (16, 16))
+        assert torch.equal(seen[place], wanted.float() / 255)
+
+
+def random_of(stream):
+    return loop.generator(torch.device("cpu"), 0, stream, 0)
+
+
+def test_a_whole_picture_that_cannot_be_read_ends_the_training(many_sizes, tmp_path):
+    many_sizes.pictures.all[11][:] = 0
+    with pytest.raises(DataError, match=r"^11\.png: expected a picture$"):
+        spied(many_sizes, tmp_path, augment="resized-crop-flip", batch_size=4)
+
+
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
@@ -66,6 +193,7 @@ def test_parts_of_an_epoch_are_the_epoch():
         ("fashion-mnist:train", "none"),
         ("mnist", "none"),
         ("svhn", "none"),
+        ("imagenet:train", "resized-crop-flip"),
         ("folder:cifar10", "none"),
     ],
 )

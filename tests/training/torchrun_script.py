@@ -1,4 +1,6 @@
-"""Trains under torchrun; with a rank to kill, that process dies once, in the middle of epoch 2."""
+"""Trains OUT/ARCH for each ARCH (with commas between them) under torchrun; with ranks to kill, likewise, the process
+of the k-th rank dies in the middle of epoch 2 of the k-th architecture, in its k-th life. The loss is another one where
+a fourth word names it."""
 
 import os
 import signal
@@ -12,6 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from conftest import make_stripes
 
 from noiseproof.training import GaussianLoss, train
+from noiseproof.training.distributed import joined
+from noiseproof.training.losses import find_loss
 
 SETTINGS = {
     "sigma": 0.25,
@@ -34,13 +38,23 @@ class Dying(GaussianLoss):
         return super().__call__(*arguments, progress=progress, **options)
 
 
-def run(out, arch, *, doomed=None):
-    first_life = os.environ.get("TORCHELASTIC_RESTART_COUNT") == "0"
-    kind = Dying if first_life and os.environ.get("RANK") == doomed else GaussianLoss
-    return train(data=make_stripes(PICTURES), arch=arch, out=out, loss=kind(m=2), **SETTINGS)
+SMALL = {"steps": 2, "m": 2}
+
+
+def run(out, arch, *, dies, name):
+    loss = Dying(m=2) if dies else GaussianLoss(m=2)
+    if name is not None:
+        settings = SMALL if name.startswith("smooth") else {}
+        loss = find_loss(name, sigma=SETTINGS["sigma"], data="cifar10", settings=settings)
+    return train(data=make_stripes(PICTURES), arch=arch, out=Path(out) / arch, loss=loss, **SETTINGS)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    result = run(sys.argv[1], sys.argv[2], doomed=sys.argv[3] if len(sys.argv) > 3 else None)
-    print(f"result {result.epochs} {result.fingerprint}", flush=True)
+    doomed = sys.argv[3].split(",") if len(sys.argv) > 3 and sys.argv[3] else []
+    name = sys.argv[4] if len(sys.argv) > 4 else None
+    me = (os.environ.get("TORCHELASTIC_RESTART_COUNT"), os.environ.get("RANK"))
+    with joined(torch.device("cpu")):  # once for both: torchrun's processes meet only once
+        for number, arch in enumerate(sys.argv[2].split(",")):
+            result = run(sys.argv[1], arch, dies=bool(doomed) and me == (str(number), doomed[number]), name=name)
+            print(f"result {arch} {result.epochs} {result.fingerprint}", flush=True)

@@ -9,6 +9,8 @@ from noiseproof.analysis.certified import (
     natural_accuracy,
     right_radii,
 )
+from noiseproof.analysis.compared import PairedTest, common_inputs, paired_tests
+from noiseproof.analysis.decided import DecisionTable, decision_table
 from noiseproof.analysis.predicted import PredictionTable, prediction_table
 from noiseproof.analysis.prefixes import (
     Exploratory,
@@ -19,23 +21,31 @@ from noiseproof.analysis.prefixes import (
     record_at_n,
 )
 from noiseproof.analysis.summary import Summary, summarize
+from noiseproof.analysis.training_cost import TrainingCost, training_cost
 
 __all__ = [
+    "DecisionTable",
     "Exploratory",
+    "PairedTest",
     "PredictionTable",
     "Summary",
+    "TrainingCost",
     "abstention",
     "at_alpha",
     "at_n",
     "average_certified_radius",
     "certified_accuracy",
     "certified_share",
+    "common_inputs",
+    "decision_table",
     "median_radius",
     "natural_accuracy",
+    "paired_tests",
     "prediction_table",
     "prediction_tables",
     "prefix_edges",
     "record_at_n",
     "right_radii",
     "summarize",
+    "training_cost",
 ]

@@ -23,6 +23,7 @@ from noiseproof.stats import (
     gaussian_radius,
     one_sided,
     population_lower,
+    two_sided,
 )
 from noiseproof.types import Certificate
 
@@ -108,6 +109,7 @@ def summarize(
     alpha: float,
     radii: Sequence[float],
     sigma: float | None = None,
+    two_sided: bool = False,
     name: str = "",
     rho: float = 0.001,
     delta: float = 0.05,
@@ -120,6 +122,7 @@ def summarize(
         alpha: failure probability the certificates were made with, in (0, 1).
         radii: where to evaluate the curve, in input units, each >= 0.
         sigma: of the Gaussian noise in input units; gives ``ceiling``.
+        two_sided: whether the runner-up was bounded by its own count, both bounds at alpha / 2.
         name: what tables and figures call the run.
         rho: failure probability of the statements about the whole set, in (0, 1).
         delta: failure probability of the band, in (0, 1).
@@ -155,7 +158,7 @@ def summarize(
         abstention=abstention(records),
         acr=average_certified_radius(records),
         median=median_radius(records),
-        ceiling=_ceiling(max(estimation), alpha, sigma) if norm == "l2" else None,
+        ceiling=_ceiling(max(estimation), alpha, sigma, runner_up=two_sided) if norm == "l2" else None,
         draws=sum(record.draws for record in records),
         void=sum(record.void for record in records),
         seconds=sum(record.seconds for record in records),
@@ -174,6 +177,8 @@ def _norm(records: Sequence[Record]) -> str:
     return outcome.norm
 
 
-def _ceiling(n: int, alpha: float, sigma: float | None) -> float | None:
+def _ceiling(n: int, alpha: float, sigma: float | None, *, runner_up: bool) -> float | None:
     # Imported logs carry no answers, so no n: then there is no ceiling to draw.
-    return gaussian_radius(one_sided(n, n, alpha), sigma) if sigma is not None and n > 0 else None
+    if sigma is None or n == 0:
+        return None
+    return gaussian_radius(two_sided(n, 0, n, alpha) if runner_up else one_sided(n, n, alpha), sigma)

@@ -1,6 +1,27 @@
 """Attacks on the smoothed classifier, and the judge of what they find."""
 
-from noiseproof.attacks.judge import Verdict, judge, judging_noise
+from noiseproof.attacks.base import Aim, Attack, Target, has_gradient
+from noiseproof.attacks.ddn import DDN
+from noiseproof.attacks.judge import Judge, Verdict, judge, judging_noise
+from noiseproof.attacks.neighbours import Neighbours
 from noiseproof.attacks.pgd import PGD
+from noiseproof.attacks.score import ScoreSearch
 
-__all__ = ["PGD", "Verdict", "judge", "judging_noise"]
+ATTACKS: tuple[Attack, ...] = (Neighbours(), DDN(), PGD(), PGD(fresh=True), ScoreSearch())
+"""What the falsifier tries, in this order; a new attack is one file and one entry here."""
+
+__all__ = [
+    "ATTACKS",
+    "DDN",
+    "PGD",
+    "Aim",
+    "Attack",
+    "Judge",
+    "Neighbours",
+    "ScoreSearch",
+    "Target",
+    "Verdict",
+    "has_gradient",
+    "judge",
+    "judging_noise",
+]

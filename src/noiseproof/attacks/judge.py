@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,13 @@ from noiseproof.errors import UnsupportedError
 from noiseproof.noises import Gaussian
 from noiseproof.noises.keys import input_key
 from noiseproof.noises.rounded import RoundedFloatGaussian
+from noiseproof.procedures import Predict
 from noiseproof.types import Prediction
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noiseproof.noises import Noise
-    from noiseproof.procedures import Predict
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,13 @@ class Verdict:
         prediction: the class and its p-value, or an abstention.
         votes: class votes; what is missing to n are void draws.
         seed: of the noise, from the operating system.
+        arithmetic: of the noise: "exact integers, grid 255" on a run's grid, rounded float noise off it.
     """
 
     prediction: Prediction
     votes: tuple[int, ...]
     seed: int
+    arithmetic: str
 
 
 def judging_noise(noise: Noise) -> Noise:
@@ -58,14 +60,79 @@ def judge(backend: Backend, noise: Noise, procedure: Predict, points: Sequence[N
 
     Args:
         backend: of the base classifier, under ``noise``.
-        noise: of ``judging_noise``.
+        noise: of ``judging_noise``, or a run's own for points on its grid.
         procedure: PREDICT.
         points: in input units.
     """
-    seed = secrets.randbits(64)
+    return _predicted(backend, noise, procedure, points, secrets.randbits(64))
+
+
+class Judge:
+    """Says of points whether the smoothed classifier of a run is of another class there.
+
+    Points on the run's grid are judged under its own exact noise, others under 53-bit noise and rounding; a run with
+    float noise under that.
+    """
+
+    def __init__(self, noise: Noise, backend: Callable[[Noise], Backend]) -> None:
+        """A judge; ``close`` it.
+
+        Args:
+            noise: of the run.
+            backend: makes one under a noise; called when it is first needed.
+
+        Raises:
+            UnsupportedError: not Gaussian noise.
+        """
+        self.noise, self._make, self._made = noise, backend, dict[str, Backend]()
+        self._off_grid = judging_noise(noise)
+
+    def noise_at(self, point: NDArray[Any]) -> Noise:
+        """What the point is judged under."""
+        if isinstance(self.noise, Gaussian) and self.noise.grid is not None:
+            steps = np.rint(point * self.noise.grid)
+            on_grid = np.array_equal(steps / self.noise.grid, point) and steps.min() >= 0 and steps.max() <= 255
+            return self.noise if on_grid else self._off_grid
+        return self._off_grid
+
+    def backend(self, noise: Noise) -> Backend:
+        """The one that draws under this noise."""
+        if noise.arithmetic not in self._made:
+            self._made[noise.arithmetic] = self._make(noise)
+        return self._made[noise.arithmetic]
+
+    def __call__(self, procedure: Predict, points: Sequence[NDArray[Any]]) -> list[Verdict]:
+        """A verdict on each point, on noise of a seed that the operating system gives now."""
+        return self._of_each(procedure, points, lambda: secrets.randbits(64))
+
+    def votes(self, points: Sequence[NDArray[Any]], n: int, seed: int) -> NDArray[np.int64]:
+        """Class votes of n draws at each point, [points, classes], for an attack that has a seed of its own."""
+        asked = Predict(n=n, alpha=0.5)
+        return np.array([verdict.votes for verdict in self._of_each(asked, points, lambda: seed)], dtype=np.int64)
+
+    def close(self) -> None:
+        """Stop the workers."""
+        for backend in self._made.values():
+            backend.close()
+
+    def _of_each(self, procedure: Predict, points: Sequence[NDArray[Any]], seed: Callable[[], int]) -> list[Verdict]:
+        found: dict[int, Verdict] = {}
+        under = [self.noise_at(point) for point in points]
+        for noise in dict.fromkeys(under):
+            here = [i for i, one in enumerate(under) if one == noise]
+            verdicts = _predicted(self.backend(noise), noise, procedure, [points[i] for i in here], seed())
+            found.update(zip(here, verdicts, strict=True))
+        return [found[i] for i in range(len(points))]
+
+
+def _predicted(
+    backend: Backend, noise: Noise, procedure: Predict, points: Sequence[NDArray[Any]], seed: int
+) -> list[Verdict]:
     keys: dict[str, NDArray[Any]] = {}
     for point in points:
-        x = noise.encode(point) if isinstance(noise, RoundedFloatGaussian) else np.asarray(point, dtype=np.float64)
+        # float noise takes any float, also outside [0, 1]
+        float_noise = isinstance(noise, Gaussian) and noise.grid is None
+        x = np.asarray(point, dtype=np.float64) if float_noise else noise.encode(point)
         keys[input_key(x, taken=keys)] = x
     votes: dict[str, NDArray[np.int64]] = {}
     verdicts: dict[str, Verdict] = {}
@@ -75,5 +142,5 @@ def judge(backend: Backend, noise: Noise, procedure: Predict, points: Sequence[N
             votes[key] = votes.get(key, 0) + np.array(event.votes, dtype=np.int64)
         if isinstance(event, Finished):
             assert isinstance(event.outcome, Prediction)
-            verdicts[key] = Verdict(event.outcome, tuple(votes[key].tolist()), seed)
+            verdicts[key] = Verdict(event.outcome, tuple(votes[key].tolist()), seed, noise.arithmetic)
     return [verdicts[key] for key in keys]

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 
+from noiseproof.arguments import flag, integer, real
+from noiseproof.attacks.base import Attack, tensors
 from noiseproof.attacks.steps import ascent_direction, gaussian_draws, into_ball
+
+if TYPE_CHECKING:
+    from noiseproof.attacks.base import Aim, Point, Target
 
 
 @dataclass(frozen=True)
-class PGD:
+class PGD(Attack):
     """Ascends -log p_bar_y(x') over ||x' - x|| <= radius, p_bar the mean softmax under Gaussian noise.
 
     Args:
@@ -44,10 +49,15 @@ class PGD:
     fresh: bool = False
     clip: bool = True
 
+    name: ClassVar[str] = "pgd"
+
     def __post_init__(self) -> None:
         for name, value in (("steps", self.steps), ("draws", self.draws)):
-            if value < 1:
-                raise ValueError(f"{name} must be >= 1, got {value}")
+            object.__setattr__(self, name, integer(name, value, least=1))
+        for name in ("fresh", "clip"):
+            object.__setattr__(self, name, flag(name, getattr(self, name)))
+        if self.step is not None:
+            object.__setattr__(self, "step", real("step", self.step))
         if self.step is not None and not 0 < self.step < float("inf"):
             raise ValueError(f"step must be > 0 and finite, or None for 2 radius / steps, got {self.step}")
 
@@ -105,6 +115,18 @@ class PGD:
                 delta = (x + delta).clamp(0, 1) - x  # x lies in [0, 1] itself: no coordinate grows
         return x + delta
 
-    def config(self) -> dict[str, Any]:
-        """The attack as a plain table: ``{"name": "pgd", "steps": 20, ...}``."""
-        return {"name": "pgd"} | asdict(self)
+    def search(self, target: Target, aims: Sequence[Aim]) -> list[list[Point]]:
+        """One point an aim: the last one."""
+        x, y, radius = tensors(target, aims)
+        generators = [aim.generator(target.device) for aim in aims]
+        found = self(target.base, x, y, radius=radius, sigma=target.sigma, generator=generators, rows=target.rows)
+        return [[point] for point in found.cpu().double().numpy()]
+
+    @property
+    def label(self) -> str:
+        """Kept noise and fresh noise apart."""
+        return "pgd-fresh" if self.fresh else "pgd"
+
+    def per_aim(self) -> int:
+        """The draws of a gradient."""
+        return self.draws

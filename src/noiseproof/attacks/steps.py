@@ -59,13 +59,32 @@ def ascent_direction(
         noise: see ``soft_vote_loss``.
         rows: noisy inputs a forward pass, about; by default all at once.
     """
+    return ascent(base, x, y, noise, rows=rows)[0]
+
+
+def ascent(
+    base: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, noise: Tensor, *, rows: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """The direction of ``ascent_direction``, and how far the class led in the votes that it was made of.
+
+    The lead is the share of draws that y won less the largest share of another class: float64 [batch], in [-1, 1].
+
+    Args:
+        base: the base classifier; its parameters get no gradients.
+        x: see ``soft_vote_loss``.
+        y: see ``soft_vote_loss``.
+        noise: see ``soft_vote_loss``.
+        rows: noisy inputs a forward pass, about; by default all at once.
+    """
+    votes: Tensor | int = 0
     weight = torch.full((len(x),), -torch.inf, dtype=torch.float64, device=x.device)  # logarithms
     gradient = torch.zeros_like(x)
     draws = len(noise) if rows is None else max(1, rows // len(x))
     for first in range(0, len(noise), draws):
         part = noise[first : first + draws]
         points = x.detach().requires_grad_()
-        log_p, log_rest = _log_votes(base, points, y, part)
+        log_p, log_rest, won = _log_votes(base, points, y, part)
+        votes = votes + won
         # log((1 - p)/p) has the direction of -log p without its factor 1 - p, which float32 loses at confident inputs
         (steepest,) = torch.autograd.grad((log_rest - log_p).sum(), points)
         # the gradient of p_bar is the mean of its parts', each p (1 - p) times that of its log odds
@@ -74,7 +93,9 @@ def ascent_direction(
         gradient = gradient * _column((weight - both).exp(), x) + steepest * _column((added - both).exp(), x)
         weight = both
     norm = l2_norm(gradient)
-    return torch.where(_column((norm > 0) & norm.isfinite(), x), gradient / _column(norm, x), 0.0)
+    direction = torch.where(_column((norm > 0) & norm.isfinite(), x), gradient / _column(norm, x), 0.0)
+    assert isinstance(votes, Tensor), "there is a draw at least"
+    return direction, _lead(votes, y) / len(noise)
 
 
 def into_ball(delta: Tensor, radius: Tensor) -> Tensor:
@@ -94,15 +115,26 @@ def l2_norm(delta: Tensor) -> Tensor:
     return norm
 
 
-def _log_votes(base: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """The logarithms of p_bar_y and 1 - p_bar_y of each input, each with all its digits: float64 ``[batch]``."""
+def _log_votes(base: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The logarithms of p_bar_y and 1 - p_bar_y of each input, each with all its digits: float64 ``[batch]``.
+
+    And the class votes, int64 ``[batch, classes]``.
+    """
     draws, batch = noise.shape[:2]
     scores = base((x + noise).flatten(0, 1)).view(draws, batch, -1)
     log_p = scores.double().log_softmax(dim=2)
     label = y.view(1, -1, 1).expand(draws, -1, -1)
     others = log_p.scatter(2, label, -torch.inf)
     of_label = log_p.gather(2, label).squeeze(2).logsumexp(dim=0)
-    return of_label - log(draws), others.logsumexp(dim=(0, 2)) - log(draws)
+    votes = torch.zeros_like(scores[0], dtype=torch.int64)
+    votes.scatter_add_(1, scores.detach().argmax(dim=2).T, torch.ones_like(scores[:, :, 0].T, dtype=torch.int64))
+    return of_label - log(draws), others.logsumexp(dim=(0, 2)) - log(draws), votes
+
+
+def _lead(votes: Tensor, y: Tensor) -> Tensor:
+    """Votes of y less those of the largest other class: float64 ``[batch]``."""
+    label = y.view(-1, 1)
+    return (votes.gather(1, label).squeeze(1) - votes.scatter(1, label, -1).amax(dim=1)).double()
 
 
 def _column(each: Tensor, x: Tensor) -> Tensor:

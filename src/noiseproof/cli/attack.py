@@ -11,7 +11,7 @@ from noiseproof.cli import options
 
 
 def attack(
-    run: Annotated[Path, typer.Argument(help="Run folder of certify.", metavar="RUN")],
+    run: Annotated[Path, typer.Argument(help="Run folder of certify or decide.", metavar="RUN")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder; the same line again resumes in it.")],
     at: Annotated[str, typer.Option("--at", help="Distances: multiples of each input's certified radius.")] = "1,1.5,2",
     limit: Annotated[int | None, typer.Option("--limit", help="The first so many certified inputs.")] = None,
@@ -36,15 +36,12 @@ def attack(
 ) -> None:
     """Attack a run's certified inputs, at and beyond their radii. Exits 1 if one breaks within its radius."""
     del config  # its settings have become defaults
-    try:
-        multiples = [float(part) for part in at.split(",")]
-    except ValueError:
-        raise ValueError(f"at must be numbers such as 1,1.5,2, got {at!r}") from None
+    multiples = options.numbers("at", at)
 
     from noiseproof.attacks import PGD
     from noiseproof.cli.progress import ProgressBar
-    from noiseproof.runners.attack import AttackProgress
     from noiseproof.runners.attack import attack as attack_run
+    from noiseproof.runners.campaign import AttackProgress
 
     with ProgressBar("attack", "points") as bar:
 

@@ -12,11 +12,16 @@ import typer
 from noiseproof.cli import (
     attack,
     audit,
+    bench,
     card,
     certify,
+    compare,
     data,
+    decide,
+    doctor,
     experiment,
     export,
+    falsify,
     import_,
     noise_images,
     predict,
@@ -41,11 +46,15 @@ app = typer.Typer(
 )
 app.command("quickstart", short_help="The main job on real pictures, in a minute.")(quickstart.quickstart)
 app.command("train", short_help="Train a base classifier under noise.")(train.train)
+app.command("doctor", short_help="Check a base classifier; exit 1 if refused.")(doctor.doctor)
 app.command("certify", short_help="Certify inputs: class and L2 radius.")(certify.certify)
+app.command("decide", short_help="Certified at one radius, or not: few draws.")(decide.decide)
 app.command("predict", short_help="Predict inputs: class or abstention.")(predict.predict)
 app.command("attack", short_help="Attack certified inputs; exit 1 if one breaks.")(attack.attack)
+app.command("falsify", short_help="All attacks, and the sandwich; exit 1 if false.")(falsify.falsify)
 app.command("verify", short_help="Replay a run; exit 1 if it does not hold.")(verify.verify)
 app.command("report", short_help="Tables and curves from stored counts.")(report.report)
+app.command("compare", short_help="Methods side by side on the same inputs.")(compare.compare)
 app.command("experiment", short_help="Figures and tables of the paper from runs.")(experiment.experiment)
 app.command("card", short_help="What a run promises and what not, on one page.")(card.card)
 app.command("noise-images", short_help="Pictures under noise at several sigma.")(noise_images.noise_images)
@@ -53,6 +62,7 @@ app.command("show", short_help="Settings, progress, fingerprints of a run.")(sho
 app.command("audit", short_help="What published per-image files say of themselves.")(audit.audit)
 app.command("import", short_help="A published file as a run folder.")(import_.import_)
 app.command("export", short_help="A run as TSV, CSV or Parquet.")(export.export)
+app.command("bench", short_help="Draws a second, beside the textbook loop.")(bench.bench)
 app.add_typer(data.app, name="data")
 
 
@@ -113,5 +123,7 @@ def _stopped() -> int:
 
 
 def _complain(text: str, status: int) -> int:
-    print(f"noiseproof: {text}", file=sys.stderr)
+    line = " ".join(text.split())  # one line, and nothing that a terminal takes for a command
+    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
+    print(f"noiseproof: {shown}", file=sys.stderr)
     return status

@@ -25,6 +25,18 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
+def numbers(name: str, text: str) -> list[float]:
+    """Numbers separated by commas.
+
+    Raises:
+        ValueError: one is none.
+    """
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"{name} must be numbers such as 1,1.5,2, got {text!r}") from None
+
+
 Config = Annotated[
     Path | None,
     typer.Option(
@@ -49,6 +61,9 @@ Data = Annotated[
 Sigma = Annotated[float, typer.Option("--sigma", help="Standard deviation of the noise, in [0, 1] pixel units.")]
 Alpha = Annotated[float, typer.Option("--alpha", help="Failure probability per input, fixed before sampling.")]
 Seed = Annotated[int, typer.Option("--seed", help="Of everything random.")]
+Rng = Annotated[
+    str, typer.Option("--rng", help="philox; or chacha20, keyed by the operating system, the key kept with the run.")
+]
 Every = Annotated[int, typer.Option("--every", metavar="K", help="Take every K-th input ...")]
 Start = Annotated[int, typer.Option("--start", help="... beginning with this index ...")]
 Limit = Annotated[int | None, typer.Option("--limit", help="... and this many inputs at most.")]
@@ -64,6 +79,15 @@ ModelId = Annotated[
 Root = Annotated[Path | None, typer.Option("--root", metavar="DIR", help="Where data sets lie (or NOISEPROOF_DATA).")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
 Precision = Annotated[str, typer.Option("--precision", help="fp32 or bf16, of the forward pass.")]
+Backend = Annotated[str, typer.Option("--backend", help="torch, onnxruntime or openvino: what computes the scores.")]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", help="Rows a forward pass.")]
 Workers = Annotated[int | None, typer.Option("--workers", help="Batches computed at once (a core each on a CPU).")]
+NMax = Annotated[int, typer.Option("--n-max", help="Draws of an input at most.")]
+NMaxOrNone = Annotated[
+    int | None, typer.Option("--n-max", help="Of sequential: draws of an input at most.  [default: 100000]")
+]
+Budget = Annotated[
+    int | None,
+    typer.Option("--budget", metavar="D", help="Draws for all inputs together, given to those nearest to a decision."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it will cost, and stop.")]

@@ -14,10 +14,16 @@ def predict(
     data: options.Data,
     sigma: options.Sigma,
     out: options.Out,
-    n: Annotated[int, typer.Option("--n", help="Draws.")] = 1000,
+    procedure: Annotated[
+        str, typer.Option("--procedure", help="predict; or sequential, which stops as early as it can.")
+    ] = "predict",
+    n: Annotated[int | None, typer.Option("--n", help="Draws.  [default: 1000]")] = None,
+    n_max: options.NMaxOrNone = None,
     alpha: options.Alpha = 0.001,
+    budget: options.Budget = None,
     grid: options.Grid = 255,
     seed: options.Seed = 0,
+    rng: options.Rng = "philox",
     every: options.Every = 1,
     start: options.Start = 0,
     limit: options.Limit = None,
@@ -26,6 +32,7 @@ def predict(
     root: options.Root = None,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
+    backend: options.Backend = "torch",
     batch_size: options.BatchSize = None,
     workers: options.Workers = None,
     dry_run: options.DryRun = False,
@@ -33,19 +40,20 @@ def predict(
 ) -> None:
     """Predict inputs: the class of the smoothed classifier, or an abstention."""
     del config  # its settings have become defaults
-    from noiseproof.procedures import Predict
+    from noiseproof.procedures.choose import predict_procedure
 
-    procedure = Predict(n=n, alpha=alpha)
+    chosen = predict_procedure(procedure, n=n, n_max=n_max, alpha=alpha)
     from noiseproof.cli.jobs import print_cost, print_void, run_job
     from noiseproof.runners import job
 
     asked = job(
-        procedure,
+        chosen,
         model=model,
         data=data,
         sigma=sigma,
         grid=grid or None,
         seed=seed,
+        rng=rng,
         every=every,
         start=start,
         limit=limit,
@@ -54,8 +62,10 @@ def predict(
         root=root,
         device=device,
         precision=precision,
+        backend=backend,
         batch_size=batch_size,
         workers=workers,
+        budget=budget,
     )
     if dry_run:
         print_cost(asked, out)

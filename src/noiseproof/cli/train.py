@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -37,10 +37,22 @@ def train(
     schedule: Annotated[str, typer.Option("--schedule", help="step or cosine.")] = "step",
     step_size: Annotated[int, typer.Option("--step-size", help="Epochs between two drops of the rate.")] = 30,
     gamma: Annotated[float, typer.Option("--gamma", help="Factor of a drop.")] = 0.1,
-    loss: Annotated[str, typer.Option("--loss", help="Training loss.")] = "gaussian",
+    loss: Annotated[
+        str, typer.Option("--loss", help="gaussian, stability, consistency, macer, smoothadv, smoothmix.")
+    ] = "gaussian",
+    loss_setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--loss-setting",
+            metavar="NAME=VALUE",
+            help="Setting of the loss, such as lambda=10; again for another; default: as published for sigma and data.",
+        ),
+    ] = None,
     augment: Annotated[
         str | None,
-        typer.Option("--augment", help="none, flip or crop-flip; default: as published for the data set."),
+        typer.Option(
+            "--augment", help="none, flip, crop-flip or resized-crop-flip; default: as published for the data set."
+        ),
     ] = None,
     seed: options.Seed = 0,
     precision: options.Precision = "fp32",
@@ -58,6 +70,7 @@ def train(
     from noiseproof.training.distributed import is_first_process, joined
 
     folders = _folders(out, sigma)
+    settings = _settings(loss_setting or [])
     with joined(find_device(device)):  # once for all of them: torchrun's processes meet only once
         for value, folder in folders.items():
             with training_bar(f"train sigma {value}" if len(folders) > 1 else "train") as show:
@@ -75,6 +88,7 @@ def train(
                     step_size=step_size,
                     gamma=gamma,
                     loss=loss,
+                    loss_setting=settings,
                     augment=augment,
                     seed=seed,
                     precision=precision,
@@ -104,6 +118,34 @@ def _folders(out: Path, text: str) -> dict[float, Path]:
         if not 0 <= value < float("inf"):  # before the first one is trained
             raise ValueError(f"sigma must be >= 0, got {value}")
     return {value: out / str(value) for value in values} if len(values) > 1 else {values[0]: out}
+
+
+def _settings(texts: Sequence[str]) -> dict[str, bool | int | float | str]:
+    """The settings of a loss: true or false, whole numbers, numbers, or words.
+
+    >>> _settings(["steps=10", "eta=0.5", "one_step=true"])
+    {'steps': 10, 'eta': 0.5, 'one_step': True}
+    """
+    found: dict[str, bool | int | float | str] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals and value):
+            raise ValueError(f"loss_setting must be NAME=VALUE such as lambda=10, got {text!r}")
+        if name in found:
+            raise ValueError(f"loss_setting must name each setting once, got {name} twice")
+        found[name] = _value(value)
+    return found
+
+
+def _value(text: str) -> bool | int | float | str:
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
 
 
 @contextmanager

@@ -9,9 +9,21 @@ import typer
 
 
 def verify(
-    run: Annotated[Path, typer.Argument(help="Run folder of certify or predict.", metavar="RUN")],
+    run: Annotated[Path, typer.Argument(help="Run folder of certify, predict or decide.", metavar="RUN")],
+    replay: Annotated[
+        int, typer.Option("--replay", metavar="K", help="Draw K inputs again from their keys and compare the counts.")
+    ] = 0,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="MODEL", help="For --replay, where the run does not lead to it.")
+    ] = None,
+    data: Annotated[str | None, typer.Option("--data", metavar="NAME", help="Likewise.")] = None,
+    root: Annotated[Path | None, typer.Option("--root", metavar="DIR", help="Where data sets lie.")] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, ...")] = "auto",
+    workers: Annotated[int | None, typer.Option("--workers", help="Batches computed at once.")] = None,
 ) -> None:
     """Replay a run's journal: hash chain, statistics, printed certificates. Exits 1 at the first that does not hold."""
+    if replay < 0:
+        raise ValueError(f"replay must be >= 0, got {replay}")
     from noiseproof.store.verify import verify as verify_run
 
     held = verify_run(run)
@@ -19,3 +31,17 @@ def verify(
         f"{run}: {held.records:,} certificates follow from their {held.draws:,} draws "
         f"({held.void:,} void), the chain is whole; {held.unfinished} inputs under way"
     )
+    if not replay:
+        return
+    from noiseproof.cli.progress import ProgressBar
+    from noiseproof.runners.redraw import redraw
+
+    with ProgressBar("verify", "inputs") as bar:
+        again = redraw(
+            run, replay, model=model, data=data, root=root, device=device, workers=workers, progress=bar.update
+        )
+    which = ", ".join(str(index) for index in again.inputs)
+    how = (
+        "every count is the same" if again.exact else f"all but {again.differing:,} votes are the same (other hardware)"
+    )
+    typer.echo(f"{len(again.inputs)} inputs drawn again ({which}; {again.draws:,} draws): {how}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from noiseproof.errors import DataError
+from noiseproof.pickles import check_pickle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,16 +66,19 @@ def read_python_batch(path: Path, shape: tuple[int, int, int]) -> Batch:
     """
     raw = _bytes(path)
     try:
+        check_pickle(BytesIO(raw), len(raw))
         batch = _Unpickler.of(raw).load()
     except _ForbiddenError as error:
-        raise DataError(f"{path}: expected numbers only, found a pickle that asks for {error}; {_AGAIN}") from error
+        asked = str(error)[:200]
+        raise DataError(f"{path}: expected numbers only, found a pickle that asks for {asked}; {_AGAIN}") from error
     except Exception as error:  # damaged bytes fail in any way
-        raise DataError(f"{path}: expected a whole pickle, found: {error or type(error).__name__}; {_AGAIN}") from error
+        found = str(error)[:200] or type(error).__name__
+        raise DataError(f"{path}: expected a whole pickle, found: {found}; {_AGAIN}") from error
     pictures = _array(_entry(batch, "data"))
     labels = _entry(batch, "labels")
     if pictures is None or pictures.ndim != 2 or pictures.shape[1] != math.prod(shape):
         raise DataError(f"{path}: expected `data`, bytes [N, {math.prod(shape)}], found none; {_AGAIN}")
-    if not isinstance(labels, list) or not all(type(label) is int for label in labels):
+    if not isinstance(labels, list) or not all(type(label) is int and abs(label) < 1 << 63 for label in labels):
         raise DataError(f"{path}: expected `labels`, a list of numbers, found none; {_AGAIN}")
     return pictures.reshape(-1, *shape), np.array(labels, dtype=np.int64)
 
@@ -114,7 +118,8 @@ class _Unpickler(pickle.Unpickler):
         return partial(_Noted)  # a fresh object, so that a pickle cannot change the class itself
 
     def persistent_load(self, pid: object, /) -> Any:  # noqa: ANN401 (the base's type)
-        raise _ForbiddenError(f"an object outside the file, {pid!r}")
+        named = f", {pid!r}" if isinstance(pid, str) else ""  # of another kind it may be of any size
+        raise _ForbiddenError(f"an object outside the file{named}")
 
 
 def _entry(batch: object, key: str) -> object:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from noiseproof.arguments import integer
 from noiseproof.errors import DataError
 
 if TYPE_CHECKING:
@@ -22,6 +23,17 @@ class Pictures(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Any: ...  # noqa: ANN401 - numpy types its own rows as Any
+
+
+@runtime_checkable
+class WholePictures(Protocol):
+    """Pictures that are cut out of larger ones, which training may cut otherwise."""
+
+    def whole(self, index: int, /) -> Pixels:
+        """All of a picture: uint8 [C, its height, its width]."""
+
+    def stamp(self) -> str:
+        """SHA-256 (hex) of the files' names and sizes: what is known of them without decoding any."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,12 +141,11 @@ class DataSet:
         >>> data.select(every=2, limit=3)
         [0, 2, 4]
         """
-        if every < 1:
-            raise ValueError(f"every must be >= 1, got {every}")
+        every, start = integer("every", every, least=1), integer("start", start)
         if not 0 <= start < len(self):
             raise ValueError(f"start must be in [0, {len(self)}) for {self.name}, got {start}")
-        if limit is not None and limit < 1:
-            raise ValueError(f"limit must be >= 1, got {limit}")
+        if limit is not None:
+            limit = integer("limit", limit, least=1)
         return list(range(start, len(self), every)[:limit])
 
 

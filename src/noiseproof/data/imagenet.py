@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 _CLASSES = 1000
 _SHORTER = 256
 _SIZE = 224
+_LONGEST = 100  # times the shorter side: resized by the shorter, a line of pixels would fill the memory
 _TABLE = "labels.csv"
 _WNID = re.compile(r"n\d{8}")
 
@@ -92,13 +95,31 @@ class _Cropped:
     def __getitem__(self, index: int, /) -> Pixels:
         file = self.files[index]
         with open_picture(file) as picture:
-            return planes(_cropped(converted(file, picture, "RGB")))
+            return planes(_cropped(file, converted(file, picture, "RGB")))
+
+    def whole(self, index: int, /) -> Pixels:
+        """All of a picture, in its own size."""
+        file = self.files[index]
+        with open_picture(file) as picture:
+            return planes(converted(file, picture, "RGB"))
+
+    def stamp(self) -> str:
+        """SHA-256 (hex) of the files' names and sizes."""
+        digest = hashlib.sha256()
+        for file in self.files:
+            digest.update(json.dumps([file.parent.name, file.name, file.stat().st_size]).encode())
+        return digest.hexdigest()
 
 
-def _cropped(picture: Image.Image) -> Image.Image:
+def _cropped(file: Path, picture: Image.Image) -> Image.Image:
     """Sizes rounded as torchvision does: down for the longer side, to even for the margins."""
     width, height = picture.size
     shorter = min(width, height)
+    if max(width, height) > _LONGEST * shorter:
+        raise DataError(
+            f"{file}: expected a picture at most {_LONGEST} times as long as wide, found {width}x{height}; "
+            "replace the file"
+        )
     resized = picture.resize((_SHORTER * width // shorter, _SHORTER * height // shorter), Image.Resampling.BILINEAR)
     left, top = (round((side - _SIZE) / 2) for side in resized.size)
     return resized.crop((left, top, left + _SIZE, top + _SIZE))
@@ -138,7 +159,7 @@ def _from_table(name: str, place: Path) -> DataSet:
                 files.append(file)
                 labels.append(label)
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
-        found = f"no column {error}" if isinstance(error, KeyError) else error
+        found = f"no column {error}" if isinstance(error, KeyError) else str(error)[:500]
         raise DataError(
             f"{table}: expected the columns file and index (0..{_CLASSES - 1}), found: {found}; mend the table"
         ) from error

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from noiseproof.types import Pixels
 
 
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+"""What is read, whatever a file is called: some of pillow's other readers start programs (EPS: Ghostscript)."""
+
+
 def open_picture(file: Path | str, stream: BinaryIO | None = None) -> Image.Image:
     """The picture, its head read and its pixels not yet.
 
@@ -26,9 +30,9 @@ def open_picture(file: Path | str, stream: BinaryIO | None = None) -> Image.Imag
         DataError: it is no picture.
     """
     try:
-        return Image.open(file if stream is None else stream)
-    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
-        found = "no picture" if isinstance(error, UnidentifiedImageError) else str(error)
+        return Image.open(file if stream is None else stream, formats=FORMATS)
+    except Exception as error:  # pillow's readers fail in many ways on damaged bytes
+        found = "no picture" if isinstance(error, UnidentifiedImageError) else _said(error)
         raise DataError(f"{file}: expected a picture, found {found}; replace or remove the file") from error
 
 
@@ -54,8 +58,12 @@ def converted(file: Path | str, picture: Image.Image, mode: str) -> Image.Image:
     """
     try:
         return picture.convert(mode)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"{file}: expected a whole picture, found: {error}; replace the file") from error
+    except Exception as error:  # as above
+        raise DataError(f"{file}: expected a whole picture, found: {_said(error)}; replace the file") from error
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def planes(picture: Image.Image) -> Pixels:

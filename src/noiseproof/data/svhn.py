@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noiseproof.data.dataset import DataSet
+from noiseproof.data.matlab import read_arrays
 from noiseproof.data.places import near, roots
 from noiseproof.data.published import PublishedFile
 from noiseproof.errors import DataError
@@ -68,12 +69,10 @@ class SVHN:
         return ", or ".join((f"run `noiseproof data get {self.name}`", *self.remedies))
 
     def _read(self, split: str, path: Path) -> DataSet:
-        from scipy.io import loadmat  # some time to import, and only here
-
         again = f"delete it and run `noiseproof data get {self.name}`"
         try:
-            stored = loadmat(path, variable_names=["X", "y"])
-        except Exception as error:  # scipy's reader fails in many ways on damaged bytes
+            stored = read_arrays(path.read_bytes(), ("X", "y"))
+        except (ValueError, OSError) as error:
             raise DataError(f"{path}: expected a whole MATLAB file, found: {error}; {again}") from error
         pictures, labels = stored.get("X"), stored.get("y")
         if pictures is None or pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[:3] != (32, 32, 3):

@@ -1,6 +1,17 @@
 """Packing many inputs into one batch, perturbing, counting on the device."""
 
-from noiseproof.engine.backend import Backend, OutOfMemoryError, Segment, TorchBackend
-from noiseproof.engine.engine import Drawn, Engine, Finished, Task
+from noiseproof.engine.backend import Backend, OutOfMemoryError, Segment
+from noiseproof.engine.engine import Drawn, Engine, Finished, Task, check_budget
+from noiseproof.engine.torch_backend import TorchBackend
 
-__all__ = ["Backend", "Drawn", "Engine", "Finished", "OutOfMemoryError", "Segment", "Task", "TorchBackend"]
+__all__ = [
+    "Backend",
+    "Drawn",
+    "Engine",
+    "Finished",
+    "OutOfMemoryError",
+    "Segment",
+    "Task",
+    "TorchBackend",
+    "check_budget",
+]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from noiseproof.errors import ModelError
+from noiseproof.errors import ModelError, unknown
 
 PRECISIONS = ("fp32", "bf16")
 """Of a forward pass: plain, or torch's autocast."""
+BACKENDS = {"torch": PRECISIONS, "onnxruntime": ("fp32",), "openvino": PRECISIONS}
+"""What can draw, and in which precisions."""
 
 
 def check_eval_mode(base: object) -> None:
@@ -37,6 +39,22 @@ def check_options(*, precision: str, batch_size: int | None, workers: int | None
     for name, value in (("batch_size", batch_size), ("workers", workers)):
         if value is not None and value < 1:
             raise ValueError(f"{name} must be >= 1, got {value}")
+
+
+def check_backend(name: str, *, precision: str, device: torch.device) -> None:
+    """Refuse a backend that is none, or cannot do what is asked.
+
+    Raises:
+        ValueError: names the option.
+    """
+    if name not in BACKENDS:
+        raise ValueError(unknown("backend", name, BACKENDS))
+    if name != "torch" and device.type != "cpu":
+        raise ValueError(f"device must be cpu with backend {name}, got {device}; use backend torch")
+    if precision not in BACKENDS[name]:
+        raise ValueError(
+            f"precision must be {' or '.join(BACKENDS[name])} with backend {name}, got {precision!r}; use backend torch"
+        )
 
 
 def choose_device(device: str) -> torch.device:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from noiseproof.noises import Noise
     from noiseproof.procedures import Procedure
-    from noiseproof.types import Certificate, Counts, Prediction
+    from noiseproof.types import Counts, Outcome
 
 KEEP_EVERY = 1.0
 """Seconds after which votes that came in are handed out, even in the middle of a request."""
@@ -32,11 +33,13 @@ class Task:
         key: the input key.
         x: the input as ``Noise.encode`` returns it.
         drawn: votes that are known already: stage -> ranges (first, n, votes) that tile [0, m).
+        label: the true class, for a label-aware procedure.
     """
 
     key: str
     x: NDArray[Any]
     drawn: dict[str, list[tuple[int, int, tuple[int, ...]]]] = field(default_factory=dict)
+    label: int | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Finished:
 
     task: Task
     requests: list[tuple[str, int]]
-    outcome: Certificate | Prediction
+    outcome: Outcome
 
 
 @dataclass(frozen=True)
@@ -71,27 +74,61 @@ class Engine:
         noise: what the certificate is about.
         procedure: what is asked of every input.
         seed: of the noise.
+        rng: generator of the random words, one of ``noises.words.GENERATORS``.
     """
 
     backend: Backend
     noise: Noise
     procedure: Procedure
     seed: int = 0
+    rng: str = "philox"
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[Drawn | Finished]:
+    def run(self, tasks: Iterable[Task], budget: int | None = None) -> Iterator[Drawn | Finished]:
         """Serve the tasks; ranges of an input come in order, and its end after its last range.
 
-        Batches are filled from the oldest task on; a new task is begun when those under way leave rows free.
+        With a budget all tasks are served together, in rounds. In each round the inputs nearest to a decision, as
+        far as what is left is predicted to suffice for them, draw up to their next look. When nothing is left, the
+        others end with what can be said so far. Who is served follows from counts alone.
+
+        Args:
+            tasks: the inputs.
+            budget: draws for all of them, known ones included.
+
+        Raises:
+            ValueError: the budget is too small for one look at every input, or the procedure cannot be ended early.
         """
-        waiting = iter(tasks)
+        if budget is None:
+            yield from self._serve(self._lane(task) for task in tasks)
+            return
+        lanes = [self._lane(task, in_rounds=True) for task in tasks]
+        check_budget(self.procedure, self.noise, len(lanes), budget)
+        while lanes:
+            granted = allot([lane.wanted for lane in lanes], budget)
+            budget -= sum(lanes[i].wanted[1] for i in granted)
+            for i in granted:
+                lanes[i].grant()
+            yield from self._serve(lanes[i] for i in granted)
+            if not granted:
+                for lane in lanes:
+                    lane.end()
+                    yield from lane.events()
+            lanes = [lane for lane in lanes if lane.outcome is None]
+
+    def _lane(self, task: Task, *, in_rounds: bool = False) -> _Lane:
+        return _Lane(task, self.procedure, self.noise, Words(self.seed, task.key, "", self.rng), in_rounds=in_rounds)
+
+    def _serve(self, waiting: Iterator[_Lane]) -> Iterator[Drawn | Finished]:
+        """Draw what the lanes ask for.
+
+        Batches are filled from the oldest lane on; a new one is begun when those under way leave rows free.
+        """
         lanes: list[_Lane] = []
         under_way: deque[tuple[list[tuple[_Lane, int]], Pending]] = deque()
         clock = time.monotonic()
         while True:
             free = self.backend.batch_size - sum(lane.unissued for lane in lanes)
-            while free > 0 and (task := next(waiting, None)) is not None:
-                lane = _Lane(task, self.procedure, self.noise, self.seed)
-                if lane.outcome is not None:  # everything had been drawn before
+            while free > 0 and (lane := next(waiting, None)) is not None:
+                if not lane.unissued:  # everything had been drawn before
                     yield from lane.events()
                 else:
                     lanes.append(lane)
@@ -109,11 +146,13 @@ class Engine:
             parts_back, pending = under_way.popleft()
             counts = pending.result()
             now = time.monotonic()
-            each, clock = (now - clock) / sum(n for _, n in parts_back), now
+            passed = max(0.0, now - clock)  # a clock may jump back
+            each = passed / sum(n for _, n in parts_back)
+            clock = now
             for (lane, n), votes in zip(parts_back, counts, strict=True):
                 lane.receive(n, votes, each * n)
                 yield from lane.events()
-            lanes = [lane for lane in lanes if lane.outcome is None]
+            lanes = [lane for lane in lanes if lane.under_way]
 
     def _pack(self, lanes: list[_Lane]) -> list[tuple[_Lane, Segment]]:
         parts = []
@@ -129,10 +168,13 @@ class Engine:
 class _Lane:
     """A procedure under way on one input: what it asked for, what was issued, what came back."""
 
-    def __init__(self, task: Task, procedure: Procedure, noise: Noise, seed: int) -> None:
-        self.outcome: Certificate | Prediction | None = None
-        self._task, self._seed = task, seed
-        self._asking = procedure.run(noise)
+    def __init__(
+        self, task: Task, procedure: Procedure, noise: Noise, words: Words, *, in_rounds: bool = False
+    ) -> None:
+        self._in_rounds, self._granted = in_rounds, not in_rounds
+        self.outcome: Outcome | None = None
+        self._task, self._words = task, words
+        self._asking = procedure.run(noise, task.label)
         self._request = next(self._asking)
         self._requests = [(self._request.stage, self._request.n)]
         self._known = {stage: deque(ranges) for stage, ranges in task.drawn.items()}
@@ -147,16 +189,37 @@ class _Lane:
         self._take_known()
 
     @property
+    def under_way(self) -> bool:
+        """Whether draws of it are still to come, those of the current round where there are rounds."""
+        return self.outcome is None and self._granted
+
+    @property
     def unissued(self) -> int:
         """Draws that are asked for and not under way."""
-        return 0 if self.outcome is not None else self._request.n - self._issued
+        return self._request.n - self._issued if self.under_way else 0
+
+    @property
+    def wanted(self) -> tuple[int, int]:
+        """Draws to a decision, as predicted, and those of the next look."""
+        return max(self._request.to_go, self._request.n), self._request.n
+
+    def grant(self) -> None:
+        """Let the current request be drawn."""
+        self._granted = True
+        self._take_known()
+
+    def end(self) -> None:
+        """End with what can be said so far."""
+        assert self._request.so_far is not None, "see check_budget"
+        self.outcome = self._request.so_far
+        self._events.append(Finished(self._task, self._requests[:-1], self.outcome))
 
     def issue(self, n: int) -> Segment:
         """The next n of them."""
         stage = self._request.stage
         segment = Segment(
             self._task.x,
-            Words(self._seed, self._task.key, stage),
+            replace(self._words, stage=stage),
             self._start.get(stage, 0) + self._issued,
             n,
         )
@@ -197,6 +260,7 @@ class _Lane:
         votes = np.asarray(self._votes, dtype=np.int64)
         self._issued = self._received = self._kept = 0
         self._votes = self._unkept = 0
+        self._granted = not self._in_rounds
         try:
             self._request = self._asking.send(votes)
             self._requests.append((self._request.stage, self._request.n))
@@ -206,7 +270,7 @@ class _Lane:
 
     def _take_known(self) -> None:
         """Answer from the ranges that are known already, as far as they go."""
-        while self.outcome is None:
+        while self.under_way:
             known = self._known.get(self._request.stage)
             while known and self._received < self._request.n:
                 first, n, votes = known.popleft()
@@ -219,3 +283,38 @@ class _Lane:
             if self._received < self._request.n:
                 return
             self._advance()
+
+
+def check_budget(procedure: Procedure, noise: Noise, inputs: int, budget: int) -> None:
+    """Refuse a budget that cannot be kept.
+
+    Raises:
+        ValueError: the procedure cannot be ended early, or the budget is too small for one look at every input.
+    """
+    first = next(procedure.run(noise, 0))
+    if first.so_far is None:
+        raise ValueError("budget needs a procedure that may end at any look: decide, or a sequential one")
+    if budget < inputs * first.n:
+        raise ValueError(
+            f"budget must be >= {inputs * first.n:,}, one look at each of {inputs:,} inputs, got {budget:,}"
+        )
+
+
+def allot(wanted: list[tuple[int, int]], budget: int) -> list[int]:
+    """Who draws next: the nearest to a decision, as many as the budget is predicted to bring there.
+
+    Args:
+        wanted: of each input, the draws it is predicted to need and those of its next look.
+        budget: draws that are left.
+
+    Returns:
+        Indices into ``wanted``, the nearest first; where not even one is predicted to be decided, the nearest whose
+        next look can be paid; none where no look can.
+
+    >>> allot([(500, 100), (100, 100), (900, 300)], budget=650), allot([(900, 300), (800, 200)], budget=250)
+    ([1, 0], [1])
+    """
+    nearest = sorted(range(len(wanted)), key=lambda i: wanted[i][0])  # stable: ties in the order of the inputs
+    needed = list(accumulate(wanted[i][0] for i in nearest))
+    affordable = [i for i, total in zip(nearest, needed, strict=True) if total <= budget]
+    return affordable or [i for i in nearest if wanted[i][1] <= budget][:1]

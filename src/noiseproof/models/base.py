@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
@@ -31,6 +33,15 @@ class BaseModel:
     fingerprint: str
     source: str
     metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def trained(self) -> dict[str, Any]:
+        """How it was trained, as far as the weights file says: sigma, data, epochs, loss, augment; a label only."""
+        said: dict[str, Any] = {name: self.metadata[name] for name in ("data",) if name in self.metadata}
+        for name in ("sigma", "epochs", "loss", "augment"):
+            with suppress(KeyError, ValueError, RecursionError):  # a foreign file may say anything
+                said[name] = json.loads(self.metadata[name])
+        return said
 
 
 def fingerprint(module: nn.Module, name: str) -> str:

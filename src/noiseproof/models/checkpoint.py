@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
 import re
+import zipfile
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from noiseproof.errors import ModelError
+from noiseproof.pickles import check_pickle
 
 SUFFIXES = (".pth.tar", ".pth", ".pt", ".tar")
 """The file names that are taken for checkpoints."""
@@ -19,6 +22,8 @@ SUFFIXES = (".pth.tar", ".pth", ".pt", ".tar")
 _PUBLISHED = {"cifar_resnet20": "resnet20", "cifar_resnet110": "resnet110"}
 _SHAPES = {"resnet20": (3, 32, 32), "resnet110": (3, 32, 32), "resnet50": (3, 224, 224)}
 _PREFIXES = ("1.module.", "module.1.", "1.", "module.", "")
+_LONGEST = 2000  # letters: torch puts a text into its error, and searches that in time quadratic in its length
+_LEGACY_PICKLES = 5  # a magic number, a version, the machine, the object, the names of the storages
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
 
 
@@ -52,7 +57,7 @@ def load_checkpoint(
     stored = _read(path)
     said = stored.get("arch") if isinstance(stored, dict) else None
     state = stored.get("state_dict", stored) if isinstance(stored, dict) else None
-    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not state or not all(_is_plain(value) for value in state.values()):
         raise ModelError(
             f"{path} holds no weights: expected a state_dict, or a dictionary with arch and state_dict; "
             "save module.state_dict() with torch.save"
@@ -64,7 +69,7 @@ def load_checkpoint(
     known = metadata.get("architecture", arch and our_name(arch))
     if known in _SHAPES:
         metadata["shape"] = json.dumps(_SHAPES[known])
-        if "fc.weight" in tensors:
+        if "fc.weight" in tensors and tensors["fc.weight"].ndim:
             metadata["num_classes"] = str(len(tensors["fc.weight"]))
     return tensors, metadata
 
@@ -80,7 +85,7 @@ def our_name(arch: str) -> str:
 
 def _read(path: Path) -> object:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return load_tensors(path)
     except FileNotFoundError as error:
         raise ModelError(f"no such file: {path}; expected a checkpoint of torch.save") from error
     except pickle.UnpicklingError as error:
@@ -94,8 +99,45 @@ def _read(path: Path) -> object:
         raise ModelError(_damaged(path, error)) from error
 
 
+def load_tensors(path: Path) -> object:
+    """What ``torch.load`` finds in a file (on the CPU), nothing in it run, after a look at what it would do.
+
+    Refused, besides what ``weights_only`` refuses, is a pickle that ends the process or reads for ever, and an
+    archive that unpacks to more than it is.
+
+    Raises:
+        OSError: the file cannot be read.
+        Exception: of any kind; torch's reader fails in many ways on damaged bytes.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        if zipfile.is_zipfile(stream):
+            with zipfile.ZipFile(stream) as archive:
+                entries = archive.infolist()
+                if sum(entry.file_size for entry in entries) > size:
+                    raise ValueError("it unpacks to more than it is")
+                for entry in entries:
+                    if entry.filename.endswith(".pkl"):
+                        with archive.open(entry) as inside:
+                            check_pickle(io.BytesIO(inside.read()), size, longest=_LONGEST)
+        else:
+            stream.seek(0)
+            for _ in range(_LEGACY_PICKLES):
+                check_pickle(stream, size, longest=_LONGEST)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it is a tensor of numbers that are all there, not one stretched over few, nor a sparse or empty shell."""
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.device.type != "cpu":
+        return False
+    if value.is_quantized or value.is_complex() or value.is_nested:
+        return False
+    return value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+
+
 def _damaged(path: Path, error: Exception) -> str:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
     return f"{path} is not a readable checkpoint ({reason}); copy it again"
 
 

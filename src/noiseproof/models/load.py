@@ -21,6 +21,7 @@ from noiseproof.models.checkpoint import SUFFIXES, load_checkpoint, our_name
 from noiseproof.models.normalize import Normalize
 from noiseproof.models.weights import load_weights
 
+_MOST = 1 << 24  # of classes, and of the sides of a picture
 _EXPECTED = "a run folder of `noiseproof train`, a .safetensors file, a checkpoint (.pth.tar, .pt), or file.py:name"
 
 
@@ -85,14 +86,21 @@ def _from_weights(
     else:
         tensors, metadata = load_weights(path)
     arch = _agree(path, "arch", arch, metadata.get("architecture"))
-    num_classes = int(_agree(path, "num_classes", num_classes, _stored(path, metadata, "num_classes")))
-    stored_shape = _stored(path, metadata, "shape")
-    shape = tuple(_agree(path, "shape", shape, stored_shape and tuple(stored_shape)))
+    num_classes = _agree(path, "num_classes", num_classes, _stored_size(path, metadata))
+    shape = tuple(_agree(path, "shape", shape, _stored_shape(path, metadata)))
+    assert num_classes is not None, "else _agree had refused"
+    _check_fit(tensors, path, metadata.get("architecture"), arch, num_classes, shape)
     with torch.random.fork_rng(devices=[]):  # the new module's draws are overwritten: leave no trace of them
         module = build(arch, num_classes=num_classes, shape=shape)
     if "mean" in metadata and "std" in metadata:
-        module.normalize = Normalize(_stored(path, metadata, "mean"), _stored(path, metadata, "std"))
-    _fill(module, tensors, path, metadata.get("architecture"), arch)
+        try:
+            module.normalize = Normalize(_stored(path, metadata, "mean"), _stored(path, metadata, "std"))
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ModelError(f"{path}: its metadata mean and std are none ({str(error)[:200]})") from error
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ModelError(f"{path}: its weights cannot be taken ({' '.join(str(error).split())[:200]})") from error
     return BaseModel(_frozen(module), arch, num_classes, shape, fingerprint(module, arch), source, metadata)
 
 
@@ -100,8 +108,24 @@ def _stored(path: Path, metadata: dict[str, str], name: str) -> Any:  # noqa: AN
     """A metadata value that is JSON, None where the file does not say."""
     try:
         return json.loads(metadata[name]) if name in metadata else None
-    except json.JSONDecodeError as error:
-        raise ModelError(f"{path}: its metadata {name} is no JSON, got {metadata[name]!r}") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: its metadata {name} is no JSON, got {metadata[name][:80]!r}") from error
+
+
+def _stored_size(path: Path, metadata: dict[str, str]) -> int | None:
+    stored = _stored(path, metadata, "num_classes")
+    if stored is not None and (type(stored) is not int or not 1 <= stored <= _MOST):
+        raise ModelError(f"{path}: its metadata num_classes is no number of classes, got {str(stored)[:80]!r}")
+    return stored
+
+
+def _stored_shape(path: Path, metadata: dict[str, str]) -> tuple[int, ...] | None:
+    stored = _stored(path, metadata, "shape")
+    if stored is None:
+        return None
+    if not isinstance(stored, list) or not all(type(size) is int and 1 <= size <= _MOST for size in stored):
+        raise ModelError(f"{path}: its metadata shape is no shape, got {str(stored)[:80]!r}")
+    return tuple(stored)
 
 
 def _agree(path: Path, name: str, asked: Any, stored: Any) -> Any:  # noqa: ANN401 (any of three types)
@@ -113,9 +137,16 @@ def _agree(path: Path, name: str, asked: Any, stored: Any) -> Any:  # noqa: ANN4
     return stored if asked is None else asked
 
 
-def _fill(module: nn.Module, tensors: dict[str, Tensor], path: Path, stored: str | None, arch: str) -> None:
-    """Loads the tensors into the module; every key and shape must match."""
-    wanted = module.state_dict()
+def _check_fit(
+    tensors: dict[str, Tensor], path: Path, stored: str | None, arch: str, num_classes: int, shape: tuple[int, ...]
+) -> None:
+    """Every key and shape must match those of the module, before room is made for its numbers."""
+    try:
+        with torch.device("meta"):
+            wanted = build(arch, num_classes=num_classes, shape=shape).state_dict()
+    except (RuntimeError, OverflowError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path}: there is no {arch} of {num_classes} classes and shape {shape} ({reason})") from error
     about = f"{path} (architecture stored: {stored or 'not said'}) does not fit {arch}"
     missing, unexpected = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
     if missing or unexpected:
@@ -131,7 +162,6 @@ def _fill(module: nn.Module, tensors: dict[str, Tensor], path: Path, stored: str
                 f"{about}: {key} has shape {tuple(tensors[key].shape)}, expected {tuple(tensor.shape)}; "
                 "give the right num_classes and shape"
             )
-    module.load_state_dict(tensors)
 
 
 def _from_python(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import fields
+from math import isfinite, nextafter, sqrt
 from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from noiseproof.stats.bounds import Bounds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noiseproof.noises.words import Words
-    from noiseproof.stats.bounds import Bounds
 
 
 class Noise(ABC):
@@ -35,6 +37,36 @@ class Noise(ABC):
         Raises:
             UnsupportedError: no theorem covers this norm.
         """
+
+    def p_needed(self, radius: float) -> float:
+        """The threshold p0: a class whose probability is above it has at least this radius. Rounded up.
+
+        Found from ``radius(bounds)`` by bisection over the tail 1 - p0, so what the family loses by its own
+        arithmetic is in it.
+
+        Args:
+            radius: in input units in the norm of the family; 0 asks for the class alone.
+
+        Raises:
+            ValueError: the radius is negative, not finite, or so large that no probability below 1 has it.
+
+        >>> from noiseproof.noises import Gaussian
+        >>> round(Gaussian(sigma=0.5).p_needed(0.5), 6)
+        0.841345
+        """
+        if not (isfinite(radius) and radius >= 0):
+            raise ValueError(f"radius must be >= 0, got {radius}")
+
+        def enough(tail: float) -> bool:
+            return (got := self.radius(Bounds(tail=tail, rival=tail))) >= radius and got > 0
+
+        small, large = 2.0**-50, 0.5  # less than 2^-50 is no probability's complement
+        if not enough(small):
+            raise ValueError(f"radius must be below {self.radius(Bounds(small, small)):.4g} with {self}, got {radius}")
+        while large > small * (1 + 2.0**-45):
+            middle = sqrt(small * large)
+            small, large = (middle, large) if enough(middle) else (small, middle)
+        return nextafter(1 - small, 1)
 
     @property
     @abstractmethod

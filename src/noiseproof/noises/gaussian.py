@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from noiseproof.arguments import integer, real
 from noiseproof.errors import UnsupportedError
 from noiseproof.noises.base import Noise
 from noiseproof.noises.rounded_normal import largest_eta, rounded_normal
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
     from noiseproof.noises.words import Words
     from noiseproof.stats.bounds import Bounds
 
+UINT8 = 255
+FINEST = 4096
+"""Steps of the finest grid: picture plus noise must fit 16 bits."""
+
+BEYOND_CAP = 2.0**-53
+"""Probability that a coordinate is farther out than float noise goes: half a step of 53 bits on either side."""
+
 
 @dataclass(frozen=True)
 class Gaussian(Noise):
@@ -31,16 +39,18 @@ class Gaussian(Noise):
     What the sampler loses (its total variation, some 1e-13) is taken off the probabilities.
 
     With ``grid=None`` a draw is x plus a 53-bit float normal. Floating-point addition leaks the low bits of x, so
-    such a certificate holds in real arithmetic only, and is labelled so.
+    such a certificate holds in real arithmetic only, and is labelled so. No number lies beyond 8.2 sigma; the
+    probability of what is missing there is taken off too.
 
     Args:
         sigma: standard deviation in input units ([0, 1] pixels), > 0.
-        grid: number of steps the pixel range [0, 1] has (255 for 8-bit pictures), or None for float noise.
+        grid: number of steps the pixel range [0, 1] has (255 for 8-bit pictures), or None for float noise. A finer
+            one, up to 4096, is for inputs that are on none and are moved to it (``quantised``).
         dimension: number of coordinates of the input; None leaves the sampler's total variation out.
 
     Raises:
         ValueError: sigma is not a positive finite number, or too small or too large for the grid, or grid is not
-            an integer in 1..255.
+            an integer in 1..4096.
 
     Source: theorem 1 of Cohen, Rosenfeld, Kolter 2019.
 
@@ -57,11 +67,15 @@ class Gaussian(Noise):
     norm: ClassVar[str] = "l2"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sigma", float(self.sigma))  # 1 and 1.0 are one noise, also as text in a manifest
+        object.__setattr__(
+            self, "sigma", real("sigma", self.sigma)
+        )  # 1 and 1.0 are one noise, also as text in a manifest
         if not (isfinite(self.sigma) and self.sigma > 0):
             raise ValueError(f"sigma must be > 0, got {self.sigma}")
-        if self.grid is not None and not (isinstance(self.grid, int) and 1 <= self.grid <= 255):
-            raise ValueError(f"grid must be in 1..255 steps, or None for float noise, got {self.grid}")
+        if self.grid is not None:
+            object.__setattr__(self, "grid", integer("grid", self.grid))
+        if self.grid is not None and not 1 <= self.grid <= FINEST:
+            raise ValueError(f"grid must be in 1..{FINEST} steps, or None for float noise, got {self.grid}")
         if self.grid is not None and self.sigma < 0.05 / self.grid:
             raise ValueError(
                 f"sigma must be >= 0.05/{self.grid} on the grid of {self.grid} steps, got {self.sigma}; "
@@ -104,9 +118,34 @@ class Gaussian(Noise):
         if off > 2.0**-13:
             raise ValueError(
                 f"inputs must lie on the grid k/{self.grid} (one is {off:.2g} of a step away); "
-                "round them to 8 bits, or use Gaussian(sigma, grid=None), which claims less"
+                "round them to 8 bits, quantise them to a finer grid, or use Gaussian(sigma, grid=None), which "
+                "claims less"
             )
-        return steps.astype(np.uint8)
+        return steps.astype(np.uint8 if self.grid <= UINT8 else np.uint16)
+
+    def quantised(self, x: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Inputs moved to the grid, and by how much a radius at each must shrink to hold at the input itself.
+
+        The classifier smoothed is "quantise, then g": where x' is within R - shrink of x, the grid point of x' is
+        within R of that of x.
+
+        Args:
+            x: ``[batch, *shape]`` in [0, 1], on no grid.
+
+        Returns:
+            The grid points, float64 ``[batch, *shape]``, and ||x - x_q|| + sqrt(d) / (2 grid) in L2, rounded up,
+            float64 ``[batch]``.
+
+        Raises:
+            UnsupportedError: float noise has no grid.
+        """
+        if self.grid is None:
+            raise UnsupportedError("float noise has no grid to quantise to; use Gaussian(sigma, grid=4096)")
+        value = np.asarray(x, dtype=np.float64)
+        on_grid = np.rint(value * self.grid) / self.grid
+        flat = (value - on_grid).reshape(len(value), -1)
+        shrink = np.linalg.norm(flat, axis=1) + sqrt(flat.shape[1]) / (2 * self.grid)
+        return on_grid, shrink * (1 + 2.0**-40) + 2.0**-40
 
     def perturb(self, x: NDArray[Any], words: Words, first: int, n: int) -> NDArray[Any]:
         """int16 grid steps ``[n, *x.shape]``, or float64 off the grid; exact integers add without rounding."""
@@ -116,14 +155,16 @@ class Gaussian(Noise):
             noisy = flat + self.sigma * _normals(words, first, n, flat.shape[1])
         else:
             noisy = rounded_normal(self.sigma, self.grid).sample(words, first, n, flat.shape[1])
-            noisy += flat
+            noisy += flat.astype(np.int16)
         return noisy.reshape(n, *x.shape)
 
     def radius(self, bounds: Bounds, norm: str | None = None) -> float:
         """L2 by the theorem; L1 because the L1 norm is never below L2; Linf by the factor sqrt(d)."""
         lost = 0.0
-        if self.grid is not None and self.dimension is not None:
-            lost = rounded_normal(self.sigma, self.grid).total_variation(self.dimension)
+        if self.dimension is not None:
+            # float noise has no number beyond its cap: what lies there, the law of a normal puts elsewhere
+            sampler = None if self.grid is None else rounded_normal(self.sigma, self.grid)
+            lost = self.dimension * BEYOND_CAP if sampler is None else sampler.total_variation(self.dimension)
         true = replace(bounds, tail=min(1.0, bounds.tail + lost), rival=min(1.0, bounds.rival + lost))
         radius = gaussian_radius(true, self.sigma)
         match self.norm if norm is None else norm:

@@ -8,9 +8,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
+
+from noiseproof.noises.chacha import chacha_words
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
+
+GENERATORS = ("philox", "chacha20")
+"""Fast, and its randomness beyond doubt in practice; cryptographic, keyed by the operating system."""
 
 BLOCK = 4
 """64-bit words a counter value of Philox4x64 yields; every draw owns whole blocks."""
@@ -20,19 +26,21 @@ BLOCK = 4
 class Words:
     """The random words of one stage of one input.
 
-    Philox4x64-10 (Salmon et al. 2011, as numpy ships it) under a key hashed from seed, input key, stage and page.
-    A page is a stream of its own; on each page, draw i owns the words ``[i * per_draw, (i + 1) * per_draw)``.
+    Philox4x64-10 (Salmon et al. 2011, as numpy ships it), or ChaCha20, under a key hashed from seed, input key, stage
+    and page. A page is a stream of its own; on each page, draw i owns the words ``[i * per_draw, (i + 1) * per_draw)``.
     So a word never depends on how draws are grouped, ordered or spread over workers.
 
     Attributes:
         seed: the run's seed, any integer.
         key: the input key.
         stage: the stage's name; stages never share words.
+        rng: one of ``GENERATORS``.
     """
 
     seed: int
     key: str
     stage: str
+    rng: str = "philox"
 
     def take(self, first: int, n: int, per_draw: int, page: int = 0) -> NDArray[np.uint64]:
         """Words of draws ``first`` to ``first + n - 1``: uint64 ``[n, per_draw]``.
@@ -44,7 +52,10 @@ class Words:
             page: which stream.
         """
         assert per_draw % BLOCK == 0, "a draw owns whole Philox blocks"
-        philox = np.random.Philox(key=self._philox_key if page == 0 else self._page_key(page))
+        if self.rng == "chacha20":
+            return chacha_words(self._digest(page), first * per_draw, n * per_draw).reshape(n, per_draw)
+        key = _Key(self._philox_key if page == 0 else self._page_key(page))
+        philox = np.random.Philox(key)  # type: ignore[arg-type]  # its stub knows numpy's own SeedSequence only
         if first:
             philox.advance(first * (per_draw // BLOCK))
         words: NDArray[np.uint64] = philox.random_raw(n * per_draw)
@@ -55,8 +66,22 @@ class Words:
         return self._page_key(0)
 
     def _page_key(self, page: int) -> NDArray[np.uint64]:
+        return np.frombuffer(self._digest(page)[:16], dtype="<u8").astype(np.uint64)
+
+    def _digest(self, page: int) -> bytes:
         text = f"noiseproof words 1\0{self.seed}\0{self.key}\0{self.stage}\0{page}"
-        return np.frombuffer(hashlib.sha256(text.encode()).digest()[:16], dtype="<u8").astype(np.uint64)
+        return hashlib.sha256(text.encode()).digest()
+
+
+class _Key(ISeedSequence):
+    """A key, handed over as a seed: given as ``key=``, numpy would first ask the system for entropy it throws away."""
+
+    def __init__(self, key: NDArray[np.uint64]) -> None:
+        self._key = key
+
+    def generate_state(self, n_words: int, dtype: DTypeLike = np.uint32) -> NDArray[np.uint64]:
+        assert (n_words, dtype) == (2, np.uint64), "Philox4x64 asks for its key"
+        return self._key
 
 
 def whole_blocks(words: int) -> int:

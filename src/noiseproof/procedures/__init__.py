@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from noiseproof.errors import unknown
+from noiseproof.procedures.anytime import Anytime
 from noiseproof.procedures.base import Procedure
 from noiseproof.procedures.certify import Certify
+from noiseproof.procedures.curve import Curve
+from noiseproof.procedures.decide import Decide
 from noiseproof.procedures.predict import Predict
-from noiseproof.procedures.replay import replay
+from noiseproof.procedures.replay import check_under_way, replay
+from noiseproof.procedures.sequential import Sequential
+from noiseproof.procedures.sequential_predict import SequentialPredict
 from noiseproof.procedures.simultaneous import Simultaneous
 
 PROCEDURES: dict[str, type[Procedure]] = {
-    Certify.name: Certify,
-    Predict.name: Predict,
-    Simultaneous.name: Simultaneous,
+    made.name: made for made in (Certify, Predict, Decide, Anytime, Curve, Sequential, SequentialPredict, Simultaneous)
 }
 
 
@@ -39,4 +42,18 @@ def procedure_from(config: dict[str, Any]) -> Procedure:
     return made(**settings)
 
 
-__all__ = ["PROCEDURES", "Certify", "Predict", "Procedure", "Simultaneous", "procedure_from", "replay"]
+__all__ = [
+    "PROCEDURES",
+    "Anytime",
+    "Certify",
+    "Curve",
+    "Decide",
+    "Predict",
+    "Procedure",
+    "Sequential",
+    "SequentialPredict",
+    "Simultaneous",
+    "check_under_way",
+    "procedure_from",
+    "replay",
+]

@@ -9,27 +9,38 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from noiseproof.types import Certificate, Draw, Prediction
+from noiseproof.types import Draw
 
 if TYPE_CHECKING:
     from noiseproof.noises.base import Noise
-    from noiseproof.types import Counts
+    from noiseproof.types import Counts, Outcome
 
-    Run = Generator[Draw, Counts, Certificate | Prediction]
+    Run = Generator[Draw, Counts, Outcome]
 
 
 class Procedure(ABC):
     """A statistical procedure. A subclass is a frozen dataclass whose fields are its configuration."""
 
     name: ClassVar[str]
+    verb: ClassVar[str] = "certify"
+    """What a run of it is called: certify, predict or decide."""
     alpha: float
+    label_aware: bool = False
+    """Whether it wants to know the true class."""
 
     @abstractmethod
-    def run(self, noise: Noise) -> Run:
+    def run(self, noise: Noise, label: int | None = None) -> Run:
         """Ask for draws (``yield Draw(stage, n)``), receive class votes, return what can be said.
 
         The votes sent are those of the *new* draws only: an int64 vector, one entry a class, whose sum is at
         most ``n``. What is missing are void draws.
+
+        Args:
+            noise: gives the radius.
+            label: the true class; only a label-aware procedure looks at it.
+
+        Raises:
+            ValueError: the procedure cannot succeed with this noise, or needs a label and has none.
 
         >>> import numpy as np
         >>> from noiseproof.noises import Gaussian
@@ -49,9 +60,19 @@ class Procedure(ABC):
     def most_draws(self) -> int:
         """The most draws one input can cost."""
 
+    def design(self, noise: Noise) -> list[dict[str, Any]]:
+        """The boundaries that ``run`` uses with this noise, as plain tables to be stored with a run; often none.
+
+        Raises:
+            ValueError: the procedure cannot succeed with this noise.
+        """
+        del noise
+        return []
+
     def config(self) -> dict[str, Any]:
         """The procedure as a plain table: ``{"name": "certify", "n0": 100, ...}``."""
-        return {"name": self.name} | {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        settings = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return {"name": self.name} | {name: list(v) if isinstance(v, tuple) else v for name, v in settings.items()}
 
 
 def prefixes(n: int) -> Iterator[int]:
@@ -67,11 +88,11 @@ def prefixes(n: int) -> Iterator[int]:
         asked, edge = asked + part, edge * 10
 
 
-def ask(stage: str, n: int) -> Generator[Draw, Counts, Counts]:
+def ask(stage: str, n: int, so_far: Outcome | None = None) -> Generator[Draw, Counts, Counts]:
     """Ask for n draws in prefixes; returns all their votes. Refuses an answer no n draws can give."""
     total: Counts | int = 0
     for part in prefixes(n):
-        total = total + check_votes((yield Draw(stage, part)), part)
+        total = total + check_votes((yield Draw(stage, part, so_far)), part)
     assert not isinstance(total, int), "a procedure asks for one draw at least"
     return total
 
@@ -95,3 +116,14 @@ def largest_rival(votes: Counts, top: int, n: int) -> int:
     """The largest count of another class; void draws are counted as its."""
     rivals = np.delete(votes, top)
     return int(rivals.max()) + n - int(votes.sum())
+
+
+def check_label(label: int | None, classes: int) -> int:
+    """The true class, for a label-aware procedure.
+
+    Raises:
+        ValueError: there is none, or it is no class.
+    """
+    if label is None or not 0 <= label < classes:
+        raise ValueError(f"a label-aware procedure needs a label in 0..{classes - 1}, got {label}")
+    return label

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from noiseproof.arguments import flag, integer, real
 from noiseproof.procedures.base import Procedure, ask, largest_rival
 from noiseproof.stats.bounds import Bounds, one_sided, smallest_n, two_sided
 from noiseproof.types import ABSTAIN, Certificate
@@ -41,16 +42,19 @@ class Certify(Procedure):
     name: ClassVar[str] = "certify"
 
     def __post_init__(self) -> None:
-        if self.n0 < 1:
-            raise ValueError(f"n0 must be >= 1, got {self.n0}")
+        object.__setattr__(self, "n0", integer("n0", self.n0, least=1))
+        object.__setattr__(self, "n", integer("n", self.n))
+        object.__setattr__(self, "alpha", real("alpha", self.alpha))
+        object.__setattr__(self, "two_sided", flag("two_sided", self.two_sided))
         needed = smallest_n(self.alpha / 2 if self.two_sided else self.alpha)
         if self.n < needed:
             raise ValueError(
                 f"n must be >= {needed} to certify anything at alpha={self.alpha:g}, got {self.n}; raise n (or alpha)"
             )
 
-    def run(self, noise: Noise) -> Run:
+    def run(self, noise: Noise, label: int | None = None) -> Run:
         """The paper's pseudocode: select on n0 draws, estimate on n fresh ones."""
+        del label
         top = int(np.argmax((yield from ask("select", self.n0))))
         votes = yield from ask("estimate", self.n)  # fresh draws: selection is never reused
         k = int(votes[top])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from noiseproof.arguments import integer, real
 from noiseproof.procedures.base import Procedure, ask, largest_rival
 from noiseproof.stats.top_two import fewest_draws, top_two_p_value
 from noiseproof.types import ABSTAIN, Prediction
@@ -34,17 +35,20 @@ class Predict(Procedure):
     alpha: float = 0.001
 
     name: ClassVar[str] = "predict"
+    verb: ClassVar[str] = "predict"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "n", integer("n", self.n))
+        object.__setattr__(self, "alpha", real("alpha", self.alpha))
         needed = fewest_draws(self.alpha)
         if self.n < needed:
             raise ValueError(
                 f"n must be >= {needed} to predict anything at alpha={self.alpha:g}, got {self.n}; raise n (or alpha)"
             )
 
-    def run(self, noise: Noise) -> Run:
+    def run(self, noise: Noise, label: int | None = None) -> Run:
         """The paper's pseudocode: a two-sided test between the two largest counts."""
-        del noise  # the noise is in the votes; PREDICT claims no radius
+        del label, noise  # the noise is in the votes; PREDICT claims no radius
         votes = yield from ask("predict", self.n)
         top = int(np.argmax(votes))
         n_a, n_b = int(votes[top]), largest_rival(votes, top, self.n)

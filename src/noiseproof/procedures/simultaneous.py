@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from noiseproof.arguments import integer, real
 from noiseproof.procedures.base import Procedure, check_votes
 from noiseproof.procedures.certify import certificate
 from noiseproof.stats.bounds import one_sided, smallest_n
@@ -42,14 +43,17 @@ class Simultaneous(Procedure):
     name: ClassVar[str] = "simultaneous"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "n", integer("n", self.n))
+        object.__setattr__(self, "alpha", real("alpha", self.alpha))
         needed = smallest_n(self.alpha / 2)  # two classes at least
         if self.n < needed:
             raise ValueError(
                 f"n must be >= {needed} to certify anything at alpha={self.alpha:g}, got {self.n}; raise n (or alpha)"
             )
 
-    def run(self, noise: Noise) -> Run:
+    def run(self, noise: Noise, label: int | None = None) -> Run:
         """One stage; the level of a class depends on how many classes there are, never on the votes."""
+        del label
         votes = check_votes((yield Draw("estimate", self.n)), self.n)
         top = int(np.argmax(votes))
         return certificate(top, one_sided(int(votes[top]), self.n, self.alpha / votes.size), noise)

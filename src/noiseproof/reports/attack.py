@@ -105,7 +105,7 @@ def attack_table(points: Sequence[Attacked], *, n: int, alpha: float) -> Table:
 
 
 def contradiction_text(points: Sequence[Attacked], *, certificate_alpha: float, judge_alpha: float) -> str:
-    """The alarm, or nothing: certified inputs that an attack broke within their certified radius.
+    """The alarm, or nothing: certified inputs that were broken within their certified radius.
 
     Args:
         points: judged points.
@@ -115,20 +115,27 @@ def contradiction_text(points: Sequence[Attacked], *, certificate_alpha: float, 
     wrong = [point for point in points if point.contradicts]
     if not wrong:
         return ""
-    inside = [point for point in points if point.multiple <= 1]
-    chance = len({point.key for point in inside}) * certificate_alpha + len(inside) * judge_alpha
+    inside = [point for point in points if 0 < point.radius >= point.distance]
+    # a break within a radius is judged twice, on noise of two seeds
+    chance = len({point.key for point in inside}) * certificate_alpha
+    chance += sum(point.tried for point in inside) * judge_alpha**2
     lines = [
         f"CONTRADICTION: {len(wrong)} of {len(inside)} points within a certified radius are of another class.",
-        *(
-            f"  input {point.index}: certified {point.certified} within {point.radius:.6f}, "
-            f"but {point.prediction} at distance {point.distance:.6f} ({point.multiple:g} R, p = {point.p_value:.1e}, "
-            f"votes {list(point.votes)}, judging seed {point.seed})"
-            for point in wrong
-        ),
+        *(f"  {contradiction_line(point)}" for point in wrong),
         f"Chance explains {chance:.2g} on average at most; more means that certificates are false, by a base "
         "classifier that breaks its contract or by a fault in noiseproof.",
     ]
     return "\n".join(lines)
+
+
+def contradiction_line(point: Attacked) -> str:
+    """One broken certificate: what was certified, what was found where, and what was voted there."""
+    again = "" if point.again is None else f"; again {list(point.again.votes)}, seed {point.again.seed}"
+    return (
+        f"input {point.index}: certified {point.certified} within {point.radius:.6f}, "
+        f"but {point.prediction} at distance {point.distance:.6g} ({point.attack}, {point.multiple:g} R allowed, "
+        f"p = {point.p_value:.1e}, votes {list(point.votes)}, judging seed {point.seed}{again})"
+    )
 
 
 def draw_attack(points: Sequence[Attacked], path: str | Path) -> Path:

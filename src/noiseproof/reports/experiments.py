@@ -140,13 +140,26 @@ def _training_noise(runs: Sequence[Run], radii: Radii, units: Units) -> Findings
             "runs must be certified at the same sigma, so that only the training differs; "
             f"got {', '.join(f'{sigma:g} in {run.path.name}' for sigma, run in zip(sigmas, runs, strict=True))}"
         )
+    trained = [_trained_at(run) for run in runs]
+    labels = [
+        run.path.name if sigma is None else f"trained at {sigma:g}" for sigma, run in zip(trained, runs, strict=True)
+    ]
     return _side_by_side(
         runs,
-        [run.path.name for run in runs],
+        [
+            f"{label} ({run.path.name})" if labels.count(label) > 1 and label != run.path.name else label
+            for label, run in zip(labels, runs, strict=True)
+        ],
         radii,
         units,
         title=f"Certified accuracy at sigma = {sigmas[0]:g} for varying training noise",
     )
+
+
+def _trained_at(run: Run) -> float | None:
+    """The sigma of the training noise, where the weights file said it."""
+    said = run.state.sessions[-1].get("trained", {}).get("sigma") if run.state.sessions else None
+    return said if isinstance(said, int | float) else None
 
 
 def _n(runs: Sequence[Run], radii: Radii, units: Units) -> Findings:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from noiseproof.analysis import Summary, prediction_table, summarize
+from noiseproof.analysis import Summary, decision_table, prediction_table, summarize
 from noiseproof.errors import RunError
 from noiseproof.reports.figures import draw_curves
 from noiseproof.reports.files import make_folder, write_tables
 from noiseproof.reports.grid import parse_radii
-from noiseproof.reports.tables import Table, accuracy_table, guarantees_table
+from noiseproof.reports.tables import Table, accuracy_table, guarantees_table, norm_name
 from noiseproof.store.manifest import KIND_IMPORT, import_note
 from noiseproof.store.run import Run, read_run
 from noiseproof.types import Record
@@ -64,10 +64,44 @@ def summary_table(run: Run) -> str:
             rows=(
                 (run.path.name, str(shares.m), f"{shares.right:.1%}", f"{shares.wrong:.1%}", f"{shares.abstained:.1%}"),
             ),
-            caption=(f"PREDICT, n = {run.manifest.meaning['procedure']['n']}, alpha = {run.procedure.alpha:g}.",),
+            caption=(f"PREDICT, {_draws(run)}, alpha = {run.procedure.alpha:g}.",),
         )
         return table.text()
+    if run.manifest.kind == "decide":
+        return _decisions(run).text()
     return accuracy_table([run_summary(run, parse_radii(DEFAULT_RADII))]).text()
+
+
+def _decisions(run: Run) -> Table:
+    said = decision_table(run.records, alpha=run.procedure.alpha)
+    return Table(
+        header=("run", "inputs", "certified", "wrong class", "not certified", "undecided", "mean draws", "most"),
+        rows=(
+            (
+                run.path.name,
+                str(said.m),
+                f"{said.certified:.1%}",
+                f"{said.wrong:.1%}",
+                f"{said.not_certified:.1%}",
+                f"{said.undecided:.1%}",
+                f"{said.mean_draws:,.0f}",
+                f"{said.most_draws:,}",
+            ),
+        ),
+        caption=(
+            f"DECIDE: {norm_name(said.norm)} radius {said.radius:g}, {_draws(run)}, alpha = {run.procedure.alpha:g}.",
+            f"certified: with the right class. Of these inputs at least {said.fixed_set_lower:.1%} are right and "
+            f"robust at this radius, of their population at least {said.population_lower:.1%}; each with probability "
+            f"{1 - said.rho:.10g}.",
+            "not certified: more draws would hardly certify it, which is no proof of the contrary; undecided: the "
+            "draws were spent.",
+        ),
+    )
+
+
+def _draws(run: Run) -> str:
+    settings = run.manifest.meaning["procedure"]
+    return f"n = {settings['n']}" if "n" in settings else f"at most {settings['n_max']} draws an input"
 
 
 def run_summary(
@@ -102,6 +136,7 @@ def run_summary(
         alpha=run.procedure.alpha if alpha is None else alpha,
         radii=radii,
         sigma=sigma,
+        two_sided=run.procedure.config().get("two_sided", False),
         name=name or run.path.name,
         note=import_note(run.manifest),
     )

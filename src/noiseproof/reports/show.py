@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from noiseproof.errors import RunError
+from noiseproof.store.folder import SETTINGS
 from noiseproof.store.manifest import read_manifest
-from noiseproof.store.run import SETTINGS, read_run
+from noiseproof.store.run import read_run
 
 
 def show(run: str | Path) -> str:
@@ -25,7 +27,7 @@ def show(run: str | Path) -> str:
     lines = [f"{path}: a run of noiseproof {manifest.kind} (version {manifest.version})", "", "meaning"]
     lines += _rows([*_flat(manifest.meaning), ("hash", manifest.meaning_hash)])
     if (path / SETTINGS).exists():
-        settings = (path / SETTINGS).read_text(encoding="utf-8").splitlines()
+        settings = (path / SETTINGS).read_text(encoding="utf-8", errors="replace").splitlines()
         lines += ["", "settings of the last start", *(f"  {line}" for line in settings)]
     lines += ["", "progress", *_rows(_training(path) if manifest.kind == "train" else _progress(path))]
     return "\n".join(lines)
@@ -42,16 +44,22 @@ def _progress(path: Path) -> Iterator[tuple[str, str]]:
     yield "draws", f"{draws:,} ({sum(record.void for record in records):,} void)"
     yield "seconds", f"{seconds:,.1f}" + (f" ({draws / seconds:,.0f} draws/s)" if seconds > 0 else "")
     for number, session in enumerate(found.state.sessions, start=1):
-        text = ", ".join(f"{name} {value}" for name, value in session.items() if name != "settings")
+        about = {name: value for name, value in session.items() if name != "settings"}
+        text = ", ".join(f"{name} {value}" for name, value in _flat(about))
         yield f"session {number}", text
 
 
 def _training(path: Path) -> Iterator[tuple[str, str]]:
     metrics = path / "metrics.jsonl"
-    epochs = [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.exists() else []
+    lines = metrics.read_text(encoding="utf-8", errors="replace").splitlines() if metrics.exists() else []
+    try:
+        epochs = [json.loads(line) for line in lines]
+        last = {name: f"{value:.6g}" for name, value in epochs[-1].items() if name != "epoch"} if epochs else {}
+    except (ValueError, AttributeError, TypeError, OverflowError, RecursionError):
+        raise RunError(f"{metrics} is damaged; run the same train line again") from None
     yield "epochs finished", f"{len(epochs)}"
     if epochs:
-        yield "last epoch", ", ".join(f"{name} {value:.6g}" for name, value in epochs[-1].items() if name != "epoch")
+        yield "last epoch", ", ".join(f"{name} {value}" for name, value in last.items())
     yield "weights", "written" if (path / "weights.safetensors").exists() else "not yet: run the same line again"
 
 
@@ -59,8 +67,18 @@ def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in table.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")
+        elif name == "design":
+            try:
+                yield from [(name, _test(test)) for test in value]
+            except (KeyError, IndexError, TypeError, ValueError, OverflowError):
+                yield name, "none that this version knows"
         else:
             yield f"{prefix}{name}", value
+
+
+def _test(test: dict[str, Any]) -> str:
+    looks, level = test["looks"], f"size {test['size']:.4g} <= {test['alpha']:.4g}"
+    return f"p0 {test['p0']:.9g}: {len(looks)} looks, {looks[0]:,} to {looks[-1]:,} draws, {level}"
 
 
 def _rows(table: Iterable[tuple[str, Any]]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,49 +15,62 @@ from noiseproof.noises.keys import input_key
 from noiseproof.runners.local import job
 from noiseproof.store import Run, read_run
 from noiseproof.store.manifest import differences
-from noiseproof.types import Certificate, Record
+from noiseproof.types import Certificate, Decision, Record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noiseproof.data import DataSet
     from noiseproof.models import BaseModel
-    from noiseproof.procedures import Predict
+    from noiseproof.procedures import Procedure
     from noiseproof.runners.job import Job
 
 
 def certified_run(path: Path) -> Run:
-    """A run of certify whose certificates an attack can try: Gaussian noise.
+    """A run of certify or decide whose certificates an attack can try: Gaussian noise.
 
     Raises:
-        RunError: not a run of certify.
+        RunError: not a run of certify or decide.
         UnsupportedError: another noise.
     """
     run = read_run(path)
-    if run.manifest.kind != "certify":
+    if run.manifest.kind not in ("certify", "decide"):
         raise RunError(f"{path} is a run of {run.manifest.kind}, which has no radii; give a run of certify")
     if not isinstance(run.noise, Gaussian):
         raise UnsupportedError(f"attacks know Gaussian noise only; {path} has {run.noise.family} noise")
     return run
 
 
-def certificate_of(record: Record) -> Certificate | None:
-    """The L2 certificate of an input that has one.
+@dataclass(frozen=True)
+class Claim:
+    """What a run says of one input: g is of this class everywhere within this L2 radius.
+
+    Attributes:
+        prediction: the certified class.
+        radius: in input units, > 0.
+    """
+
+    prediction: int
+    radius: float
+
+
+def claim_of(record: Record) -> Claim | None:
+    """What can be attacked: the certificate of an input, or the decision about it; None where it claims nothing.
 
     Raises:
         UnsupportedError: a radius in another norm.
     """
     outcome = record.outcome
-    if not isinstance(outcome, Certificate) or outcome.abstained:
+    if not isinstance(outcome, Certificate | Decision) or outcome.abstained or not outcome.radius > 0:
         return None
     if outcome.norm != "l2":
         raise UnsupportedError(f"attacks know the L2 norm only, got a radius in {outcome.norm!r}")
-    return outcome
+    return Claim(outcome.prediction, outcome.radius)
 
 
 def certified_job(
     run: Run,
-    judged_by: Predict,
+    procedure: Procedure,
     model: str | Path | nn.Module | BaseModel | None,
     data: str | DataSet | None,
     root: str | Path | None,
@@ -68,7 +82,7 @@ def certified_job(
 
     Args:
         run: what was certified.
-        judged_by: the job's procedure.
+        procedure: the job's.
         model: the model, where the run's settings do not lead to it.
         data: the data set, likewise.
         root: where data sets lie; by default as in the run.
@@ -85,7 +99,7 @@ def certified_job(
     meaning = run.manifest.meaning
     try:
         asked = job(
-            judged_by,
+            procedure,
             model=stored.get("model", "") if model is None else model,
             data=meaning["data"]["name"] if data is None else data,
             sigma=run.noise.sigma,
@@ -95,6 +109,7 @@ def certified_job(
             root=stored.get("root") if root is None else root,
             device=device,
             precision=meaning["precision"],
+            backend=meaning["backend"],
             batch_size=batch_size,
             workers=workers,
         )

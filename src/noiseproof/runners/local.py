@@ -1,21 +1,22 @@
-"""Certify and predict in this process: the verbs as Python calls."""
+"""Certify, predict and decide in this process: the verbs as Python calls."""
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from noiseproof.arguments import integer
 from noiseproof.data import DataSet
 from noiseproof.data import load as load_data
 from noiseproof.engine.contract import choose_device
 from noiseproof.models import BaseModel, fingerprint
 from noiseproof.models import load as load_model
 from noiseproof.noises import Gaussian
-from noiseproof.procedures import Certify, Predict, Procedure
+from noiseproof.procedures import Anytime, Curve, Procedure, SequentialPredict
+from noiseproof.procedures.choose import certify_procedure, decide_procedure, predict_procedure
 from noiseproof.runners.job import Job, Progress
 
 if TYPE_CHECKING:
@@ -28,12 +29,18 @@ def certify(
     data: str | DataSet,
     sigma: float,
     out: str | Path,
-    n0: int = 100,
-    n: int = 100_000,
+    procedure: str = "certify",
+    n0: int | None = None,
+    n: int | None = None,
+    n_max: int | None = None,
     alpha: float = 0.001,
-    two_sided: bool = False,
+    two_sided: bool | None = None,
+    acr_loss: float | None = None,
+    radii: Sequence[float] | None = None,
+    budget: int | None = None,
     grid: int | None = 255,
     seed: int = 0,
+    rng: str = "philox",
     every: int = 1,
     start: int = 0,
     limit: int | None = None,
@@ -42,6 +49,7 @@ def certify(
     root: str | Path | None = None,
     device: str = "auto",
     precision: str = "fp32",
+    backend: str = "torch",
     batch_size: int | None = None,
     workers: int | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -53,12 +61,18 @@ def certify(
         data: ``name[:split]``, ``folder:PATH``, or a data set.
         sigma: standard deviation of the noise in input units ([0, 1] pixels).
         out: the run folder.
-        n0: draws that select the class.
-        n: fresh draws that estimate its probability.
+        procedure: "certify", or "sequential", which stops as early as it can.
+        n0: draws that select the class; 100 by default. Not for a grid of radii.
+        n: fresh draws that estimate its probability; 100,000 by default. Of certify.
+        n_max: of sequential: draws at most; 100,000 by default.
         alpha: failure probability per input, fixed before sampling.
-        two_sided: bound the runner-up by its own count.
+        two_sided: bound the runner-up by its own count. Not for a grid of radii.
+        acr_loss: of sequential: how much of a radius may be given up; .01 by default.
+        radii: of sequential: certify no more than the largest radius of this grid, for a tenth of the draws.
+        budget: of sequential: draws for all inputs together, given to those nearest to a decision.
         grid: steps of the pixel grid for exact arithmetic, or None for float noise, which claims less.
         seed: of the noise.
+        rng: "philox", or "chacha20", keyed by the operating system; the key is stored with the run.
         every: take every K-th input.
         start: index of the first.
         limit: how many inputs at most.
@@ -67,6 +81,7 @@ def certify(
         root: where data sets lie.
         device: "auto", "cpu", "cuda", ...
         precision: of the forward pass, "fp32" or "bf16"; the certificate is about the classifier that was sampled.
+        backend: "torch", "onnxruntime" or "openvino" (extras "onnx", "openvino"); of the same counts up to rounding.
         batch_size: rows a forward pass.
         workers: batches computed at once.
         progress: called now and then.
@@ -79,12 +94,15 @@ def certify(
         NoiseproofError: model, data or run folder cannot be used.
     """
     asked = job(
-        Certify(n0=n0, n=n, alpha=alpha, two_sided=two_sided),
+        certify_procedure(
+            procedure, n0=n0, n=n, n_max=n_max, alpha=alpha, two_sided=two_sided, acr_loss=acr_loss, radii=radii
+        ),
         model=model,
         data=data,
         sigma=sigma,
         grid=grid,
         seed=seed,
+        rng=rng,
         every=every,
         start=start,
         limit=limit,
@@ -93,8 +111,10 @@ def certify(
         root=root,
         device=device,
         precision=precision,
+        backend=backend,
         batch_size=batch_size,
         workers=workers,
+        budget=budget,
     )
     return asked.run(Path(out), progress)
 
@@ -105,10 +125,14 @@ def predict(
     data: str | DataSet,
     sigma: float,
     out: str | Path,
-    n: int = 1000,
+    procedure: str = "predict",
+    n: int | None = None,
+    n_max: int | None = None,
     alpha: float = 0.001,
+    budget: int | None = None,
     grid: int | None = 255,
     seed: int = 0,
+    rng: str = "philox",
     every: int = 1,
     start: int = 0,
     limit: int | None = None,
@@ -117,22 +141,24 @@ def predict(
     root: str | Path | None = None,
     device: str = "auto",
     precision: str = "fp32",
+    backend: str = "torch",
     batch_size: int | None = None,
     workers: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Run:
     """Predict inputs of a data set into a run folder: the class of the smoothed classifier, or an abstention.
 
-    Arguments, return value and errors are those of ``certify``; ``n`` draws are tested between the two largest
-    counts.
+    Arguments, return value and errors are those of ``certify``; ``n`` draws (1,000 by default), or ``n_max`` at most
+    where ``procedure`` is "sequential", are tested between the two largest counts.
     """
     asked = job(
-        Predict(n=n, alpha=alpha),
+        predict_procedure(procedure, n=n, n_max=n_max, alpha=alpha),
         model=model,
         data=data,
         sigma=sigma,
         grid=grid,
         seed=seed,
+        rng=rng,
         every=every,
         start=start,
         limit=limit,
@@ -141,8 +167,68 @@ def predict(
         root=root,
         device=device,
         precision=precision,
+        backend=backend,
         batch_size=batch_size,
         workers=workers,
+        budget=budget,
+    )
+    return asked.run(Path(out), progress)
+
+
+def decide(
+    *,
+    model: str | Path | nn.Module | BaseModel,
+    data: str | DataSet,
+    sigma: float,
+    out: str | Path,
+    radius: float,
+    test: str = "group-sequential",
+    n_max: int = 100_000,
+    label_aware: bool = False,
+    alpha: float = 0.001,
+    budget: int | None = None,
+    grid: int | None = 255,
+    seed: int = 0,
+    rng: str = "philox",
+    every: int = 1,
+    start: int = 0,
+    limit: int | None = None,
+    num_classes: int | None = None,
+    model_id: str | None = None,
+    root: str | Path | None = None,
+    device: str = "auto",
+    precision: str = "fp32",
+    backend: str = "torch",
+    batch_size: int | None = None,
+    workers: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Run:
+    """Decide for inputs of a data set whether the smoothed classifier is constant within a radius.
+
+    Arguments, return value and errors are those of ``certify``; ``radius`` is in input units, an input takes
+    ``n_max`` draws at most, ``test`` is "group-sequential" or "anytime", and ``label_aware`` tests the true class
+    alone, for evaluation.
+    """
+    asked = job(
+        decide_procedure(test, radius=radius, n_max=n_max, alpha=alpha, label_aware=label_aware),
+        model=model,
+        data=data,
+        sigma=sigma,
+        grid=grid,
+        seed=seed,
+        rng=rng,
+        every=every,
+        start=start,
+        limit=limit,
+        num_classes=num_classes,
+        model_id=model_id,
+        root=root,
+        device=device,
+        precision=precision,
+        backend=backend,
+        batch_size=batch_size,
+        workers=workers,
+        budget=budget,
     )
     return asked.run(Path(out), progress)
 
@@ -155,6 +241,7 @@ def job(
     sigma: float,
     grid: int | None = 255,
     seed: int = 0,
+    rng: str = "philox",
     every: int = 1,
     start: int = 0,
     limit: int | None = None,
@@ -163,27 +250,44 @@ def job(
     root: str | Path | None = None,
     device: str = "auto",
     precision: str = "fp32",
+    backend: str = "torch",
     batch_size: int | None = None,
     workers: int | None = None,
+    budget: int | None = None,
 ) -> Job:
-    """The job that ``certify`` and ``predict`` run: everything resolved and checked, nothing drawn.
+    """The job that ``certify``, ``predict`` and ``decide`` run: everything resolved and checked, nothing drawn.
 
     ``job(...).cost()`` says what it will cost. Arguments and errors are those of ``certify``.
     """
-    noise, seed = Gaussian(sigma=sigma, grid=grid), operator.index(seed)  # 5.0 would be another stream than 5
+    noise, seed = Gaussian(sigma=sigma, grid=grid), integer("seed", seed)  # 5.0 would be another stream than 5
+    if rng != "philox" and seed != 0:
+        raise ValueError(f"seed must be left out with rng {rng}, whose key comes from the operating system, got {seed}")
+    every, start = integer("every", every), integer("start", start)
+    limit, num_classes, batch_size, workers, budget = (
+        None if value is None else integer(name, value)
+        for name, value in (
+            ("limit", limit),
+            ("num_classes", num_classes),
+            ("batch_size", batch_size),
+            ("workers", workers),
+            ("budget", budget),
+        )
+    )
     data_set = (
         load_data(data, split="test", root=None if root is None else Path(root)) if isinstance(data, str) else data
     )
     indices = data_set.select(every=every, start=start, limit=limit)
-    chosen = choose_device(device)
-    base = _base(model, num_classes, model_id, tuple(data_set.shape))
+    chosen = choose_device("cpu" if device == "auto" and backend != "torch" else device)
+    base = base_model(model, num_classes, model_id, tuple(data_set.shape))
     options = {
         "model": base.source,
         "data": data_set.name,
-        "sigma": sigma,
-        **{name: value for name, value in procedure.config().items() if name != "name"},
-        "grid": grid or 0,
-        "seed": seed,
+        "sigma": noise.sigma,
+        **_flags(procedure),
+        "budget": budget,
+        "grid": noise.grid or 0,
+        "seed": seed if rng == "philox" else None,
+        "rng": rng,
         "every": every,
         "start": start,
         "limit": limit,
@@ -192,6 +296,7 @@ def job(
         "root": None if root is None else str(root),
         "device": device,
         "precision": precision,
+        "backend": backend,
         "batch_size": batch_size,
         "workers": workers,
     }
@@ -202,20 +307,39 @@ def job(
         indices=indices,
         noise=noise.on(tuple(data_set.shape)),
         seed=seed,
+        rng=rng,
         device=chosen,
         precision=precision,
+        backend=backend,
         batch_size=batch_size,
         workers=workers,
+        budget=budget,
         settings={name: value for name, value in options.items() if value is not None},
     )
 
 
-def _base(
+def _flags(procedure: Procedure) -> dict[str, Any]:
+    """The procedure as flags of its verb."""
+    settings = procedure.config()
+    for no_flag in ("first_look", "look_every", "ratio", "gamma"):
+        settings.pop(no_flag, None)
+    name = settings.pop("name")
+    if isinstance(procedure, Curve):
+        settings["radii"] = ",".join(f"{radius:.17g}" for radius in procedure.radii)
+    if isinstance(procedure, Anytime):
+        return {"test": "anytime"} | settings
+    if isinstance(procedure, SequentialPredict):
+        name = "sequential"
+    return settings if name == procedure.verb else {"procedure": name} | settings
+
+
+def base_model(
     model: str | Path | nn.Module | BaseModel,
     num_classes: int | None,
     model_id: str | None,
     shape: tuple[int, ...],
 ) -> BaseModel:
+    """The base classifier that an argument ``model`` stands for: a spec, a module, or one that is loaded already."""
     from dataclasses import replace
 
     if isinstance(model, BaseModel):

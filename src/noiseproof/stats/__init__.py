@@ -17,9 +17,11 @@ from noiseproof.stats.multiple import (
     false_certificates,
     fixed_set_lower,
     holm,
+    holm_adjusted,
     population_lower,
 )
 from noiseproof.stats.other_bounds import lecuyer_radius, li_radius
+from noiseproof.stats.paired import mcnemar
 from noiseproof.stats.top_two import fewest_draws, top_two_p_value
 
 __all__ = [
@@ -35,8 +37,10 @@ __all__ = [
     "fixed_set_lower",
     "gaussian_radius",
     "holm",
+    "holm_adjusted",
     "lecuyer_radius",
     "li_radius",
+    "mcnemar",
     "one_sided",
     "population_lower",
     "smallest_n",

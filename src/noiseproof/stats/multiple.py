@@ -183,14 +183,43 @@ def holm(p_values: Sequence[float] | NDArray[np.float64], alpha: float) -> NDArr
     [True, False, False]
     """
     check_probability("alpha", alpha)
-    p = np.asarray(p_values, dtype=np.float64)
-    if p.ndim != 1 or not np.all((p >= 0) & (p <= 1)):
-        raise ValueError("p_values must be one-dimensional and in [0, 1]")
+    p = _p_values(p_values)
     order = np.argsort(p, kind="stable")
     passed = np.logical_and.accumulate(p[order] * np.arange(len(p), 0, -1) <= alpha)
     rejected = np.zeros(len(p), dtype=np.bool_)
     rejected[order] = passed
     return rejected
+
+
+def holm_adjusted(p_values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """For each hypothesis the smallest alpha at which ``holm`` rejects it, or 1.
+
+    Args:
+        p_values: one a hypothesis, each in [0, 1], shape [m].
+
+    Returns:
+        Shape [m], each in [0, 1] and never below its own p-value.
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    Source: Holm 1979.
+
+    >>> holm_adjusted([0.01, 0.04, 0.03]).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    p = _p_values(p_values)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
+    return adjusted
+
+
+def _p_values(p_values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+    p = np.asarray(p_values, dtype=np.float64)
+    if p.ndim != 1 or not np.all((p >= 0) & (p <= 1)):
+        raise ValueError("p_values must be one-dimensional and in [0, 1]")
+    return p
 
 
 def _check_size(m: int) -> None:

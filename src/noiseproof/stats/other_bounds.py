@@ -59,16 +59,7 @@ def li_radius(p_a: float, p_b: float, sigma: float) -> float:
     The supremum over a > 0, a != 1 of sigma sqrt(-(2/a) log(1 - p_a - p_b + 2 M)), where M is the power mean
     ((p_a^(1-a) + p_b^(1-a)) / 2)^(1/(1-a)), to some 9 digits and from below.
 
-    Args:
-        p_a: probability of the top class, in (0, 1).
-        p_b: the largest probability of another class, in (0, 1 - p_a].
-        sigma: standard deviation of the noise in input units, > 0.
-
-    Returns:
-        The radius in the units of sigma; 0.0 where p_a <= p_b.
-
-    Raises:
-        ValueError: an argument is out of range.
+    Arguments, return value and errors are those of ``lecuyer_radius``.
 
     Source: Li et al. 2019, as stated in Cohen et al. 2019, appendix "comparison to prior work".
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from math import ceil, exp, sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from noiseproof.stats.bounds import check_probability
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
 _ROUNDING = 1 + 2.0**-30
@@ -48,6 +46,24 @@ class GroupSequential:
     accept: tuple[int, ...]
     stop: tuple[int, ...]
     size: float
+
+    def table(self) -> dict[str, Any]:
+        """The test as a plain table, to be stored with what it decided."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    def to_go(self, successes: int, n: int) -> int:
+        """Draws until this count, going on at its rate, comes to a boundary; up to the last look where it does not.
+
+        What to spend a budget on: nothing is claimed about it.
+
+        >>> group_sequential(0.8, 0.001, 100_000).to_go(85, 100)
+        1100
+        """
+        rate = (successes + 0.5) / (n + 1)
+        for look, accept, stop in zip(self.looks, self.accept, self.stop, strict=True):
+            if look > n and not stop < successes + rate * (look - n) < accept:
+                return look - n
+        return self.looks[-1] - n
 
     @property
     def holds_for_every_class(self) -> bool:
@@ -102,8 +118,8 @@ def group_sequential(
         raise ValueError(f"ratio must be > 1, got {ratio}")
     if not 0 <= gamma < 1:
         raise ValueError(f"gamma must be in [0, 1), got {gamma}")
-    looks = tuple(_looks(first, ratio, n_max))
-    weights = [0.5 / (len(looks) - 1)] * (len(looks) - 1) + [0.5] if len(looks) > 1 else [1.0]
+    looks = looks_up_to(n_max, first=first, ratio=ratio)
+    weights = spent(len(looks))
 
     def boundary(boost: float) -> tuple[int, ...]:
         levels = [min(alpha * weight * exp(boost), 0.999 * alpha) for weight in weights]
@@ -120,30 +136,93 @@ def group_sequential(
     return GroupSequential(p0, alpha, looks, accept, stop, crossing(looks, accept, p0))
 
 
+def looks_up_to(n_max: int, *, first: int = 100, ratio: float = 1.5) -> tuple[int, ...]:
+    """Draws at each look: ``first``, then each ``ratio`` times the last in steps of ``first``, and n_max.
+
+    >>> looks_up_to(1000), looks_up_to(1000, ratio=2)
+    ((100, 200, 300, 500, 800, 1000), (100, 200, 400, 800, 1000))
+    """
+    looks, n = [], first
+    while n < n_max:
+        looks.append(n)
+        n = max(n + first, ceil(ratio * n / first) * first)
+    return (*looks, n_max)
+
+
+def spent(looks: int, last: float = 0.5) -> tuple[float, ...]:
+    """The share of alpha each look spends: ``last`` the last one, the others equal parts of the rest.
+
+    >>> spent(3), spent(1)
+    ((0.25, 0.25, 0.5), (1.0,))
+    """
+    return (*[(1 - last) / (looks - 1)] * (looks - 1), last) if looks > 1 else (1.0,)
+
+
 def crossing(looks: tuple[int, ...], accept: tuple[int, ...], p: float) -> float:
     """Exact probability, at success probability p, of reaching ``accept`` at one of the looks.
 
     A recursion over the successes at each look, by the states that have not crossed yet.
     """
     crossed = 0.0
-    low, mass, drawn = 0, np.ones(1), 0
+    held, drawn = Counts(0, np.ones(1)), 0
     for n, critical in zip(looks, accept, strict=True):
-        first, law = _binomial(n - drawn, p)
-        low, mass, drawn = low + first, np.convolve(mass, law), n
-        keep = max(0, critical - low)
-        crossed += float(mass[keep:].sum())
-        mass = mass[:keep]
-        if not mass.size:
+        held, drawn = held.plus(Counts.binomial(n - drawn, p)), n
+        crossed += held.at_least(critical).total
+        held = held.below(critical)
+        if not held.mass.size:
             break
     return crossed
 
 
-def _looks(first: int, ratio: float, n_max: int) -> Iterator[int]:
-    n = first
-    while n < n_max:
-        yield n
-        n = max(n + first, ceil(ratio * n / first) * first)
-    yield n_max
+@dataclass(frozen=True)
+class Counts:
+    """Probabilities of counts, not necessarily adding to 1: what a recursion over the successes carries.
+
+    Attributes:
+        low: the count that the first probability belongs to.
+        mass: float64, the probabilities of low, low + 1, ...
+    """
+
+    low: int
+    mass: NDArray[np.float64]
+
+    @classmethod
+    def binomial(cls, n: int, p: float) -> Counts:
+        """Binomial(n, p), 0 <= p <= 1, where it has mass: what is left out is below 1e-40.
+
+        From the ratios of neighbours, outwards from the mode: more exact than a difference of large log-gammas.
+        """
+        if p in (0, 1):
+            return cls(n if p else 0, np.ones(1))
+        spread = sqrt(n * p * (1 - p))
+        low = max(0, int(n * p - _WIDTH * spread - _WIDTH))
+        high = min(n, ceil(n * p + _WIDTH * spread + _WIDTH))
+        mode = min(int((n + 1) * p), high)
+        above = np.arange(mode, high, dtype=np.float64)
+        below = np.arange(mode, low, -1, dtype=np.float64)
+        odds = p / (1 - p)
+        rising = np.cumprod((n - above) / (above + 1) * odds)
+        falling = np.cumprod(below / (n - below + 1) / odds)
+        law = np.concatenate([falling[::-1], [1.0], rising])
+        return cls(low, law / law.sum())
+
+    @property
+    def total(self) -> float:
+        """The sum of the probabilities."""
+        return float(self.mass.sum())
+
+    def plus(self, other: Counts) -> Counts:
+        """The law of the sum with an independent count."""
+        return Counts(self.low + other.low, np.convolve(self.mass, other.mass))
+
+    def below(self, count: int) -> Counts:
+        """The part of the law below a count."""
+        return Counts(self.low, self.mass[: max(0, count - self.low)])
+
+    def at_least(self, count: int) -> Counts:
+        """The part of the law from a count upwards."""
+        skip = max(0, count - self.low)
+        return Counts(self.low + skip, self.mass[skip:])
 
 
 def _critical(n: int, p0: float, level: float) -> int:
@@ -169,21 +248,3 @@ def _futile(n: int, critical: int, n_max: int, gamma: float) -> int:
     spread = np.sqrt(left * p * (1 - p) * (1 + left / (n + 1)))
     reached = ndtr((x + left * p - (critical - 0.5)) / spread)
     return int(np.searchsorted(reached, gamma, side="left")) - 1
-
-
-def _binomial(n: int, p: float) -> tuple[int, NDArray[np.float64]]:
-    """The law of Binomial(n, p) where it has mass: the first number of successes, and the probabilities.
-
-    From the ratios of neighbours, outwards from the mode: more exact than a difference of large log-gammas.
-    """
-    spread = sqrt(n * p * (1 - p))
-    low = max(0, int(n * p - _WIDTH * spread - _WIDTH))
-    high = min(n, ceil(n * p + _WIDTH * spread + _WIDTH))
-    mode = min(int((n + 1) * p), high)
-    above = np.arange(mode, high, dtype=np.float64)
-    below = np.arange(mode, low, -1, dtype=np.float64)
-    odds = p / (1 - p)
-    rising = np.cumprod((n - above) / (above + 1) * odds)
-    falling = np.cumprod(below / (n - below + 1) / odds)
-    law = np.concatenate([falling[::-1], [1.0], rising])
-    return low, law / law.sum()

@@ -1,4 +1,4 @@
-"""The folder of an attack: a manifest, and a journal with one line a judged point."""
+"""The folder of an attack or of a falsifier: a manifest, and a journal with one line a judged point."""
 
 from __future__ import annotations
 
@@ -10,18 +10,35 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from noiseproof.errors import RunError
-from noiseproof.store.journal import ChainError, Journal, read_journal
-from noiseproof.store.lock import FolderLock
-from noiseproof.store.manifest import Manifest, check_meaning, read_manifest, write_manifest, write_text
-from noiseproof.store.settings import to_toml
+from noiseproof.store.folder import JOURNAL, JournalFolder
+from noiseproof.store.journal import ChainError, Line, read_journal
+from noiseproof.store.manifest import Manifest, read_manifest
 from noiseproof.types import ABSTAIN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KIND = "attack"
-_JOURNAL = "journal.jsonl"
-_SETTINGS = "settings.toml"
+KIND_FALSIFY = "falsify"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What PREDICT said of a point.
+
+    Attributes:
+        seed: of the noise it was judged on, from the operating system.
+        n: draws of the judgement.
+        votes: class votes; n - sum(votes) draws were void.
+        prediction: the class PREDICT returned there, or ``ABSTAIN``.
+        p_value: of PREDICT's test.
+    """
+
+    seed: int
+    n: int
+    votes: tuple[int, ...]
+    prediction: int
+    p_value: float
 
 
 @dataclass(frozen=True)
@@ -32,9 +49,10 @@ class Attacked:
         key: the input key in the certified run.
         index: the input's index in the data set; a label only.
         label: its true class, or None where unknown.
-        certified: the certified class.
+        certified: the certified class; the true one where nothing is certified (radius 0).
         radius: its certified radius R, in input units.
-        multiple: the attack was allowed a distance of multiple * R.
+        multiple: the attack was allowed a distance of multiple * R; of an attack that looks for the smallest
+            perturbation, and where nothing is certified, multiple * max(R, sigma).
         distance: L2 distance of the adversarial point from the input, in input units.
         seed: of the noise it was judged on, from the operating system.
         n: draws of the judgement.
@@ -42,6 +60,10 @@ class Attacked:
         prediction: the class PREDICT returned there, or ``ABSTAIN``.
         p_value: of PREDICT's test.
         seconds: wall time of attack and judgement, shared batches split evenly.
+        attack: which one found it.
+        arithmetic: of the noise it was judged on; "exact integers" on a run's grid, rounded float noise off it.
+        tried: points that were judged until this one was chosen: the nearest that broke.
+        again: a second judgement on fresh noise, of a point that broke within R.
     """
 
     key: str
@@ -57,16 +79,26 @@ class Attacked:
     prediction: int
     p_value: float
     seconds: float
+    attack: str = "pgd"
+    arithmetic: str = ""
+    tried: int = 1
+    again: Judgement | None = None
+
+    @property
+    def name(self) -> tuple[str, str, float]:
+        """What there is one of in a folder."""
+        return self.key, self.attack, self.multiple
 
     @property
     def broken(self) -> bool:
         """Whether the smoothed classifier confidently returned another class; abstaining is not a break."""
-        return self.prediction not in (ABSTAIN, self.certified)
+        said = [self.prediction] if self.again is None else [self.prediction, self.again.prediction]
+        return all(prediction not in (ABSTAIN, self.certified) for prediction in said)
 
     @property
     def contradicts(self) -> bool:
         """Whether this breaks a certificate: broken within R."""
-        return self.broken and self.multiple <= 1
+        return self.broken and 0 < self.radius >= self.distance
 
 
 @dataclass(frozen=True)
@@ -84,18 +116,22 @@ class Attack:
     points: tuple[Attacked, ...]
 
 
-def read_attack(path: Path) -> Attack:
+def read_attack(path: Path, kind: str = KIND) -> Attack:
     """Read the folder of an attack; another process may be writing it.
+
+    Args:
+        path: the folder.
+        kind: ``KIND`` or ``KIND_FALSIFY``.
 
     Raises:
         RunError: it is not one, or its journal was changed.
     """
     manifest = read_manifest(path)
-    if manifest.kind != KIND:
-        raise RunError(f"{path} is the run folder of noiseproof {manifest.kind}, not of {KIND}")
-    points: dict[tuple[str, float], Attacked] = {}
-    for line in read_journal(path / _JOURNAL, manifest.meaning_hash):
-        _apply(path, line.number, line.entry, points)
+    if manifest.kind != kind:
+        raise RunError(f"{path} is the run folder of noiseproof {manifest.kind}, not of {kind}")
+    points: dict[tuple[str, str, float], Attacked] = {}
+    for line in read_journal(path / JOURNAL, manifest.meaning_hash):
+        _take(path, line, points)
     return Attack(path, manifest, _sorted(points))
 
 
@@ -105,10 +141,8 @@ class AttackFolder:
     def __init__(self, path: Path, manifest: Manifest) -> None:
         """A folder for this manifest; ``with`` opens it."""
         self.path = path
-        self.manifest = manifest
-        self.points: dict[tuple[str, float], Attacked] = {}
-        self._lock = FolderLock(path)
-        self._journal: Journal | None = None
+        self.points: dict[tuple[str, str, float], Attacked] = {}
+        self._folder = JournalFolder(path, manifest, called="the folder of an attack")
 
     def __enter__(self) -> Self:
         """Lock, create or resume.
@@ -116,48 +150,26 @@ class AttackFolder:
         Raises:
             RunError: the folder is locked, unwritable, damaged, holds other files, or is of another meaning.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            names = {entry.name for entry in self.path.iterdir()}
-        except OSError as error:
-            raise RunError(f"cannot make the folder {self.path}: {error.strerror}; choose another --out") from None
-        if "manifest.json" not in names and not names <= {"lock", "manifest.json.part"}:
-            raise RunError(f"{self.path} holds other files and is not the folder of an attack; choose another --out")
-        self._lock.acquire()
-        try:
-            if (self.path / "manifest.json").exists():
-                stored = read_manifest(self.path)
-                check_meaning(self.path, stored, self.manifest)
-                self.manifest = stored
-            else:
-                write_manifest(self.path, self.manifest)
-            self._journal = Journal(self.path / _JOURNAL, self.manifest.meaning_hash)
-            for line in self._journal.lines:
-                _apply(self.path, line.number, line.entry, self.points)
-            self._journal.lines.clear()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
+        self._folder.open(lambda line: _take(self.path, line, self.points))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if self._journal is not None:
-                self._journal.close()
-        finally:
-            self._lock.release()
+        """Give it back; one that was new and in which nothing was judged before an error is new again."""
+        self._folder.close(in_vain=error is not None and not self.points)
 
     def begin(self, environment: dict[str, Any], settings: dict[str, Any]) -> None:
         """Note a start: what attacks and judges, and what was asked for."""
-        write_text(self.path / _SETTINGS, to_toml(settings))
-        self._append({"is": "session", **environment, "settings": settings})
+        self._folder.append(self._folder.begin(environment, settings))
 
     def add(self, point: Attacked, x: NDArray[np.float64]) -> None:
-        """Keep a judged point; the adversarial input itself, as ``broken/INDEX-xMULTIPLE.npy``, where it broke."""
+        """Keep a judged point; the adversarial input itself, as ``broken/INDEX-xMULTIPLE.npy``, where it broke.
+
+        In a falsifier's folder as ``broken/INDEX-ATTACK-xMULTIPLE.npy``.
+        """
         if point.broken:
-            place = self.path / "broken" / f"{point.index}-x{point.multiple!r}.npy"
+            place = self.path / broken_place(point, self._folder.manifest.kind)
             try:
                 place.parent.mkdir(exist_ok=True)
                 np.save(place, x)
@@ -165,29 +177,59 @@ class AttackFolder:
                 raise RunError(
                     f"cannot write {place}: {error.strerror}; make room and run the same line again"
                 ) from None
-        self._append({"is": "point"} | asdict(point))
-        self.points[point.key, point.multiple] = point
-
-    def _append(self, entry: dict[str, Any]) -> None:
-        assert self._journal is not None, "the folder of an attack is used inside its with statement"
-        self._journal.append(entry)
+        self._folder.append({"is": "point"} | asdict(point))
+        self.points[point.name] = point
 
 
-def _apply(path: Path, number: int, entry: dict[str, Any], points: dict[tuple[str, float], Attacked]) -> None:
-    """Take one line of a journal in."""
+def broken_place(point: Attacked, kind: str) -> Path:
+    """Where a folder of this kind keeps an adversarial input that broke."""
+    by = f"{point.attack}-" if kind == KIND_FALSIFY else ""
+    return Path("broken") / f"{point.index}-{by}x{point.multiple!r}.npy"
+
+
+def _take(path: Path, line: Line, points: dict[tuple[str, str, float], Attacked]) -> None:
+    entry = line.entry
     try:
         match entry["is"]:
             case "session":
                 return
             case "point":
                 named = {name: value for name, value in entry.items() if name != "is"}
-                point = Attacked(**named | {"votes": tuple(entry["votes"])})
-                points[point.key, point.multiple] = point
+                if named.get("again") is not None:
+                    named["again"] = Judgement(**_plain(named["again"]))
+                point = Attacked(**_plain(named))
+                points[point.name] = point
             case other:
-                raise ChainError(f"{path / _JOURNAL}, line {number}: a {other!r}, which this version does not know")
-    except (KeyError, TypeError) as error:
-        raise ChainError(f"{path / _JOURNAL}, line {number}: malformed ({error!r})") from None
+                raise ChainError(
+                    f"{path / JOURNAL}, line {line.number}: a {str(other)[:40]!r}, which this version does not know"
+                )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ChainError(f"{path / JOURNAL}, line {line.number}: malformed ({repr(error)[:200]})") from None
 
 
-def _sorted(points: dict[tuple[str, float], Attacked]) -> tuple[Attacked, ...]:
-    return tuple(sorted(points.values(), key=lambda point: (point.index, point.key, point.multiple)))
+_TEXTS = ("key", "attack", "arithmetic")
+_MAY_BE_NONE = ("label", "again")
+
+
+def _plain(table: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a line, each of its kind: whoever reads them calculates with them."""
+    for name, value in table.items():
+        if value is None and name in _MAY_BE_NONE:
+            continue
+        if name == "again" and isinstance(value, Judgement):
+            continue
+        if name == "votes":
+            kept = isinstance(value, list) and all(type(vote) is int for vote in value)
+        elif name in _TEXTS:
+            kept = isinstance(value, str)
+        elif name in ("radius", "multiple", "distance", "p_value", "seconds"):
+            kept = type(value) in (int, float)
+        else:
+            kept = type(value) is int
+        if not kept:
+            raise TypeError(f"{name} is {str(value)[:40]!r}")
+    return table | {"votes": tuple(table["votes"])}
+
+
+def _sorted(points: dict[tuple[str, str, float], Attacked]) -> tuple[Attacked, ...]:
+    return tuple(sorted(points.values(), key=lambda point: (point.index, point.key, point.multiple, point.attack)))

@@ -71,7 +71,7 @@ def read_journal(path: Path, start: str) -> Iterator[Line]:
                 )
             try:
                 entry = json.loads(body + b"}")
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:  # of brackets too deep, too
                 raise ChainError(f"{path}, line {number}: not JSON ({error})") from None
             yield Line(number, entry, end, found)
             previous = found

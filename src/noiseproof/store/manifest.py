@@ -12,7 +12,7 @@ from typing import Any
 from noiseproof.errors import RunError
 
 FORMAT = 1
-_NAME = "manifest.json"
+MANIFEST = "manifest.json"
 
 KIND_IMPORT = "import"
 NO_COUNTS = "none"
@@ -51,22 +51,28 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         RunError: there is none, it is damaged, or its meaning was changed after the fact.
     """
-    path = folder / _NAME
+    path = folder / MANIFEST
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        manifest = Manifest(stored["kind"], dict(stored["meaning"]), stored["version"])
+        manifest = Manifest(_text(stored["kind"]), dict(stored["meaning"]), _text(stored["version"]))
         form, pinned, found = stored["format"], str(stored["meaning_hash"]), manifest.meaning_hash
     except (FileNotFoundError, NotADirectoryError):
-        raise RunError(f"{folder} is not a run folder: it has no {_NAME}") from None
+        raise RunError(f"{folder} is not a run folder: it has no {MANIFEST}") from None
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise RunError(f"{path} is damaged: not a manifest") from None
     if form != FORMAT:
-        raise RunError(f"{path} has format {form}, this version reads {FORMAT}; use the version that wrote it")
+        raise RunError(f"{path} has format {str(form)[:9]}, this version reads {FORMAT}; use the version that wrote it")
     if pinned != found:
         raise RunError(f"{path} was changed: its meaning does not have the hash {pinned[:12]}... that pins it")
     return manifest
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 def import_note(manifest: Manifest) -> str:
@@ -89,7 +95,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "meaning_hash": manifest.meaning_hash,
         "meaning": manifest.meaning,
     }
-    write_text(folder / _NAME, json.dumps(stored, indent=2, allow_nan=False) + "\n")
+    write_text(folder / MANIFEST, json.dumps(stored, indent=2, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -11,17 +11,17 @@ from typing import Any, Self
 from noiseproof.errors import RunError
 from noiseproof.noises import Noise, noise_from
 from noiseproof.procedures import Procedure, procedure_from
-from noiseproof.store.journal import ChainError, Journal, read_journal
-from noiseproof.store.lock import FolderLock
-from noiseproof.store.manifest import Manifest, check_meaning, read_manifest, write_manifest, write_text
-from noiseproof.store.settings import to_toml
+from noiseproof.store.folder import JOURNAL, JournalFolder
+from noiseproof.store.journal import ChainError, Line, read_journal
+from noiseproof.store.manifest import Manifest, read_manifest
 from noiseproof.store.state import Range, State, range_entry, record_entry
-from noiseproof.types import Certificate, Prediction, Record
+from noiseproof.types import Outcome, Record
 
-JOURNAL = "journal.jsonl"
-SETTINGS = "settings.toml"
-DRAWN_BY = ("device", "backend", "precision", "batch_size", "version")
+DRAWN_BY = ("device", "backend", "precision", "batch_size", "version", "tolerance")
 """What must not change within one input; a partial input begun under another environment starts over."""
+
+STRANGE = (AttributeError, KeyError, TypeError, ValueError, ArithmeticError)
+"""What comes out where a meaning that somebody wrote by hand is taken at its word."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,22 @@ class Run:
     @property
     def noise(self) -> Noise:
         """The noise the run was made with."""
-        return noise_from(self.manifest.meaning["noise"])
+        try:
+            return noise_from(self.manifest.meaning["noise"])
+        except STRANGE as error:
+            raise _strange(self.path, error) from None
 
     @property
     def procedure(self) -> Procedure:
         """The procedure the run was made with."""
-        return procedure_from(self.manifest.meaning["procedure"])
+        try:
+            return procedure_from(self.manifest.meaning["procedure"])
+        except STRANGE as error:
+            raise _strange(self.path, error) from None
+
+
+def _strange(path: Path, error: Exception) -> RunError:
+    return RunError(f"{path}: its meaning is none this version knows ({str(error)[:200]})")
 
 
 def read_run(path: Path) -> Run:
@@ -72,11 +82,15 @@ def read_run(path: Path) -> Run:
 def apply_lines(path: Path, manifest: Manifest, state: State) -> Iterator[dict[str, Any]]:
     """Each journal line, after the state has taken it in; errors name the line."""
     for line in read_journal(path / JOURNAL, manifest.meaning_hash):
-        try:
-            state.apply(line.entry)
-        except RunError as error:
-            raise ChainError(f"{path / JOURNAL}, line {line.number}: {error}") from None
+        _take(path, line, state)
         yield line.entry
+
+
+def _take(path: Path, line: Line, state: State) -> None:
+    try:
+        state.apply(line.entry)
+    except RunError as error:
+        raise ChainError(f"{path / JOURNAL}, line {line.number}: {error}") from None
 
 
 class RunFolder:
@@ -85,10 +99,13 @@ class RunFolder:
     def __init__(self, path: Path, manifest: Manifest) -> None:
         """A folder for this manifest; ``with`` opens it."""
         self.path = path
-        self.manifest = manifest
         self.state = State()
-        self._lock = FolderLock(path)
-        self._journal: Journal | None = None
+        self._folder = JournalFolder(path, manifest, called="a run folder")
+
+    @property
+    def manifest(self) -> Manifest:
+        """What its numbers mean."""
+        return self._folder.manifest
 
     def __enter__(self) -> Self:
         """Lock, create or resume.
@@ -96,53 +113,26 @@ class RunFolder:
         Raises:
             RunError: the folder is locked, unwritable, damaged, not a run folder, or of another meaning.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            names = {entry.name for entry in self.path.iterdir()}
-        except OSError as error:
-            raise RunError(f"cannot make the folder {self.path}: {error.strerror}; choose another --out") from None
-        if "manifest.json" not in names and not names <= {"lock", "manifest.json.part"}:
-            raise RunError(f"{self.path} holds other files and is not a run folder; choose another --out")
-        self._lock.acquire()
-        try:
-            if (self.path / "manifest.json").exists():
-                stored = read_manifest(self.path)
-                check_meaning(self.path, stored, self.manifest)
-                self.manifest = stored  # sigma = 1 and 1.0 mean the same but are not written the same
-            else:
-                write_manifest(self.path, self.manifest)
-            self._journal = Journal(self.path / JOURNAL, self.manifest.meaning_hash)
-            for line in self._journal.lines:
-                try:
-                    self.state.apply(line.entry)
-                except RunError as error:
-                    raise ChainError(f"{self._journal.path}, line {line.number}: {error}") from None
-            self._journal.lines.clear()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
+        self._folder.open(lambda line: _take(self.path, line, self.state))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if self._journal is not None:
-                self._journal.close()
-        finally:
-            self._lock.release()
+        """Give it back; one that was new and in which nothing was drawn before an error is new again."""
+        self._folder.close(in_vain=error is not None and not self.state.open and not self.state.records)
 
     def begin(self, environment: dict[str, Any], settings: dict[str, Any]) -> None:
         """Note a start: what draws, and what was asked for. Inputs begun by something else start over."""
-        write_text(self.path / SETTINGS, to_toml(settings))
+        entry = self._folder.begin(environment, settings)
         sessions = self.state.sessions
         drawn_by = {name: environment.get(name) for name in DRAWN_BY}
         stale = [
             key
             for key, session in self.state.drawn_in.items()
-            if {name: sessions[session].get(name) for name in DRAWN_BY} != drawn_by
+            if session < 0 or {name: sessions[session].get(name) for name in DRAWN_BY} != drawn_by
         ]
-        self._append({"is": "session", **environment, "settings": settings})
+        self._append(entry)
         for key in stale:
             self.restart(key)
 
@@ -160,7 +150,7 @@ class RunFolder:
         index: int,
         label: int | None,
         requests: list[tuple[str, int]],
-        outcome: Certificate | Prediction,
+        outcome: Outcome,
         *,
         seconds: float | None = None,
     ) -> Record:
@@ -169,6 +159,5 @@ class RunFolder:
         return self.state.records[key]
 
     def _append(self, entry: dict[str, Any]) -> None:
-        assert self._journal is not None, "a run folder is used inside its with statement"
         self.state.apply(entry)  # first: a line that could not be read back is never written
-        self._journal.append(entry)
+        self._folder.append(entry)

@@ -20,8 +20,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} is not TOML: {error}") from None
+    except (ValueError, RecursionError) as error:  # of numbers too long and of brackets too deep, too
+        raise RunError(f"{path} is not TOML: {str(error)[:200]}") from None
 
 
 def to_toml(settings: dict[str, Any]) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from noiseproof.errors import RunError
-from noiseproof.types import Answer, Certificate, Prediction, Record
+from noiseproof.types import Answer, Certificate, Decision, Outcome, Prediction, Record
 
-_OUTCOMES = {"certificate": Certificate, "prediction": Prediction}
+_T = TypeVar("_T")
+_OUTCOMES = {"certificate": Certificate, "prediction": Prediction, "decision": Decision}
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,16 @@ class State:
                 case "record":
                     self._record(entry)
                 case other:
-                    raise RunError(f"a line is a {other!r}, which this version does not know")
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise RunError(f"a {entry.get('is', 'nameless')!r} line is malformed ({error!r})") from None
+                    raise RunError(f"a line is a {str(other)[:40]!r}, which this version does not know")
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise RunError(
+                f"a {str(entry.get('is', 'nameless'))[:40]!r} line is malformed ({repr(error)[:200]})"
+            ) from None
 
     def _range(self, entry: dict[str, Any]) -> None:
-        key, stage = entry["key"], entry["stage"]
-        drawn = Range(int(entry["first"]), int(entry["n"]), tuple(map(int, entry["votes"])), entry["seconds"])
+        key, stage = _is(str, entry["key"]), _is(str, entry["stage"])
+        votes = tuple(_count(vote) for vote in _is(list, entry["votes"]))
+        drawn = Range(_count(entry["first"]), _count(entry["n"]), votes, _number(entry["seconds"]))
         if key in self.records:
             raise RunError(f"input {key} is finished, but more of its draws follow")
         if drawn.n < 1 or len(drawn.votes) < 2 or min(drawn.votes) < 0 or sum(drawn.votes) > drawn.n:
@@ -84,22 +88,54 @@ class State:
         self.drawn_in.setdefault(key, len(self.sessions) - 1)
 
     def _record(self, entry: dict[str, Any]) -> None:
-        key = entry["key"]
+        key = _is(str, entry["key"])
         if key in self.records:
             raise RunError(f"input {key} is finished twice")
         stages = self.open.get(key, {})
         answers = tuple(_answers(key, entry["requests"], stages))
-        outcome = dict(entry["outcome"])
+        outcome = _is(dict, entry["outcome"]) | {}
         self.records[key] = Record(
             key=key,
-            index=entry["index"],
-            label=entry["label"],
+            index=_count(entry["index"]),
+            label=None if entry["label"] is None else _count(entry["label"]),
             answers=answers,
-            outcome=_OUTCOMES[outcome.pop("type")](**outcome),
-            seconds=entry.get("seconds", 0.0) + sum(drawn.seconds for ranges in stages.values() for drawn in ranges),
+            outcome=_outcome(outcome),
+            seconds=_number(entry.get("seconds", 0.0))
+            + sum(drawn.seconds for ranges in stages.values() for drawn in ranges),
         )
         self.open.pop(key, None)
         self.drawn_in.pop(key, None)
+
+
+def _outcome(table: dict[str, Any]) -> Outcome:
+    made: type[Outcome] = _OUTCOMES[_is(str, table.pop("type"))]
+    for name, value in table.items():
+        if name in ("answer", "norm"):
+            _is(str, value)
+        elif name == "prediction":
+            _count(value)
+        else:
+            _number(value)
+    return made(**table)
+
+
+def _is(kind: type[_T], value: object) -> _T:
+    if not isinstance(value, kind):
+        raise TypeError(f"{str(value)[:40]!r} is no {kind.__name__}")
+    return value
+
+
+def _count(value: object) -> int:
+    """An integer as a journal has them: no text, no fraction, no truth value, and room for it in 64 bits."""
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 1 << 63:
+        raise TypeError(f"{str(value)[:40]!r} is no count")
+    return value
+
+
+def _number(value: object) -> float:
+    if isinstance(value, float):
+        return value  # whether it may be infinite or none is for verify to say
+    return _count(value)
 
 
 def range_entry(key: str, stage: str, drawn: Range) -> dict[str, Any]:
@@ -120,7 +156,7 @@ def record_entry(
     index: int,
     label: int | None,
     requests: list[tuple[str, int]],
-    outcome: Certificate | Prediction,
+    outcome: Outcome,
     seconds: float | None = None,
 ) -> dict[str, Any]:
     """The closing line of an input: what was asked for, the outcome as printed, seconds no range accounts for."""
@@ -138,7 +174,8 @@ def record_entry(
 def _answers(key: str, requests: list[list[Any]], stages: dict[str, list[Range]]) -> Iterator[Answer]:
     """The ranges of an input put together to the requests they answer; every draw used once."""
     left = {stage: iter(ranges) for stage, ranges in stages.items()}
-    for stage, n in requests:
+    for stage, n in _is(list, requests):
+        _count(n)
         got, votes = 0, None
         while got < n:
             drawn = next(left.get(stage, iter(())), None)

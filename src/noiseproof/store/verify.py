@@ -5,18 +5,29 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from math import isclose
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from noiseproof.errors import RunError
 from noiseproof.noises import noise_from
-from noiseproof.procedures import procedure_from, replay
+from noiseproof.procedures import Procedure, check_under_way, procedure_from, replay
+from noiseproof.stats.sequential import crossing
+from noiseproof.store.folder import JOURNAL
 from noiseproof.store.journal import ChainError
 from noiseproof.store.manifest import read_manifest
-from noiseproof.store.run import JOURNAL, apply_lines
+from noiseproof.store.run import STRANGE, apply_lines
 from noiseproof.store.state import State
-from noiseproof.types import Certificate, Prediction, Record
+from noiseproof.types import Outcome, Record
+
+if TYPE_CHECKING:
+    from noiseproof.noises import Noise
+    from noiseproof.store.manifest import Manifest
 
 TOLERANCE = 1e-9
 """Relative: another build of the special functions may differ in the last digits; a changed digit breaks the chain."""
+
+
+MOST_DRAWS = 2_000_000
+"""Boundaries for ten times as many take more than ten minutes: a manifest could keep verify busy for ever."""
 
 
 class VerificationError(RunError):
@@ -45,7 +56,7 @@ def verify(run: str | Path) -> Verification:
 
     Every line must continue the hash of the line before, from the meaning in the manifest on; ranges must tile
     what was asked for; the procedure, given the stored votes, must ask for just these draws and come to just
-    the printed outcome.
+    the printed outcome. Draws of an unfinished input must be such that it can be resumed.
 
     Args:
         run: a run folder of certify or predict.
@@ -66,8 +77,9 @@ def verify(run: str | Path) -> Verification:
     try:
         noise, procedure = noise_from(manifest.meaning["noise"]), procedure_from(manifest.meaning["procedure"])
         classes = manifest.meaning.get("model", {}).get("num_classes")
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise VerificationError(f"{path}: its meaning is none this version knows ({error})") from None
+        _check_design(path, manifest, procedure, noise)
+    except STRANGE as error:
+        raise VerificationError(f"{path}: its meaning is none this version knows ({str(error)[:200]})") from None
     if not (path / JOURNAL).exists():
         raise VerificationError(f"{path} has no {JOURNAL}: nothing was drawn, or it was removed")
     state = State()
@@ -76,11 +88,18 @@ def verify(run: str | Path) -> Verification:
             if entry["is"] == "record":
                 record = state.records[entry["key"]]
                 try:
-                    _check(record, replay(procedure, noise, record.answers), classes)
-                except ValueError as error:
+                    _check(record, replay(procedure, noise, record.answers, record.label), classes)
+                except STRANGE as error:
                     raise VerificationError(f"input {record.index} (key {record.key}) does not hold: {error}") from None
     except ChainError as error:
         raise VerificationError(str(error)) from None
+    for key, stages in state.open.items():
+        drawn = {stage: [(each.n, each.votes) for each in ranges] for stage, ranges in stages.items()}
+        try:
+            _check_classes(next(iter(drawn.values()))[0][1], classes)
+            check_under_way(procedure, noise, drawn)
+        except STRANGE as error:
+            raise VerificationError(f"the unfinished input with key {key} does not hold: {error}") from None
     return Verification(
         records=len(state.records),
         draws=sum(record.draws for record in state.records.values()),
@@ -89,10 +108,23 @@ def verify(run: str | Path) -> Verification:
     )
 
 
-def _check(record: Record, outcome: Certificate | Prediction, classes: int | None) -> None:
-    voted = len(record.answers[0].votes)
-    if classes is not None and voted != classes:
-        raise ValueError(f"it has votes for {voted} classes, but the model has {classes}")
+def _check_design(path: Path, manifest: Manifest, procedure: Procedure, noise: Noise) -> None:
+    """The stored boundaries are those of the procedure, and each test holds its level, by an exact recursion."""
+    stored = manifest.meaning.get("design", [])
+    if type(procedure).design is not Procedure.design and procedure.most_draws > MOST_DRAWS:
+        raise VerificationError(
+            f"{path}: boundaries for {procedure.most_draws:,} draws are too many to be made again; the most that "
+            f"verify does is {MOST_DRAWS:,}"
+        )
+    if stored != procedure.design(noise):
+        raise VerificationError(f"{path}: the boundaries stored in its manifest are not those of its procedure")
+    for test in stored:
+        if crossing(tuple(test["looks"]), tuple(test["accept"]), test["p0"]) > test["alpha"]:
+            raise VerificationError(f"{path}: the test of p0 = {test['p0']} does not hold its level {test['alpha']:g}")
+
+
+def _check(record: Record, outcome: Outcome, classes: int | None) -> None:
+    _check_classes(record.answers[0].votes, classes)
     printed = record.outcome
     same_kind = type(printed) is type(outcome)
     if not same_kind or not all(
@@ -100,3 +132,8 @@ def _check(record: Record, outcome: Certificate | Prediction, classes: int | Non
         for a, b in zip(astuple(printed), astuple(outcome), strict=True)
     ):
         raise ValueError(f"its counts give {outcome}, but {printed} is printed")
+
+
+def _check_classes(votes: tuple[int, ...], classes: int | None) -> None:
+    if classes is not None and len(votes) != classes:
+        raise ValueError(f"it has votes for {len(votes)} classes, but the model has {classes}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from torch import nn
 
 from noiseproof.errors import RunError
+from noiseproof.models.checkpoint import load_tensors
 from noiseproof.models.weights import load_weights, save_weights, write_atomically
 from noiseproof.store.manifest import Manifest, differences, read_manifest, write_manifest, write_text
 from noiseproof.store.settings import to_toml
@@ -79,9 +79,11 @@ class TrainingFolder:
         if not path.exists():
             return None
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = load_tensors(path)
+            if not isinstance(state, dict):
+                raise TypeError("no dictionary")
             return {name: state[name] for name in ("epoch", "model", "optimizer")}
-        except (RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        except Exception as error:  # torch's reader fails in many ways on damaged bytes
             raise RunError(f"{path} is damaged; delete it to train from the start") from error
 
     def write_checkpoint(self, epoch: int, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -117,11 +119,14 @@ class TrainingFolder:
         """The epochs of ``metrics.jsonl`` in order, up to a torn line."""
         rows: list[dict[str, Any]] = []
         path = self.path / "metrics.jsonl"
-        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
             try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
                 break
+            if not (isinstance(row, dict) and isinstance(row.get("epoch"), int)):
+                break
+            rows.append(row)
         return rows
 
     def keep_metrics(self, epoch: int) -> None:

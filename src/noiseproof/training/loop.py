@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from noiseproof.data import DataSet, load
+from noiseproof.data.dataset import WholePictures
 from noiseproof.errors import RunError
 from noiseproof.models import Normalize, build, fingerprint
 from noiseproof.store.lock import FolderLock
 from noiseproof.store.manifest import Manifest
-from noiseproof.training.augment import choose, published_augmentation
+from noiseproof.training.augment import RESIZED_CROP, Choices, ResizedCrops, choose, published_augmentation
+from noiseproof.training.decode import decoded
 from noiseproof.training.device import cpu_threads, find_device
 from noiseproof.training.distributed import Team, joined
 from noiseproof.training.folder import TrainingFolder
@@ -53,6 +56,7 @@ def train(
     step_size: int = 30,
     gamma: float = 0.1,
     loss: str | Loss = "gaussian",
+    loss_setting: Mapping[str, object] | None = None,
     augment: str | None = None,
     seed: int = 0,
     precision: str = "fp32",
@@ -81,9 +85,12 @@ def train(
         schedule: ``step`` (times ``gamma`` every ``step_size`` epochs) or ``cosine`` (down to 0 at the end).
         step_size: epochs between drops, >= 1.
         gamma: factor of a drop, in (0, 1].
-        loss: a loss, or the name of one with its defaults.
-        augment: ``none``, ``flip`` (left and right) or ``crop-flip`` (also crops after 4 black pixels on each side);
-            None takes what the published recipes use for this data set: ``crop-flip`` for CIFAR-10, else ``none``.
+        loss: a loss, or the name of one in ``LOSSES`` with its published settings for this sigma and data set.
+        loss_setting: what to change in them, by name: ``{"lambda": 10}``.
+        augment: ``none``, ``flip`` (left and right), ``crop-flip`` (also crops after 4 black pixels on each side), or
+            ``resized-crop-flip`` (crops of random area, shape and place, resized, and flips; of ImageNet's files the
+            whole pictures are cropped, decoded in each epoch anew). None takes what the published recipes use for this
+            data set: ``crop-flip`` for CIFAR-10, ``resized-crop-flip`` for ImageNet, else ``none``.
         seed: of everything random; torch's global generator is left as it was.
         precision: ``fp32``, or ``bf16`` (autocast).
         device: ``auto`` takes a CUDA device where there is one.
@@ -113,11 +120,17 @@ def train(
         schedule=schedule,
         step_size=step_size,
         gamma=gamma,
-        loss=find_loss(loss),
+        loss=find_loss(loss, sigma=sigma, data=name, settings=loss_setting),
         augment=published_augmentation(name) if augment is None else augment,
         seed=seed,
         precision=precision,
     )
+    needed = recipe.loss.rate_drops_needed
+    if recipe.rate_drops(epochs - 1) < needed:
+        raise ValueError(
+            f"the loss {recipe.loss.name} waits for rate drop {needed}, which does not come in {epochs} epochs; "
+            "give a schedule of steps with step_size < epochs, or after_drops=0 as loss_setting"
+        )
     place = find_device(device)
     if tensorboard:
         check_tensorboard()
@@ -157,10 +170,15 @@ class _Training:
         self.report = report if team.is_first else None
         with global_generator(device, recipe.seed, "weights", 0):
             module = build(arch, num_classes=len(data.classes), shape=data.shape)
-        images = torch.from_numpy(np.ascontiguousarray(data.images()))
-        self.sha256 = hashlib.sha256(images.numpy().data)
+        # Whole pictures are of many sizes, and often too many for any memory: they stay where they are.
+        self.whole = (
+            data.pictures if recipe.augment == RESIZED_CROP and isinstance(data.pictures, WholePictures) else None
+        )
+        self.images = None if self.whole is not None else torch.from_numpy(np.ascontiguousarray(data.images()))
+        self.sha256 = hashlib.sha256(b"" if self.images is None else self.images.numpy().data)
         self.sha256.update(data.labels.tobytes())
-        self.images, self.labels = images.to(device), torch.from_numpy(data.labels).to(device)
+        self.images = None if self.images is None else self.images.to(device)
+        self.labels = torch.from_numpy(data.labels).to(device)
         # Convolutions are a quarter faster on a CPU in this layout; they bring their inputs into it themselves.
         self.module: nn.Module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.SGD(
@@ -175,6 +193,7 @@ class _Training:
             "loop": _LOOP,
             "data": self.data.name,
             "data_sha256": self.sha256.hexdigest(),
+            **({} if self.whole is None else {"files_sha256": self.whole.stamp()}),
             "arch": self.arch,
             "num_classes": len(self.data.classes),
             "shape": list(self.data.shape),
@@ -252,13 +271,10 @@ class _Training:
         seen = 0
         # What a module draws itself cannot be drawn jointly: each process has its own.
         with global_generator(device, recipe.seed, "module" if team.is_first else f"module {team.rank}", epoch):
-            for batch, joint in enumerate(torch.split(order, recipe.batch_size)):
+            joints = torch.split(order, recipe.batch_size)
+            for batch, (joint, pictures) in enumerate(zip(joints, self._pictures(joints, choices), strict=True)):
                 noise.part = part = team.part(len(joint))
-                picked = joint[part.rows]
-                x, y = self.images[picked], self.labels[picked]
-                if choices is not None:
-                    x = choices.apply(x, slice(seen + part.rows.start, seen + part.rows.stop))
-                x = x.float() / 255
+                x, y = pictures.float() / 255, self.labels[joint[part.rows]]
                 with torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bf16"):
                     out = recipe.loss(
                         self.shared,
@@ -279,6 +295,21 @@ class _Training:
         totals = team.add(totals)
         loss, accuracy = (totals[:2] / totals[2]).tolist()
         return loss, accuracy
+
+    def _pictures(self, joints: Sequence[Tensor], choices: Choices | ResizedCrops | None) -> Iterator[Tensor]:
+        """This process's pictures of each joint batch, augmented: uint8."""
+        starts = itertools.accumulate((len(joint) for joint in joints), initial=0)
+        rows = [self.team.part(len(joint)).rows for joint in joints]
+        places = [slice(start + part.start, start + part.stop) for start, part in zip(starts, rows, strict=False)]
+        picked = [joint[part] for joint, part in zip(joints, rows, strict=True)]
+        if self.images is not None:
+            for which, place in zip(picked, places, strict=True):
+                yield self.images[which] if choices is None else choices.apply(self.images[which], place)
+        elif self.whole is not None and isinstance(choices, ResizedCrops):
+            batches = [(which.tolist(), place.start) for which, place in zip(picked, places, strict=True)]
+            height, width = self.data.shape[-2:]
+            for pictures in decoded(self.whole, batches, choices, (height, width)):
+                yield pictures.to(self.device)
 
     def _metadata(self) -> dict[str, str]:
         """What the weights file says of itself."""

@@ -45,6 +45,14 @@ def normal(x: Tensor, *, m: int = 1, generator: torch.Generator) -> Tensor:
     return noise if part is None else noise.view(m, joint, *x.shape[1:])[:, part.rows].flatten(0, 1)
 
 
+def uniform(x: Tensor, *, generator: torch.Generator) -> Tensor:
+    """A number in [0, 1) for each entry of a batch: [batch]; of a joint batch, this process's."""
+    part = generator.part if isinstance(generator, JointGenerator) else None
+    size = (len(x) if part is None else part.joint,)
+    drawn = torch.rand(size, generator=generator, device=x.device, dtype=x.dtype)
+    return drawn if part is None else drawn[part.rows]
+
+
 def derived_seed(seed: int, purpose: str, epoch: int) -> int:
     """A 31-bit seed by SHA-256: torch's CPU generator looks at 32 bits only, so nearby seeds must not be used.
 

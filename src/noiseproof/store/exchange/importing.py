@@ -139,7 +139,7 @@ def _as_printed(path: Path, rows: tuple[PublishedRow, ...], noise: Gaussian) -> 
         certified = row.predict >= 0 and row.radius > 0
         if not (isfinite(row.radius) and (certified or (row.predict == ABSTAIN and row.radius == 0))):
             raise DataError(
-                f"{path}, line {number}: predict {row.predict} with radius {row.printed} is neither a certificate "
+                f"{path}, line {number}: predict {row.predict} with radius {row.printed[:40]} is neither a certificate "
                 "nor an abstention; noiseproof audit counts such rows"
             )
         # What the radius implies at this sigma; of an abstention nothing is known.

@@ -129,14 +129,22 @@ def _row(path: Path, number: int, line: str) -> PublishedRow:
     cells = line.split("\t")
     try:
         index, label, predict, printed, correct, time = cells
-        row = PublishedRow(int(index), int(label), int(predict), printed, int(correct), _seconds(time))
+        numbers = (_integer(index), _integer(label), _integer(predict))
+        row = PublishedRow(*numbers, printed, _integer(correct), _seconds(time))
         float(printed)  # a number, whatever it is
-    except ValueError:
+    except (ValueError, OverflowError):
         raise DataError(
             f"{path}, line {number}: not a row of {', '.join(COLUMNS)}: {line[:80]!r}; "
             "the line is torn, or the file is of another kind"
         ) from None
     return row
+
+
+def _integer(text: str) -> int:
+    number = int(text)
+    if abs(number) >= 1 << 63:
+        raise ValueError(f"a number of {len(text)} digits")
+    return number
 
 
 def _seconds(text: str) -> float:

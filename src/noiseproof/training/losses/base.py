@@ -22,6 +22,14 @@ class Progress:
     epoch: float
     rate_drops: int
 
+    def warmed(self, epochs: int) -> float:
+        """How much of something that warms up over some epochs is in force: 1/epochs in the first one, then 2/epochs.
+
+        >>> [Progress(epoch, 0).warmed(10) for epoch in (0.0, 0.9, 1.0, 9.0, 50.0)]
+        [0.1, 0.1, 0.2, 1.0, 1.0]
+        """
+        return min(1.0, (int(self.epoch) + 1) / epochs) if epochs > 0 else 1.0
+
 
 @dataclass(frozen=True)
 class LossOut:
@@ -37,9 +45,28 @@ class LossOut:
 
 
 class Loss(ABC):
-    """A training loss. A subclass is a frozen dataclass whose fields are its configuration."""
+    """A training loss. A subclass is a frozen dataclass whose fields are its configuration.
+
+    A setting whose published value depends on sigma has no default: ``published`` knows it.
+    """
 
     name: ClassVar[str]
+
+    @classmethod
+    def published(cls, *, sigma: float, data: str) -> dict[str, Any]:
+        """The settings of the paper that depend on sigma or the data set, by field; see ``losses.published``.
+
+        Args:
+            sigma: standard deviation of the noise in input units.
+            data: name of the data set.
+        """
+        del sigma, data
+        return {}
+
+    @property
+    def rate_drops_needed(self) -> int:
+        """How often the learning rate must have dropped until all of the loss is in force."""
+        return 0
 
     @abstractmethod
     def __call__(
@@ -65,5 +92,6 @@ class Loss(ABC):
         """
 
     def config(self) -> dict[str, Any]:
-        """The loss as a plain table: ``{"name": "gaussian", "m": 1}``."""
-        return {"name": self.name} | {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        """The loss as a plain table: ``{"name": "gaussian", "m": 1}``; a field ``lambda_`` is called ``lambda``."""
+        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
+        return {"name": self.name} | {name.removesuffix("_"): getattr(self, name) for name in names}

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
+from noiseproof.arguments import integer
 from noiseproof.training.losses.base import Loss, LossOut, Progress
 from noiseproof.training.randomness import normal
 
@@ -28,8 +29,7 @@ class GaussianLoss(Loss):
     name: ClassVar[str] = "gaussian"
 
     def __post_init__(self) -> None:
-        if self.m < 1:
-            raise ValueError(f"m must be >= 1, got {self.m}")
+        object.__setattr__(self, "m", integer("m", self.m, least=1))
 
     def __call__(
         self,

@@ -1,0 +1,72 @@
+"""Arguments of the wrong kind, refused at the edge; what passes is a plain Python value, fit for a manifest."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+
+
+def integer(name: str, value: object, *, least: int | None = None) -> int:
+    """The argument as a plain int: whatever is an integer by its type, of numpy and torch too, but no bool.
+
+    Args:
+        name: of the argument.
+        value: what was given for it.
+        least: the smallest value allowed.
+
+    Raises:
+        ValueError: it is no integer (2000.0 and "2000" are none), or too small.
+
+    >>> integer("n", np.int64(2000), least=1)
+    2000
+    >>> integer("n", 100.5)
+    Traceback (most recent call last):
+    ValueError: n must be an integer, got 100.5
+    """
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        found = operator.index(value)  # type: ignore[arg-type]  # that it may fail is the point
+    except TypeError:
+        raise ValueError(f"{name} must be an integer, got {value!r}") from None
+    if least is not None and found < least:
+        raise ValueError(f"{name} must be >= {least}, got {found}")
+    return found
+
+
+def real(name: str, value: object) -> float:
+    """The argument as a plain float: whatever is a number, of numpy and torch too, but no bool and no text.
+
+    Raises:
+        ValueError: it is no number.
+
+    >>> real("sigma", 1), real("sigma", np.float32(0.25))
+    (1.0, 0.25)
+    >>> real("alpha", "0.001")
+    Traceback (most recent call last):
+    ValueError: alpha must be a number, got '0.001'
+    """
+    try:
+        if isinstance(value, bool | str | bytes):
+            raise TypeError
+        return float(value)  # type: ignore[arg-type]  # that it may fail is the point
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a number, got {value!r}") from None
+
+
+def flag(name: str, value: object) -> bool:
+    """The argument as a plain bool; 0 and "no" are none.
+
+    Raises:
+        ValueError: it is no bool.
+
+    >>> flag("two_sided", np.True_)
+    True
+    >>> flag("two_sided", "no")
+    Traceback (most recent call last):
+    ValueError: two_sided must be True or False, got 'no'
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False, got {value!r}")  # noqa: TRY004  # one kind of error for every argument
+    return bool(value)

@@ -1,0 +1,8 @@
+"""What a base classifier must be for its certificates to mean what they say, measured: one kind of check a file."""
+
+from noiseproof.checks.brief import Checked, brief_check
+from noiseproof.checks.diagnose import diagnose
+from noiseproof.checks.finding import Diagnosis, Finding
+from noiseproof.checks.patient import Patient
+
+__all__ = ["Checked", "Diagnosis", "Finding", "Patient", "brief_check", "diagnose"]

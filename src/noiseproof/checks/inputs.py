@@ -1,0 +1,118 @@
+"""What becomes of inputs before the first layer: clipped, rounded, read bit by bit, in other units."""
+
+from __future__ import annotations
+
+from math import inf
+
+import torch
+from torch import Tensor
+
+from noiseproof.checks.finding import Finding
+from noiseproof.checks.patient import Patient
+from noiseproof.checks.significance import far_above
+from noiseproof.checks.variation import variation
+
+_STILL = 1e-6
+"""Of the largest score: less is no reaction, but rounding."""
+_REACTS = 1e-4
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def clipped(patient: Patient) -> Finding:
+    """Does it see noise beyond [0, 1]? Half of the coordinates are moved within the range, and as far beyond."""
+    below = _deaf(patient, inside=0.25, edge=0.0, beyond=-0.25)
+    above = _deaf(patient, inside=0.75, edge=1.0, beyond=1.25)
+    sides = [name for name, deaf in (("below 0", below), ("above 1", above)) if deaf]
+    if sides:
+        return Finding(
+            "clipping",
+            "warn",
+            f"scores do not react to inputs {' and '.join(sides)}, but do within [0, 1]: the model clips; what is "
+            "certified is the model with the clip, so use it with the clip, or take the clip out",
+            {"below": float(below), "above": float(above)},
+        )
+    return Finding("clipping", "ok", "inputs below 0 and above 1 are not clipped", {"below": 0.0, "above": 0.0})
+
+
+def _deaf(patient: Patient, *, inside: float, edge: float, beyond: float) -> bool:
+    """Whether it reacts to moves from the edge inwards, and to none of as many as far outwards."""
+    x, generator = patient.clean[:16], patient.generator
+    half = torch.rand(x.shape, generator=generator) < 0.5
+    at = [patient.scores(torch.where(half, torch.tensor(level), x)) for level in (edge, inside, beyond)]
+    inwards = [variation(at[0][k : k + 1], at[1][k : k + 1]) for k in range(len(x))]
+    outwards = [variation(at[0][k : k + 1], at[2][k : k + 1]) for k in range(len(x))]
+    return sum(move > _REACTS for move in inwards) >= max(1, len(x) // 4) and max(outwards) <= _STILL
+
+
+def quantised(patient: Patient) -> Finding:
+    """Does it round inputs? On the grid that is allowed: the theorem takes any fixed function."""
+    x, generator = patient.rows[:32], patient.generator
+    nearer = torch.empty_like(x).uniform_(-0.4, 0.4, generator=generator) / 255
+    first = patient.scores(x)
+    fine = variation(first, patient.scores(x + nearer))
+    whole = variation(first, patient.scores(x + nearer.sign() / 255))
+    measured = {"within a step": fine, "a step": whole}
+    if fine <= _STILL < whole:
+        text = "scores do not change within a step of the 8-bit grid: the model rounds inputs, which is allowed"
+        return Finding("rounding", "ok", text, measured)
+    return Finding("rounding", "ok", "inputs are not rounded", measured)
+
+
+def low_bits(patient: Patient) -> Finding:
+    """Does it react to the last bit of a float? A smooth function could not; one that reads leaks of the noise does."""
+    x, generator = patient.rows[:32], patient.generator
+    up = torch.rand(x.shape, generator=generator) < 0.5
+    nudged = torch.nextafter(x, torch.where(up, torch.tensor(inf), torch.tensor(-inf)))
+    first = patient.scores(x)
+    bit, step = variation(first, patient.scores(nudged)), variation(first, patient.scores(x + (2 * up - 1) / 255))
+    measured = {"last bit": bit, "grid step": step}
+    if bit > 1e-3 and bit > step / 10:
+        return Finding(
+            "low bits",
+            "warn",
+            f"the last bit of inputs moves scores by {bit:.1e} of the largest, a whole grid step by {step:.1e}: the "
+            "model reads low bits; harmless under exact noise (the default, grid 255), but with float noise (grid 0) "
+            "its certificates can be false",
+            measured,
+        )
+    return Finding("low bits", "ok", f"the last bit of inputs moves scores by {bit:.1e} of the largest", measured)
+
+
+def units(patient: Patient) -> Finding:
+    """Does it expect other inputs than [0, 1]? Then noise is in the wrong units, and so is every radius."""
+    right = patient.predictions == patient.labels
+    plain = float(right.mean())
+    measured = {"as is": plain}
+    least = patient.chance + 0.2 * (1 - patient.chance)
+    worst: tuple[float, str, str] | None = None
+    for name, x, remedy in _readings(patient.clean):
+        other = patient.classes_of(x) == patient.labels
+        measured[name] = accuracy = float(other.mean())
+        if far_above(other, right, gap=0.15, least=least) and (worst is None or accuracy > worst[0]):
+            worst = accuracy, name, remedy
+    if worst is None:
+        return Finding("units", "ok", f"no other units than [0, 1] give far more than {plain:.1%} accuracy", measured)
+    accuracy, name, remedy = worst
+    return Finding(
+        "units",
+        "refuse",
+        f"accuracy is {plain:.1%} on inputs in [0, 1], {accuracy:.1%} on {name}: noise would be in the wrong units; "
+        f"put {remedy} into the model, as its first layer",
+        measured,
+    )
+
+
+def _readings(x: Tensor) -> list[tuple[str, Tensor, str]]:
+    """The same pictures in units that models are trained with: name, pictures, what is missing inside."""
+    over = (0, *range(2, x.dim()))
+    shape = (1, -1, *[1] * (x.dim() - 2))
+    mean, std = x.mean(dim=over).view(shape), x.std(dim=over).clamp(min=1 / 255).view(shape)
+    found = [
+        ("0..255", x * 255, "the multiplication by 255"),
+        ("(x - mean)/std of the data", (x - mean) / std, "the normalisation"),
+        ("2x - 1", 2 * x - 1, "the map to [-1, 1]"),
+    ]
+    if x.dim() == 4 and x.shape[1] == 3:
+        centre, spread = (torch.tensor(values).view(shape) for values in _IMAGENET)
+        found.append(("(x - mean)/std of ImageNet", (x - centre) / spread, "the normalisation"))
+    return found

@@ -1,0 +1,84 @@
+"""A backend by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from noiseproof.engine.contract import check_backend
+from noiseproof.engine.prepare import prepared
+from noiseproof.engine.torch_backend import TorchBackend
+from noiseproof.errors import ModelError
+
+if TYPE_CHECKING:
+    from noiseproof.engine.pooled import PooledBackend
+    from noiseproof.noises import Noise
+
+
+def backend_for(
+    name: str,
+    base: Callable[[torch.Tensor], torch.Tensor],
+    *,
+    num_classes: int,
+    noise: Noise,
+    shape: tuple[int, ...],
+    device: str | torch.device = "cpu",
+    batch_size: int | None = None,
+    precision: str = "fp32",
+    workers: int | None = None,
+) -> PooledBackend:
+    """The backend of this name, for a copy of the base classifier made fast; the caller's own is not touched.
+
+    Args:
+        name: one of ``BACKENDS``.
+        base: ``[batch, *shape] -> [batch, num_classes]`` scores, in eval mode, on any device.
+        num_classes: how many scores a row has.
+        noise: turns words into noisy inputs.
+        shape: of one input.
+        device: where to compute; only torch knows another than the CPU.
+        batch_size: rows a forward pass.
+        precision: "fp32" or "bf16".
+        workers: batches computed at once.
+
+    Raises:
+        ValueError: an argument is out of range, or not for this backend.
+        ModelError: a package is missing, or the base classifier cannot be brought to the backend.
+    """
+    device = torch.device(device)
+    check_backend(name, precision=precision, device=device)
+    if name == "torch":
+        ready = prepared(base, shape=shape, device=device, precision=precision)
+        return TorchBackend(
+            ready.base,
+            num_classes=num_classes,
+            noise=noise,
+            shape=shape,
+            device=device,
+            batch_size=batch_size,
+            precision=precision,
+            workers=workers,
+            channels_last=ready.channels_last,
+            folded=ready.folded > 0,
+        )
+    if not isinstance(base, nn.Module):
+        raise ModelError(f"backend {name} needs an nn.Module, got {type(base).__name__}; use backend torch")
+    if name == "onnxruntime":
+        from noiseproof.engine.onnxruntime import OnnxRuntimeBackend
+
+        return OnnxRuntimeBackend(
+            base, num_classes=num_classes, noise=noise, shape=shape, batch_size=batch_size, workers=workers
+        )
+    from noiseproof.engine.openvino import OpenVinoBackend
+
+    return OpenVinoBackend(
+        base,
+        num_classes=num_classes,
+        noise=noise,
+        shape=shape,
+        batch_size=batch_size,
+        precision=precision,
+        workers=workers,
+    )

@@ -1,0 +1,48 @@
+"""What only some backends need: packages, and a processor that can do what is asked."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from noiseproof.errors import ModelError
+
+_NEEDS = {"onnxruntime": ("onnx", ("onnxruntime", "onnxscript")), "openvino": ("openvino", ("openvino",))}
+"""Backend -> the extra of noiseproof that brings it, and its packages; the first one is the backend itself."""
+
+
+def require(backend: str) -> ModuleType:
+    """The package of a backend, imported.
+
+    Raises:
+        ModelError: a package is not installed; says what to install.
+    """
+    extra, packages = _NEEDS[backend]
+    try:
+        first, *_ = [importlib.import_module(package) for package in packages]
+    except ImportError as error:
+        raise ModelError(
+            f'backend {backend} needs {" and ".join(packages)}: pip install "noiseproof[{extra}]" ({error})'
+        ) from None
+    return first
+
+
+def check_available(backend: str, precision: str) -> None:
+    """Refuse a backend that cannot run here, before anything is begun.
+
+    Raises:
+        ModelError: a package is missing, or the processor cannot compute in this precision.
+    """
+    if backend not in _NEEDS:
+        return
+    package = require(backend)
+    # without this OpenVINO would compute in fp32 and say nothing
+    if (
+        backend == "openvino"
+        and precision == "bf16"
+        and "BF16" not in package.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    ):
+        raise ModelError(
+            "this processor has no bf16 that OpenVINO could use; use --precision fp32, "
+            "or --backend torch, which emulates it"
+        )

@@ -1,0 +1,93 @@
+"""ANYTIME: the question of DECIDE for a stream of draws that nobody planned: valid whenever it is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, isfinite, log
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from noiseproof.arguments import integer, real
+from noiseproof.procedures.base import Procedure, check_votes
+from noiseproof.stats.anytime import anytime_accept, anytime_holds_for_every_class
+from noiseproof.stats.bounds import check_probability
+from noiseproof.types import ABSTAIN, Decision, Draw
+
+if TYPE_CHECKING:
+    from noiseproof.noises.base import Noise
+    from noiseproof.procedures.base import Run
+    from noiseproof.types import Counts
+
+
+@dataclass(frozen=True)
+class Anytime(Procedure):
+    """ANYTIME: with probability at least 1 - alpha, an input it certifies has a g that is constant within the radius.
+
+    A bet against "no class has more than the probability p0 that this radius needs": every class has a wealth that no
+    strategy can expect to grow where that is true, and is certified when it has grown by 1 / (alpha * p0). That holds
+    at any number of draws, so looks, n_max and budgets may be chosen while it runs. Where looks can be planned,
+    ``Decide`` needs about half the draws. The same bet the other way round ends it as "not certified".
+
+    Args:
+        radius: to be certified, in input units in the norm of the noise, >= 0; 0 asks for the class alone.
+        alpha: failure probability, in (0, 1); of either answer.
+        n_max: draws at most.
+        look_every: draws between looks.
+
+    Raises:
+        ValueError: an argument is out of range, or no probability has the radius.
+
+    Source: beta-mixture test martingale (Robbins 1970) and Ville's inequality; for the test of all classes see
+    ``anytime_holds_for_every_class``.
+    """
+
+    radius: float
+    alpha: float = 0.001
+    n_max: int = 100_000
+    look_every: int = 100
+
+    name: ClassVar[str] = "anytime"
+    verb: ClassVar[str] = "decide"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "radius", real("radius", self.radius))
+        object.__setattr__(self, "alpha", real("alpha", self.alpha))
+        object.__setattr__(self, "n_max", integer("n_max", self.n_max, least=1))
+        object.__setattr__(self, "look_every", integer("look_every", self.look_every, least=1))
+        if not (isfinite(self.radius) and self.radius >= 0):
+            raise ValueError(f"radius must be >= 0, got {self.radius}")
+        check_probability("alpha", self.alpha)
+
+    def run(self, noise: Noise, label: int | None = None) -> Run:
+        """Look after look: has the wealth of the most voted class grown enough, or that of the opposite bet?"""
+        del label
+        p0 = noise.p_needed(self.radius)
+        undecided = Decision("undecided", ABSTAIN, self.radius, noise.norm)
+        votes: Counts | int = 0
+        n, to_go = 0, self.look_every
+        while n < self.n_max:
+            more = min(self.look_every, self.n_max - n)
+            votes = votes + check_votes((yield Draw("decide", more, undecided, to_go)), more)
+            n += more
+            assert anytime_holds_for_every_class(n, p0, self.alpha * p0), "else the level would not hold"
+            top = int(np.argmax(votes))
+            k = int(votes[top])
+            if k >= anytime_accept(n, p0, self.alpha * p0):
+                return Decision("certified", top, self.radius, noise.norm)
+            if n - k >= anytime_accept(n, 1 - p0, self.alpha):
+                return Decision("not certified", ABSTAIN, self.radius, noise.norm)
+            to_go = self._to_go(k, n, p0)
+        return undecided
+
+    @property
+    def most_draws(self) -> int:
+        """n_max."""
+        return self.n_max
+
+    def _to_go(self, k: int, n: int, p0: float) -> int:
+        """Draws until the wealth is enough where votes go on at their rate: what a budget goes by."""
+        p = (k + 0.5) / (n + 1)
+        growth = p * log(p / p0) + (1 - p) * log((1 - p) / (1 - p0))
+        needed = log(1 / self.alpha) / growth if growth > 0 else self.n_max
+        return max(min(ceil(needed), self.n_max) - n, self.look_every)

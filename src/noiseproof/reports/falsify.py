@@ -1,0 +1,189 @@
+"""What the falsifier found: breaks at each distance, each attack's share in them, and the sandwich."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from noiseproof.reports.attack import CONFIDENCE
+from noiseproof.reports.figures import COLOURS, check_suffix, save_figure
+from noiseproof.reports.tables import Table
+from noiseproof.stats import clopper_pearson_lower, clopper_pearson_upper
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from noiseproof.analysis.sandwich import Sandwich
+    from noiseproof.store.attacks import Attacked
+    from noiseproof.types import Record
+
+
+def distance_table(points: Sequence[Attacked], multiples: Sequence[float], *, n: int, alpha: float) -> Table:
+    """One row a distance: certified inputs attacked, and those that any attack broke there or nearer.
+
+    Args:
+        points: judged points.
+        multiples: of the radius.
+        n: draws of a judgement.
+        alpha: its failure probability.
+
+    Raises:
+        ValueError: no point about a certified input.
+    """
+    nearest = _nearest(points)
+    if not nearest:
+        raise ValueError("points must be about one certified input at least, got none")
+    m, side, rows = len(nearest), (1 - CONFIDENCE) / 2, []
+    for multiple in multiples:
+        broken = sum(distance <= multiple for distance in nearest.values())
+        lower, upper = clopper_pearson_lower(broken, m, side), clopper_pearson_upper(broken, m, side)
+        rows.append((f"{multiple:g} R", f"{m}", f"{broken}", f"{broken / m:.1%}", f"{lower:.1%} to {upper:.1%}"))
+    return Table(
+        header=("distance", "certified inputs", "broken", "share broken", "95% interval"),
+        rows=tuple(rows),
+        caption=(
+            "Broken: at this distance or nearer, in units of the input's certified radius R (L2), some attack found a "
+            f"point where PREDICT (n = {n}, alpha = {alpha:g}) returns another class on fresh noise; within R only if "
+            "it says so twice.",
+            "Beyond R a stronger attack may find more; within R none may.",
+        ),
+    )
+
+
+def attack_rows(points: Sequence[Attacked]) -> Table:
+    """One row an attack: points judged, broken, broken within R, the nearest break in units of R, seconds a point."""
+    rows = []
+    for name in dict.fromkeys(point.attack for point in points):
+        mine = [point for point in points if point.attack == name]
+        broken = [point for point in mine if point.broken]
+        near = [point.distance / point.radius for point in broken if point.radius > 0]
+        rows.append(
+            (
+                name,
+                f"{len(mine)}",
+                f"{len(broken)}",
+                f"{sum(point.contradicts for point in mine)}",
+                f"{np.median(near):.2f} R" if near else "-",
+                f"{sum(point.seconds for point in mine) / len(mine):.2f}",
+            )
+        )
+    return Table(
+        header=("attack", "points", "broken", "within R", "median distance", "seconds a point"),
+        rows=tuple(rows),
+        caption=(
+            "An attack is not used at distances at which an earlier one broke the input: its count is what it added.",
+            "Median distance: of the certified inputs it broke.",
+        ),
+    )
+
+
+def sandwich_radii(found: Sandwich, sigma: float) -> tuple[float, ...]:
+    """Round radii for a table: steps of sigma / 2 up to where nothing more is known, twelve at most."""
+    step = sigma / 2
+    while found.reach / step > 11:
+        step *= 2
+    return tuple(i * step for i in range(ceil(found.reach / step) + 1))
+
+
+def sandwich_table(found: Sandwich, radii: Sequence[float]) -> Table:
+    """One row a radius: certified accuracy, empirical accuracy, and the gap in which the truth lies."""
+    return Table(
+        header=("radius", "certified", "empirical", "gap"),
+        rows=tuple(
+            (f"{r:g}", f"{low:.1%}", f"{high:.1%}", f"{high - low:.1%}")
+            for r, low, high in zip(radii, found.lower(radii), found.upper(radii), strict=True)
+        ),
+        caption=(
+            f"Shares of {found.m} inputs, L2 radius in input units (pixels in [0, 1]).",
+            "Certified: right and certified at least this far. Empirical: no attack found another class within it.",
+            "The smoothed classifier's true robust accuracy on these inputs lies between the two.",
+        ),
+    )
+
+
+def draw_sandwich(found: Sandwich, path: str | Path) -> Path:
+    """Certified and empirical accuracy against the radius, the room for the truth shaded.
+
+    Args:
+        found: the two curves.
+        path: where to write; .png, .pdf or .svg.
+
+    Raises:
+        ValueError: another suffix.
+    """
+    check_suffix(path)  # before the work
+    from matplotlib.figure import Figure
+
+    right = 1.05 * found.reach or 1.0
+    steps = np.concatenate([found.certified, found.broken])
+    inside = steps[(steps > 0) & (steps < right)]
+    corners = [np.nextafter(inside, 0), inside, np.nextafter(inside, np.inf)]
+    radii = np.unique(np.concatenate([[0.0, right], *corners]))
+    lower, upper = found.lower(radii), found.upper(radii)
+    figure = Figure(figsize=(6.4, 4.6), dpi=200, layout="constrained")
+    axes = figure.add_subplot()
+    axes.fill_between(radii, lower, upper, color="0.88", linewidth=0, label="the truth lies here")
+    axes.plot(radii, upper, color=COLOURS[1], linewidth=1.6, label="empirical: no attack broke it")
+    axes.plot(radii, lower, color=COLOURS[0], linewidth=1.6, label="certified")
+    wrong = lower > upper
+    if wrong.any():
+        axes.fill_between(
+            radii, lower, upper, where=wrong.tolist(), color="#CC0000", alpha=0.5, linewidth=0, label="contradiction"
+        )
+    axes.set_xlim(0, right)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("L2 radius (input units: pixels in [0, 1])")
+    axes.set_ylabel("share of inputs")
+    axes.set_title(f"Robust accuracy of the smoothed classifier ({found.m} inputs)", fontsize=11)
+    axes.grid(visible=True, color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=2)
+    return save_figure(figure, path)
+
+
+def contradiction_record(
+    point: Attacked, record: Record, clean: NDArray[np.float64], found: NDArray[np.float64]
+) -> dict[str, Any]:
+    """A broken certificate for the record: keys, both counts, the input and the perturbation, as plain values."""
+    return {
+        "input": {"key": record.key, "index": record.index, "label": record.label},
+        "certified": {
+            "outcome": {"class": point.certified, "radius": point.radius},
+            "counts": [{"stage": a.stage, "n": a.n, "votes": list(a.votes)} for a in record.answers],
+        },
+        "found": {
+            "attack": point.attack,
+            "class": point.prediction,
+            "distance": point.distance,
+            "judged with": point.arithmetic,
+            "counts": {"n": point.n, "votes": list(point.votes), "seed": point.seed, "p_value": point.p_value},
+            "again": None if point.again is None else asdict(point.again),
+        },
+        "perturbation": {
+            "l2": float(np.linalg.norm(found - clean)),
+            "linf": float(np.abs(found - clean).max()),
+            "coordinates": int(np.count_nonzero(found - clean)),
+        },
+    }
+
+
+def _nearest(points: Sequence[Attacked]) -> dict[str, float]:
+    """Of each certified input, the nearest break in units of R; inf where there is none."""
+    nearest: dict[str, float] = {}
+    for point in points:
+        if point.radius > 0:
+            here = _multiple(point) if point.broken else np.inf
+            nearest[point.key] = min(here, nearest.get(point.key, np.inf))
+    return nearest
+
+
+def _multiple(point: Attacked) -> float:
+    """The distance of a point in units of R; not above 1 if it is within R, whatever the division rounds to."""
+    return min(point.distance / point.radius, 1.0) if point.distance <= point.radius else point.distance / point.radius

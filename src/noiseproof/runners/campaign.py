@@ -1,0 +1,279 @@
+"""Shots at the certified inputs of a run, each judged on fresh noise and kept: what attack and falsify share."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from noiseproof.attacks import Aim, Attack, Judge, Target, Verdict, has_gradient
+from noiseproof.engine.backend import GPU_BATCH, cpu_batch
+from noiseproof.engine.choose import backend_for
+from noiseproof.procedures import Predict
+from noiseproof.runners.certified import certified_input
+from noiseproof.store.attacks import Attacked, AttackFolder, Judgement
+from noiseproof.version import __version__
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from noiseproof.noises import Gaussian, Noise
+    from noiseproof.runners.job import Job
+    from noiseproof.types import Record
+
+    Candidate = tuple[NDArray[np.float64], float]
+
+CONFIRM = 10
+"""Draws of the second judgement, of a break within the certified radius, in units of the first's."""
+
+
+@dataclass(frozen=True)
+class AttackProgress:
+    """How far an attack is.
+
+    Attributes:
+        points: judged points, those of earlier sessions included.
+        points_total: points wanted.
+        broken: how many of them are broken.
+        seconds_left: at the mean rate of this session.
+    """
+
+    points: int
+    points_total: int
+    broken: int
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One attack on one input at one distance.
+
+    Attributes:
+        record: of the input in the run.
+        away: the class to lead it away from.
+        radius: certified, in input units; 0 where nothing is certified.
+        attack: which.
+        multiple: what it is called by in the folder.
+        allowed: L2 distance, in input units.
+    """
+
+    record: Record
+    away: int
+    radius: float
+    attack: Attack
+    multiple: float
+    allowed: float
+
+    @property
+    def name(self) -> tuple[str, str, float]:
+        """What there is one of in a folder."""
+        return self.record.key, self.attack.label, self.multiple
+
+
+class Campaign:
+    """The model, the data and the judge of a run, ready to be shot at; ``with`` opens and closes it."""
+
+    def __init__(self, asked: Job) -> None:
+        """A campaign against the smoothed classifier that a job is about; its procedure, PREDICT, judges."""
+        self._on_cpu = asked.device.type == "cpu"
+        self.rows = asked.batch_size or (cpu_batch(tuple(asked.data.shape)) if self._on_cpu else GPU_BATCH)
+        # the caller's module stays where it is
+        module = copy.deepcopy(asked.model.module).to(asked.device)
+        self.asked = replace(asked, model=replace(asked.model, module=module))
+        assert isinstance(asked.procedure, Predict)
+        self.judged_by = asked.procedure
+        self.confirmed_by = Predict(n=CONFIRM * asked.procedure.n, alpha=asked.procedure.alpha)
+        noise: Gaussian = asked.noise  # type: ignore[assignment]  # as certified_run has checked
+        self.judge = Judge(noise, self._backend)
+        self.target = Target(module, noise.sigma, noise.grid, asked.device, self.rows, self.judge.votes)
+
+    def __enter__(self) -> Campaign:
+        """It is open from the start."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the workers."""
+        self.judge.close()
+
+    def has_gradient(self, record: Record) -> bool:
+        """Whether attacks that need gradients can be used."""
+        x = torch.from_numpy(certified_input(self.asked, record)).to(self.asked.device, torch.float32)
+        generator = torch.Generator(self.asked.device).manual_seed(0)
+        noise = torch.randn((min(8, self.rows), *x.shape), generator=generator, device=x.device)
+        return has_gradient(self.target.base, x + self.target.sigma * noise)
+
+    def serve(
+        self,
+        shots: Sequence[Shot],
+        seed: int,
+        folder: AttackFolder,
+        settings: dict[str, Any],
+        progress: Callable[[AttackProgress], None] | None,
+        *,
+        once_broken: bool = True,
+    ) -> None:
+        """Shoot and judge what is not judged yet.
+
+        Args:
+            shots: in order.
+            seed: of the attacks' own noise.
+            folder: keeps the points.
+            settings: what was asked for.
+            progress: called now and then.
+            once_broken: shoot also at distances at which an input is known to be broken already.
+        """
+        begun_with = self._backend_of_most().environment()
+        folder.begin({"version": __version__, **begun_with}, settings)
+        done = before = sum(shot.name in folder.points for shot in shots)
+        started = time.monotonic()
+        left = [shot for shot in shots if shot.name not in folder.points]
+        while left:
+            group, left, passed = self._next(left, folder, once_broken)
+            done += passed
+            if group:
+                begun = time.monotonic()
+                with _one_thread(self._on_cpu):
+                    found = self._candidates(group, seed)
+                judged = self._judged(group, found)
+                seconds = (time.monotonic() - begun) / len(group)
+                for point, x in judged:
+                    folder.add(replace(point, seconds=round(seconds, 6)), x)
+                done += len(group)
+            if progress is not None:
+                rate = (done - before) / (time.monotonic() - started)
+                broken = sum(point.broken for point in folder.points.values())
+                progress(AttackProgress(done, len(shots), broken, (len(shots) - done) / rate))
+
+    def _next(self, left: list[Shot], folder: AttackFolder, once_broken: bool) -> tuple[list[Shot], list[Shot], int]:
+        """The next shots of one attack that fit into a batch, those after them, and how many were passed over."""
+        broken: dict[str, float] = {}
+        if not once_broken:
+            for point in folder.points.values():
+                if point.broken:
+                    broken[point.key] = min(point.distance, broken.get(point.key, np.inf))
+        attack = left[0].attack
+        size = max(1, self.rows // attack.per_aim())
+        group: list[Shot] = []
+        for i, shot in enumerate(left):
+            if shot.attack is not attack or len(group) == size:
+                return group, left[i:], i - len(group)
+            if not broken.get(shot.record.key, np.inf) <= shot.allowed:
+                group.append(shot)
+        return group, [], len(left) - len(group)
+
+    def _candidates(self, group: list[Shot], seed: int) -> list[list[Candidate]]:
+        """The points to judge, none further away than allowed, and their distances."""
+        attack = group[0].attack
+        clean = [certified_input(self.asked, shot.record) for shot in group]
+        aims = [
+            Aim(
+                x,
+                shot.away,
+                shot.allowed,
+                f"noiseproof attack {attack.label} {seed} {shot.record.key} {shot.multiple!r}",
+            )
+            for x, shot in zip(clean, group, strict=True)
+        ]
+        found = attack.search(self.target, aims)
+        candidates = [
+            [_within(x, to, shot.allowed, clip=attack.clip) for to in points]
+            for x, shot, points in zip(clean, group, found, strict=True)
+        ]
+        # an input that nothing is certified of may be of another class as it is
+        return [
+            each if shot.radius > 0 else [(x, 0.0), *each]
+            for x, shot, each in zip(clean, group, candidates, strict=True)
+        ]
+
+    def _judged(self, group: list[Shot], found: list[list[Candidate]]) -> list[tuple[Attacked, NDArray[np.float64]]]:
+        """One point a shot: the first candidate that broke, else the first."""
+        flat = [(shot, x, distance) for shot, each in zip(group, found, strict=True) for x, distance in each]
+        verdicts = self.judge(self.judged_by, [x for _, x, _ in flat])
+        points: dict[tuple[str, str, float], tuple[Attacked, NDArray[np.float64]]] = {}
+        tried = {shot.name: len(each) for shot, each in zip(group, found, strict=True)}
+        for (shot, x, distance), verdict in zip(flat, verdicts, strict=True):
+            if shot.name not in points or not points[shot.name][0].broken:
+                point = _attacked(shot, distance, verdict, self.judged_by.n, tried[shot.name])
+                if point.broken or shot.name not in points:
+                    points[shot.name] = point, x
+        inside = [name for name, (point, _) in points.items() if point.contradicts]
+        if inside:  # loud words are said twice: on noise of another seed, with more draws
+            again = self.judge(self.confirmed_by, [points[name][1] for name in inside])
+            for name, verdict in zip(inside, again, strict=True):
+                point, x = points[name]
+                points[name] = replace(point, again=_judgement(verdict, self.confirmed_by.n)), x
+        return list(points.values())
+
+    def _backend(self, noise: Noise) -> Any:  # noqa: ANN401  # a backend
+        asked = self.asked
+        return backend_for(
+            asked.backend,
+            asked.model.module,
+            num_classes=asked.model.num_classes,
+            noise=noise,
+            shape=tuple(asked.data.shape),
+            device=asked.device,
+            batch_size=self.rows,
+            precision=asked.precision,
+            workers=asked.workers,
+        )
+
+    def _backend_of_most(self) -> Any:  # noqa: ANN401  # a backend
+        """The one that judges points off the grid, where most are."""
+        return self.judge.backend(self.judge.noise_at(np.full(self.asked.data.shape, 0.1234567)))
+
+
+def _within(clean: NDArray[np.float64], to: NDArray[np.float64], distance: float, *, clip: bool) -> Candidate:
+    """The point, pulled into the ball in float64: what float32 steps leave outside it would judge nothing."""
+    x = to
+    if float(np.linalg.norm(to - clean)) > distance:
+        delta = to - clean
+        x = clean + delta * (distance / float(np.linalg.norm(delta)) * (1 - 2.0**-40))
+    if clip:
+        x = x.clip(0, 1)
+    reached = float(np.linalg.norm(x - clean))
+    assert reached <= distance, "an attack stays in its ball"
+    return x, reached
+
+
+def _attacked(shot: Shot, distance: float, verdict: Verdict, n: int, tried: int) -> Attacked:
+    return Attacked(
+        key=shot.record.key,
+        index=shot.record.index,
+        label=shot.record.label,
+        certified=shot.away,
+        radius=shot.radius,
+        multiple=shot.multiple,
+        distance=distance,
+        seed=verdict.seed,
+        n=n,
+        votes=verdict.votes,
+        prediction=verdict.prediction.prediction,
+        p_value=verdict.prediction.p_value,
+        seconds=0.0,
+        attack=shot.attack.label,
+        arithmetic=verdict.arithmetic,
+        tried=tried,
+    )
+
+
+def _judgement(verdict: Verdict, n: int) -> Judgement:
+    return Judgement(verdict.seed, n, verdict.votes, verdict.prediction.prediction, verdict.prediction.p_value)
+
+
+@contextmanager
+def _one_thread(wanted: bool) -> Iterator[None]:
+    """Inside, torch uses one intra-op thread: several wait for each other as soon as another process is busy."""
+    before = torch.get_num_threads()
+    if wanted:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

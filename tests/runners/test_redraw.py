@@ -1,0 +1,116 @@
+"""Records drawn again: what was changed after the drawing is found, also where the chain was made anew."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("torch")
+
+from noiseproof import decide, verify
+from noiseproof.errors import ModelError, RunError
+from noiseproof.noises import noise_from
+from noiseproof.procedures import replay
+from noiseproof.runners.redraw import Redrawn, redraw
+from noiseproof.store import Manifest, Range, RunFolder, read_run
+from noiseproof.store.manifest import write_manifest
+from noiseproof.store.verify import VerificationError
+
+
+def forge(path, run, meaning, *, move, device=None):
+    """The run once more, other meaning, votes moved in the last request of each input, chain and certificates whole."""
+    shutil.rmtree(path)
+    noise = noise_from(meaning["noise"])
+    environment = {name: value for name, value in run.state.sessions[0].items() if name != "settings"}
+    with RunFolder(path, Manifest(run.manifest.kind, meaning, run.manifest.version)) as folder:
+        folder.begin(environment | ({"device": device} if device else {}), run.state.sessions[0]["settings"])
+        for record in run.records:
+            begins = {}
+            votes = list(record.answers[-1].votes)
+            much, other = votes.index(max(votes)), (votes.index(max(votes)) + 1) % len(votes)
+            votes[much], votes[other] = votes[much] - move, votes[other] + move
+            answers = [*record.answers[:-1], replace(record.answers[-1], votes=tuple(votes))]
+            for answer in answers:
+                first = begins.get(answer.stage, 0)
+                begins[answer.stage] = first + answer.n
+                folder.add_range(record.key, answer.stage, Range(first, answer.n, answer.votes, 0.1))
+            outcome = replay(run.procedure, noise, answers)
+            requests = [(answer.stage, answer.n) for answer in answers]
+            folder.add_record(record.key, record.index, record.label, requests, outcome)
+    assert verify(path).records == len(run.records)
+
+
+def test_every_count_is_the_same(certified, data, model, tmp_path):
+    certified()
+    said = redraw(tmp_path / "run", 99, model=model, data=data, device="cpu", workers=2)
+    assert said == Redrawn(inputs=tuple(range(8)), draws=8 * 320, exact=True, differing=0)
+
+
+def test_it_chooses_as_many_as_asked_for(certified, data, model, tmp_path):
+    certified()
+    chosen = {redraw(tmp_path / "run", 2, model=model, data=data, device="cpu").inputs for _ in range(20)}
+    assert {len(inputs) for inputs in chosen} == {2}
+    assert len(chosen) > 1, "20 times the same two of eight have probability 1e-28"
+
+
+def test_a_sequential_run_under_a_budget(data, model, tmp_path):
+    settings = {"model": model, "data": data, "sigma": 0.5, "radius": 0.3, "out": tmp_path / "run", "num_classes": 3}
+    decide(**settings, budget=2500, n_max=3000, workers=1, device="cpu", label_aware=True)
+    said = redraw(tmp_path / "run", 8, model=model, data=data, device="cpu")
+    assert (said.draws, said.exact) == (sum(record.draws for record in read_run(tmp_path / "run").records), True)
+
+
+@pytest.mark.parametrize("fault", ["a count", "the seed", "the noise"])
+def test_what_was_changed_and_chained_anew_is_found(certified, data, model, tmp_path, fault):
+    """The chain is whole again and the certificates follow from the counts: only drawing again can tell."""
+    certified(seed=1 if fault == "the seed" else 0, sigma=0.51 if fault == "the noise" else 0.5)
+    path = tmp_path / "run"
+    run = read_run(path)
+    meaning = json.loads(json.dumps(run.manifest.meaning))
+    meaning["seed"], meaning["noise"]["sigma"] = 0, 0.5
+    forge(path, run, meaning, move=1 if fault == "a count" else 0)
+    with pytest.raises(
+        VerificationError, match=r"^input \d \(key .*\): the \d+ draws of its request \d .* drawn again"
+    ):
+        redraw(path, 8, model=model, data=data, device="cpu")
+
+
+def test_a_single_moved_vote_of_a_single_input_is_found(certified, data, model, tmp_path):
+    run = certified(limit=1)
+    forge(tmp_path / "run", run, run.manifest.meaning, move=1)
+    with pytest.raises(VerificationError, match="request 2"):
+        redraw(tmp_path / "run", 1, model=model, data=data, device="cpu")
+
+
+def test_elsewhere_a_few_votes_may_differ_but_not_many(certified, data, model, tmp_path):
+    run = certified(limit=1, n=3000, batch_size=64)
+    path = tmp_path / "run"
+    forge(path, run, run.manifest.meaning, move=3, device="abacus")
+    said = redraw(path, 1, model=model, data=data, device="cpu")
+    assert (said.exact, said.differing) == (False, 3)
+    forge(path, run, run.manifest.meaning, move=30, device="abacus")
+    with pytest.raises(VerificationError, match="drawn again"):
+        redraw(path, 1, model=model, data=data, device="cpu")
+
+
+def test_another_model_or_picture_is_named(certified, data, model, make_model, tmp_path):
+    certified()
+    with pytest.raises(ModelError, match=r"has the fingerprint .*, but .*run was certified with"):
+        redraw(tmp_path / "run", 1, model=make_model(seed=1), data=data, device="cpu")
+    other = replace(data, pictures=255 - data.pictures)
+    with pytest.raises(RunError, match="is another picture than the certified one"):
+        redraw(tmp_path / "run", 1, model=model, data=other, device="cpu")
+    other = replace(data, labels=(data.labels + 1) % 3)
+    with pytest.raises(RunError, match=r"the data set is not the one of .*labels"):
+        redraw(tmp_path / "run", 1, model=model, data=other, device="cpu")
+
+
+def test_a_run_without_inputs(certified, data, model, tmp_path):
+    run = certified(limit=1)
+    (tmp_path / "run" / "journal.jsonl").unlink()
+    write_manifest(tmp_path / "run", run.manifest)
+    with pytest.raises(RunError, match="has no input that could be drawn again"):
+        redraw(tmp_path / "run", 1, model=model, data=data, device="cpu")
