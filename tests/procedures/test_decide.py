@@ -111,6 +111,10 @@ def test_radius_0_asks_for_the_class():
         ({"radius": math.nan}, "radius must be >= 0, got nan"),
         ({"radius": 0.5, "alpha": 1}, "alpha must be in (0, 1), got 1.0"),
         ({"radius": 0.5, "n_max": 0}, "n_max must be >= 1, got 0"),
+        (
+            {"radius": 0.5, "n_max": 2_000_001},
+            "n_max must be <= 2000000, got 2000001; the anytime test and fixed n take more",
+        ),
         ({"radius": 0.5, "first_look": 0}, "first_look must be >= 1, got 0"),
     ],
 )

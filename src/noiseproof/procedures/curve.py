@@ -9,7 +9,7 @@ import numpy as np
 
 from noiseproof.arguments import integer, real
 from noiseproof.procedures.base import Procedure, check_votes
-from noiseproof.procedures.decide import GAMMA, RATIO, threshold_test
+from noiseproof.procedures.decide import GAMMA, RATIO, n_max_of_boundaries, threshold_test
 from noiseproof.stats.bounds import check_probability
 from noiseproof.types import ABSTAIN, Certificate, Draw
 
@@ -57,7 +57,7 @@ class Curve(Procedure):
     def __post_init__(self) -> None:
         object.__setattr__(self, "radii", tuple(real("radii", radius) for radius in self.radii))
         object.__setattr__(self, "alpha", real("alpha", self.alpha))
-        object.__setattr__(self, "n_max", integer("n_max", self.n_max, least=1))
+        object.__setattr__(self, "n_max", n_max_of_boundaries(self.n_max))
         object.__setattr__(self, "first_look", integer("first_look", self.first_look, least=1))
         object.__setattr__(self, "ratio", real("ratio", self.ratio))
         object.__setattr__(self, "gamma", real("gamma", self.gamma))

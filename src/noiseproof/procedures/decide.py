@@ -25,6 +25,9 @@ RATIO, GAMMA = 1.15, 0.015
 """Of the looks and of futility: on the published runs 6% fewer draws than looks of ratio 1.5 with gamma .02, for less
 certified accuracy lost (``benchmarks/draws.py``)."""
 
+MOST_DRAWS = 2_000_000
+"""Boundaries for so many take seconds, for ten times as many more than ten minutes, each time a run is verified."""
+
 
 @dataclass(frozen=True)
 class Decide(Procedure):
@@ -66,7 +69,7 @@ class Decide(Procedure):
     def __post_init__(self) -> None:
         object.__setattr__(self, "radius", real("radius", self.radius))
         object.__setattr__(self, "alpha", real("alpha", self.alpha))
-        object.__setattr__(self, "n_max", integer("n_max", self.n_max, least=1))
+        object.__setattr__(self, "n_max", n_max_of_boundaries(self.n_max))
         object.__setattr__(self, "label_aware", flag("label_aware", self.label_aware))
         object.__setattr__(self, "first_look", integer("first_look", self.first_look, least=1))
         object.__setattr__(self, "ratio", real("ratio", self.ratio))
@@ -102,6 +105,18 @@ class Decide(Procedure):
 
     def _test(self, noise: Noise) -> GroupSequential:
         return threshold_test(noise, self.radius, self, every_class=not self.label_aware)
+
+
+def n_max_of_boundaries(n_max: object) -> int:
+    """How many draws a procedure with boundaries may take.
+
+    Raises:
+        ValueError: no integer, none, or so many that the boundaries take minutes.
+    """
+    draws = integer("n_max", n_max, least=1)
+    if draws > MOST_DRAWS:
+        raise ValueError(f"n_max must be <= {MOST_DRAWS}, got {draws}; the anytime test and fixed n take more")
+    return draws
 
 
 def threshold_test(noise: Noise, radius: float, asked: Decide | Curve, *, every_class: bool) -> GroupSequential:

@@ -26,10 +26,6 @@ TOLERANCE = 1e-9
 """Relative: another build of the special functions may differ in the last digits; a changed digit breaks the chain."""
 
 
-MOST_DRAWS = 2_000_000
-"""Boundaries for ten times as many take more than ten minutes: a manifest could keep verify busy for ever."""
-
-
 class VerificationError(RunError):
     """A record of a run does not hold."""
 
@@ -111,11 +107,6 @@ def verify(run: str | Path) -> Verification:
 def _check_design(path: Path, manifest: Manifest, procedure: Procedure, noise: Noise) -> None:
     """The stored boundaries are those of the procedure, and each test holds its level, by an exact recursion."""
     stored = manifest.meaning.get("design", [])
-    if type(procedure).design is not Procedure.design and procedure.most_draws > MOST_DRAWS:
-        raise VerificationError(
-            f"{path}: boundaries for {procedure.most_draws:,} draws are too many to be made again; the most that "
-            f"verify does is {MOST_DRAWS:,}"
-        )
     if stored != procedure.design(noise):
         raise VerificationError(f"{path}: the boundaries stored in its manifest are not those of its procedure")
     for test in stored:
