@@ -24,7 +24,7 @@ test: .venv/installed-dev
 
 test-core: .venv-core/installed
 	$(CORE)/python -c "import importlib.util as u; assert u.find_spec('torch') is None, 'torch is here'"
-	$(CORE)/python -m pytest $(addprefix tests/,$(UPPER)) tests/laws/test_noise_laws.py tests/laws/test_procedure_laws.py tests/cli/test_without_torch.py tests/cli/test_exchange.py tests/cli/test_experiment.py tests/cli/test_compare.py tests/cli/test_card.py tests/cli/test_noise_images.py $(addprefix src/noiseproof/,$(UPPER))
+	$(CORE)/python -m pytest -n auto --dist loadfile $(addprefix tests/,$(UPPER)) tests/laws/test_noise_laws.py tests/laws/test_procedure_laws.py tests/cli/test_without_torch.py tests/cli/test_exchange.py tests/cli/test_experiment.py tests/cli/test_compare.py tests/cli/test_card.py tests/cli/test_noise_images.py $(addprefix src/noiseproof/,$(UPPER))
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -48,7 +48,7 @@ format: .venv/installed-dev
 
 .venv-core/installed: pyproject.toml
 	test -x $(CORE)/python || $(PYTHON) -m venv .venv-core
-	$(CORE)/python -m pip install -q numpy scipy typer rich pillow matplotlib pytest hypothesis mpmath
+	$(CORE)/python -m pip install -q numpy scipy typer rich pillow matplotlib pytest pytest-xdist hypothesis mpmath
 	$(CORE)/python -m pip install -q --no-deps -e .
 	touch $@
 
