@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import fields
+from functools import lru_cache
 from math import isfinite, nextafter, sqrt
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -54,19 +55,7 @@ class Noise(ABC):
         >>> round(Gaussian(sigma=0.5).p_needed(0.5), 6)
         0.841345
         """
-        if not (isfinite(radius) and radius >= 0):
-            raise ValueError(f"radius must be >= 0, got {radius}")
-
-        def enough(tail: float) -> bool:
-            return (got := self.radius(Bounds(tail=tail, rival=tail))) >= radius and got > 0
-
-        small, large = 2.0**-50, 0.5  # less than 2^-50 is no probability's complement
-        if not enough(small):
-            raise ValueError(f"radius must be below {self.radius(Bounds(small, small)):.4g} with {self}, got {radius}")
-        while large > small * (1 + 2.0**-45):
-            middle = sqrt(small * large)
-            small, large = (middle, large) if enough(middle) else (small, middle)
-        return nextafter(1 - small, 1)
+        return _p_needed(self, float(radius))
 
     @property
     @abstractmethod
@@ -96,3 +85,20 @@ class Noise(ABC):
     def config(self) -> dict[str, Any]:
         """The noise as a plain table: ``{"family": "gaussian", "sigma": 0.5, ...}``."""
         return {"family": self.family} | {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=1024)
+def _p_needed(noise: Noise, radius: float) -> float:
+    if not (isfinite(radius) and radius >= 0):
+        raise ValueError(f"radius must be >= 0, got {radius}")
+
+    def enough(tail: float) -> bool:
+        return (got := noise.radius(Bounds(tail=tail, rival=tail))) >= radius and got > 0
+
+    small, large = 2.0**-50, 0.5  # less than 2^-50 is no probability's complement
+    if not enough(small):
+        raise ValueError(f"radius must be below {noise.radius(Bounds(small, small)):.4g} with {noise}, got {radius}")
+    while large > small * (1 + 2.0**-45):
+        middle = sqrt(small * large)
+        small, large = (middle, large) if enough(middle) else (small, middle)
+    return nextafter(1 - small, 1)

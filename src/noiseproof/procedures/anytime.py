@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, isfinite, log
 from typing import TYPE_CHECKING, ClassVar
 
@@ -70,12 +71,12 @@ class Anytime(Procedure):
             more = min(self.look_every, self.n_max - n)
             votes = votes + check_votes((yield Draw("decide", more, undecided, to_go)), more)
             n += more
-            assert anytime_holds_for_every_class(n, p0, self.alpha * p0), "else the level would not hold"
+            accept, against = _boundaries(n, p0, self.alpha)
             top = int(np.argmax(votes))
             k = int(votes[top])
-            if k >= anytime_accept(n, p0, self.alpha * p0):
+            if k >= accept:
                 return Decision("certified", top, self.radius, noise.norm)
-            if n - k >= anytime_accept(n, 1 - p0, self.alpha):
+            if n - k >= against:
                 return Decision("not certified", ABSTAIN, self.radius, noise.norm)
             to_go = self._to_go(k, n, p0)
         return undecided
@@ -91,3 +92,10 @@ class Anytime(Procedure):
         growth = p * log(p / p0) + (1 - p) * log((1 - p) / (1 - p0))
         needed = log(1 / self.alpha) / growth if growth > 0 else self.n_max
         return max(min(ceil(needed), self.n_max) - n, self.look_every)
+
+
+@lru_cache(maxsize=4096)
+def _boundaries(n: int, p0: float, alpha: float) -> tuple[int, int]:
+    """Votes of n for a class that certify it, and votes of n against it that give it up; the same for every input."""
+    assert anytime_holds_for_every_class(n, p0, alpha * p0), "else the level would not hold over all classes"
+    return anytime_accept(n, p0, alpha * p0), anytime_accept(n, 1 - p0, alpha)
