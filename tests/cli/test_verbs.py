@@ -41,10 +41,13 @@ def test_certify_verify_report_show(model, tmp_path, capsys):
     assert run(certify_line(model, out)) == 0
     assert [record.index for record in read_run(out).records] == [0, 20, 40, 60, 80]  # 5 inputs, not 5 indices
     assert run(["verify", str(out)]) == 0
-    assert "5 certificates follow from their 1,500 draws" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "5 certificates follow from their 1,500 draws" in said
+    assert "noise: exact integers, grid 255" in said
     assert run(["report", str(out), "--radii", "0:0.5:0.25", "--out", str(tmp_path / "report")]) == 0
     table = capsys.readouterr().out
     assert "0.25" in table
+    assert "Noise: exact integers, grid 255.\n" in table
     assert {path.suffix for path in (tmp_path / "report").iterdir()} >= {".md", ".txt", ".png"}
     assert run(["show", str(out)]) == 0
     assert "inputs finished        5" in capsys.readouterr().out

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -171,3 +172,15 @@ def test_radii_in_steps_of_a_pixel():
     one = guarantees_table(summary(radii=(0.0, 64 / 255)), units=Units(255))
     assert [row[0] for row in one.rows] == ["0", "64"]
     assert "(units of 1/255: one step of one 8-bit pixel)" in one.caption[0]
+
+
+def test_the_arithmetic_of_the_noise_is_named():
+    from noiseproof.reports.tables import _arithmetic
+
+    def of(*said):
+        names = [f"run{i}" for i in range(len(said))]
+        return _arithmetic(names, [SimpleNamespace(arithmetic=each) for each in said])
+
+    assert of("exact integers, grid 255", "exact integers, grid 255") == ("Noise: exact integers, grid 255.",)
+    assert of("exact", "") == ("Noise: exact (run0), not stated (run1).",)
+    assert of("", "") == ()

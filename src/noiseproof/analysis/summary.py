@@ -65,6 +65,7 @@ class Summary:
         seconds: of all inputs.
         right_radii: sorted radii of the right inputs, -1 for the others: the whole curve, shape [m].
         note: what a reader must know of where the radii come from; empty for a run of certify.
+        arithmetic: of the noise, as the run records it; empty where that is not known.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Summary:
     seconds: float
     right_radii: tuple[float, ...] = field(repr=False)
     note: str = ""
+    arithmetic: str = ""
 
     @property
     def budget_sentence(self) -> str:

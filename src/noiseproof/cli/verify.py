@@ -30,6 +30,7 @@ def verify(
     typer.echo(
         f"{run}: {held.records:,} certificates follow from their {held.draws:,} draws "
         f"({held.void:,} void), the chain is whole; {held.unfinished} inputs under way"
+        + (f"; noise: {held.arithmetic}" if held.arithmetic else "")
     )
     if not replay:
         return

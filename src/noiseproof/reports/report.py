@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from noiseproof.analysis import Summary, decision_table, prediction_table, summarize
@@ -131,7 +131,7 @@ def run_summary(
     if not records:
         raise RunError(f"{run.path} has no finished input yet; run its certify line again")
     sigma = run.manifest.meaning["noise"].get("sigma")
-    return summarize(
+    summary = summarize(
         records,
         alpha=run.procedure.alpha if alpha is None else alpha,
         radii=radii,
@@ -140,3 +140,4 @@ def run_summary(
         name=name or run.path.name,
         note=import_note(run.manifest),
     )
+    return replace(summary, arithmetic=run.manifest.meaning.get("arithmetic", ""))

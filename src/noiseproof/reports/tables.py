@@ -135,6 +135,7 @@ def accuracy_table(summaries: Sequence[Summary], *, units: Units = INPUT_UNITS) 
         caption=(
             f"Certified accuracy in % of all m inputs at {norm_name(first.norm)} radius r ({units.name}).",
             *_settings(names, summaries),
+            *_arithmetic(names, summaries),
             f"band: with probability {1 - first.delta:.10g} the curve of the population that the inputs were drawn "
             "from lies within it at all radii at once (DKW).",
             "ACR, median: average and median certified radius over all inputs, wrong or abstained counts 0.",
@@ -205,6 +206,16 @@ def run_names(summaries: Sequence[Summary]) -> tuple[str, ...]:
     if not summaries:
         raise ValueError("summaries must not be empty: name at least one run")
     return tuple(summary.name or f"run {number}" for number, summary in enumerate(summaries, start=1))
+
+
+def _arithmetic(names: Sequence[str], summaries: Sequence[Summary]) -> tuple[str, ...]:
+    """What the noise was made of: one statement where it is the same for all."""
+    said = [summary.arithmetic or "not stated" for summary in summaries]
+    if not any(summary.arithmetic for summary in summaries):
+        return ()
+    if len(set(said)) == 1:
+        return (f"Noise: {said[0]}.",)
+    return (f"Noise: {', '.join(f'{each} ({name})' for name, each in zip(names, said, strict=True))}.",)
 
 
 def _settings(names: Sequence[str], summaries: Sequence[Summary]) -> tuple[str, ...]:

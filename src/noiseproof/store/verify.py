@@ -39,12 +39,14 @@ class Verification:
         draws: draws behind them.
         void: how many of those were void.
         unfinished: inputs under way.
+        arithmetic: of the noise, as the manifest states it.
     """
 
     records: int
     draws: int
     void: int
     unfinished: int
+    arithmetic: str = ""
 
 
 def verify(run: str | Path) -> Verification:
@@ -101,6 +103,7 @@ def verify(run: str | Path) -> Verification:
         draws=sum(record.draws for record in state.records.values()),
         void=sum(record.void for record in state.records.values()),
         unfinished=len(state.open),
+        arithmetic=str(manifest.meaning.get("arithmetic", "")),
     )
 
 
