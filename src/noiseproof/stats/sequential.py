@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ROUNDING = 1 + 2.0**-30
-"""Covers the error of the binomial tail function: a level is held with this much to spare."""
+"""Covers the error of binomial tails and of the recursion: a level is held with this much to spare."""
 
 _WIDTH = 14.0
 """Standard deviations kept of a binomial law; the mass beyond is below 1e-40."""
@@ -130,7 +130,7 @@ def group_sequential(
         low, high = 0.0, 8.0
         while high - low > 1e-4:
             middle = (low + high) / 2
-            low, high = (middle, high) if crossing(looks, boundary(middle), p0) <= alpha else (low, middle)
+            low, high = (middle, high) if crossing(looks, boundary(middle), p0) * _ROUNDING <= alpha else (low, middle)
         accept = boundary(low)
     stop = tuple(_futile(n, accept[-1], n_max, gamma) for n in looks)
     return GroupSequential(p0, alpha, looks, accept, stop, crossing(looks, accept, p0))
