@@ -149,7 +149,8 @@ def test_a_loss_sees_pictures_in_0_1_sigma_and_progress(stripes, tmp_path):
     seen = []
 
     class Spy(GaussianLoss):
-        def __call__(self, model, x, y, *, sigma, generator, progress):
+        def __call__(self, model, x, y, *, sigma, generator, progress, targets):
+            assert targets is None
             seen.append((x.min().item(), x.max().item(), x.shape[0], sigma, progress.epoch, progress.rate_drops))
             assert model.training
             return super().__call__(model, x, y, sigma=sigma, generator=generator, progress=progress)

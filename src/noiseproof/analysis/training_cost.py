@@ -73,7 +73,8 @@ def passes_per_picture(loss: Mapping[str, Any]) -> int | None:
     """Forward-backward passes that a loss takes for each picture of a batch; None where that is not known.
 
     Args:
-        loss: as a plain table, with its name, and m and steps where it has them.
+        loss: as a plain table, with its name, and m and steps where it has them; a weight of 0 that switches an attack
+            off is looked at.
 
     >>> passes_per_picture({"name": "gaussian", "m": 4})
     4
@@ -82,32 +83,44 @@ def passes_per_picture(loss: Mapping[str, Any]) -> int | None:
     """
     count = _PASSES.get(str(loss.get("name")))
     m, steps = _whole(loss.get("m")), _whole(loss.get("steps"))
-    return None if count is None else count(m, steps)
+    return None if count is None or m is None else count(m, steps, loss)
 
 
-def _of_m(m: int | None, steps: int | None) -> int | None:
-    del steps
+def _of_m(m: int, steps: int | None, loss: Mapping[str, Any]) -> int | None:
+    del steps, loss
     return m
 
 
-def _of_clean_and_m(m: int | None, steps: int | None) -> int | None:
-    del steps
-    return None if m is None else 1 + m
+def _of_clean_and_m(m: int, steps: int | None, loss: Mapping[str, Any]) -> int | None:
+    del steps, loss
+    return 1 + m
 
 
-def _of_attack(more: int) -> Callable[[int | None, int | None], int | None]:
-    return lambda m, steps: None if m is None or steps is None else (steps + more) * m
+def _of_attack(more: int, switch: str) -> Callable[[int, int | None, Mapping[str, Any]], int | None]:
+    """T passes of an attack and some more for the training; where the switch is 0 nothing is attacked."""
+
+    def count(m: int, steps: int | None, loss: Mapping[str, Any]) -> int | None:
+        if loss.get(switch) == 0:
+            # a picture that is replaced by an adversary is attacked all the same
+            return _times(m, steps, 1) if loss.get("one_step") else m
+        return _times(m, steps, more)
+
+    return count
 
 
-_PASSES: Mapping[str, Callable[[int | None, int | None], int | None]] = MappingProxyType(
+def _times(m: int, steps: int | None, more: int) -> int | None:
+    return None if steps is None else (steps + more) * m
+
+
+_PASSES: Mapping[str, Callable[[int, int | None, Mapping[str, Any]], int | None]] = MappingProxyType(
     {
         "gaussian": _of_m,
         "stability": _of_clean_and_m,
         "consistency": _of_m,
         "macer": _of_m,
-        "smoothadv": _of_attack(1),
-        "smoothmix": _of_attack(2),
-        "cat-rs": _of_attack(2),
+        "smoothadv": _of_attack(1, "eps"),
+        "smoothmix": _of_attack(2, "eta"),
+        "cat-rs": _of_attack(2, "lambda"),
     }
 )
 

@@ -11,7 +11,7 @@ import torch
 
 from noiseproof.arguments import flag, integer, real
 from noiseproof.attacks.base import Attack, tensors
-from noiseproof.attacks.steps import ascent, gaussian_draws, l2_norm
+from noiseproof.attacks.steps import ascent, gaussian_draws, l2_norm, onto_sphere
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -84,8 +84,8 @@ class DDN(Attack):
             norm = torch.minimum(torch.where(other, (1 - self.gamma) * norm, (1 + 2 * self.gamma) * norm), reach)
             size = 0.5 + 0.5 * math.cos(math.pi * step / self.steps)  # from 1 to 0, as in the paper
             moved = delta + (norm * max(size, 0.05)).view(column) * direction
-            delta = self._on_sphere(x, moved, norm.view(column))
-        furthest = self._on_sphere(x, delta, reach.view(column))
+            delta = self._on_sphere(x, moved, norm)
+        furthest = self._on_sphere(x, delta, reach)
         found = torch.where(smallest.isfinite().view(column), best, furthest)
         once = [(x + found).cpu().double().numpy()]
         further = [(x + found * factor).cpu().double().numpy() for factor in FURTHER[1:]]
@@ -93,8 +93,7 @@ class DDN(Attack):
         return [[line[i] for line in (once + further if also[i] else once)] for i in range(len(aims))]
 
     def _on_sphere(self, x: Tensor, delta: Tensor, norm: Tensor) -> Tensor:
-        length = l2_norm(delta).view(norm.shape)
-        scaled = delta * torch.where(length > 0, norm / length, 0.0)
+        scaled = onto_sphere(delta, norm)
         return (x + scaled).clamp(0, 1) - x if self.clip else scaled
 
     def per_aim(self) -> int:

@@ -92,10 +92,15 @@ def ascent(
         both = torch.logaddexp(weight, added)
         gradient = gradient * _column((weight - both).exp(), x) + steepest * _column((added - both).exp(), x)
         weight = both
-    norm = l2_norm(gradient)
-    direction = torch.where(_column((norm > 0) & norm.isfinite(), x), gradient / _column(norm, x), 0.0)
     assert isinstance(votes, Tensor), "there is a draw at least"
-    return direction, _lead(votes, y) / len(noise)
+    return direction(gradient), _lead(votes, y) / len(noise)
+
+
+def direction(gradient: Tensor) -> Tensor:
+    """Each gradient of a batch at L2 norm 1, and zero where it has no direction: [batch, *shape]."""
+    norm = l2_norm(gradient)
+    has_one = (norm > 0) & norm.isfinite()
+    return torch.where(_column(has_one, gradient), gradient / _column(norm, gradient), 0.0)
 
 
 def into_ball(delta: Tensor, radius: Tensor) -> Tensor:
@@ -107,6 +112,17 @@ def into_ball(delta: Tensor, radius: Tensor) -> Tensor:
     """
     norm = l2_norm(delta)
     return delta * _column(torch.where(norm > radius, radius / norm, 1.0), delta)
+
+
+def onto_sphere(delta: Tensor, norm: Tensor) -> Tensor:
+    """Perturbations stretched or shortened to their norm; one of no length stays as it is.
+
+    Args:
+        delta: [batch, *shape].
+        norm: L2, [batch].
+    """
+    length = l2_norm(delta)
+    return delta * _column(torch.where(length > 0, norm / length, 0.0), delta)
 
 
 def l2_norm(delta: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def train(
+    context: typer.Context,
     data: options.Data,
     out: options.Out,
     sigma: Annotated[
@@ -38,7 +39,7 @@ def train(
     step_size: Annotated[int, typer.Option("--step-size", help="Epochs between two drops of the rate.")] = 30,
     gamma: Annotated[float, typer.Option("--gamma", help="Factor of a drop.")] = 0.1,
     loss: Annotated[
-        str, typer.Option("--loss", help="gaussian, stability, consistency, macer, smoothadv, smoothmix.")
+        str, typer.Option("--loss", help="gaussian, stability, consistency, macer, smoothadv, smoothmix, cat-rs.")
     ] = "gaussian",
     loss_setting: Annotated[
         list[str] | None,
@@ -48,6 +49,24 @@ def train(
             help="Setting of the loss, such as lambda=10; again for another; default: as published for sigma and data.",
         ),
     ] = None,
+    targets: Annotated[
+        Path | None,
+        typer.Option(
+            "--targets",
+            metavar="RUN",
+            help="For cat-rs: a run of predict on the training pictures.",
+        ),
+    ] = None,
+    init: Annotated[
+        str | None, typer.Option("--init", metavar="MODEL", help="An earlier model whose weights to begin with.")
+    ] = None,
+    extra: Annotated[
+        str | None, typer.Option("--extra", metavar="DATA", help="More pictures of the same kind to learn from.")
+    ] = None,
+    extra_labels: Annotated[
+        str | None,
+        typer.Option("--extra-labels", metavar="MODEL", help="A model that labels them; default: their own labels."),
+    ] = None,
     augment: Annotated[
         str | None,
         typer.Option(
@@ -56,6 +75,7 @@ def train(
     ] = None,
     seed: options.Seed = 0,
     precision: options.Precision = "fp32",
+    compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile; needs a C++ compiler.")] = False,
     device: options.Device = "auto",
     threads: Annotated[int, typer.Option("--threads", help="CPU threads inside an operation; idle machines only.")] = 1,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write scalars to DIR/tensorboard, too.")] = False,
@@ -70,6 +90,9 @@ def train(
     from noiseproof.training.distributed import is_first_process, joined
 
     folders = _folders(out, sigma)
+    source = {name: getattr(context.get_parameter_source(name), "name", None) for name in ("loss", "loss_setting")}
+    if source == {"loss": "COMMANDLINE", "loss_setting": "DEFAULT_MAP"}:
+        loss_setting = None  # those of a recipe or a settings file belong to the loss that it names
     settings = _settings(loss_setting or [])
     with joined(find_device(device)):  # once for all of them: torchrun's processes meet only once
         for value, folder in folders.items():
@@ -89,9 +112,14 @@ def train(
                     gamma=gamma,
                     loss=loss,
                     loss_setting=settings,
+                    targets=targets,
+                    init=init,
+                    extra=extra,
+                    extra_labels=extra_labels,
                     augment=augment,
                     seed=seed,
                     precision=precision,
+                    compiled=compiled,
                     device=device,
                     threads=threads,
                     tensorboard=tensorboard,

@@ -3,6 +3,7 @@
 from noiseproof.training.loop import train
 from noiseproof.training.losses import (
     LOSSES,
+    CATRSLoss,
     ConsistencyLoss,
     GaussianLoss,
     Loss,
@@ -17,6 +18,7 @@ from noiseproof.training.progress import TrainProgress, TrainResult
 
 __all__ = [
     "LOSSES",
+    "CATRSLoss",
     "ConsistencyLoss",
     "GaussianLoss",
     "Loss",

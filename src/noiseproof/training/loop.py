@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,15 +20,19 @@ from torch import Tensor, nn
 
 from noiseproof.data import DataSet, load
 from noiseproof.data.dataset import WholePictures
+from noiseproof.engine.allocator import keep_large_blocks
 from noiseproof.errors import RunError
 from noiseproof.models import Normalize, build, fingerprint
 from noiseproof.store.lock import FolderLock
 from noiseproof.store.manifest import Manifest
 from noiseproof.training.augment import RESIZED_CROP, Choices, ResizedCrops, choose, published_augmentation
+from noiseproof.training.begin import begin_with
 from noiseproof.training.decode import decoded
 from noiseproof.training.device import cpu_threads, find_device
 from noiseproof.training.distributed import Team, joined
+from noiseproof.training.extra import enlarged
 from noiseproof.training.folder import TrainingFolder
+from noiseproof.training.given import Given, check_given, read_given
 from noiseproof.training.losses import Loss, Progress, find_loss
 from noiseproof.training.progress import Clock, TrainProgress, TrainResult
 from noiseproof.training.randomness import generator, global_generator
@@ -57,9 +61,14 @@ def train(
     gamma: float = 0.1,
     loss: str | Loss = "gaussian",
     loss_setting: Mapping[str, object] | None = None,
+    targets: str | os.PathLike[str] | None = None,
+    init: str | os.PathLike[str] | None = None,
+    extra: str | DataSet | None = None,
+    extra_labels: str | os.PathLike[str] | None = None,
     augment: str | None = None,
     seed: int = 0,
     precision: str = "fp32",
+    compiled: bool = False,
     device: str = "auto",
     threads: int = 1,
     tensorboard: bool = False,
@@ -87,12 +96,18 @@ def train(
         gamma: factor of a drop, in (0, 1].
         loss: a loss, or the name of one in ``LOSSES`` with its published settings for this sigma and data set.
         loss_setting: what to change in them, by name: ``{"lambda": 10}``.
+        targets: for the loss ``cat-rs``: a run folder with draws of an earlier model on the training pictures.
+        init: an earlier model of the same architecture, any spec of ``models.load``, whose weights to begin with; a
+            last layer for other classes is left out.
+        extra: more pictures of the same kind, learned from like the others; an epoch is a pass over both.
+        extra_labels: a model that labels them (its class of the clean picture); by default their own labels count.
         augment: ``none``, ``flip`` (left and right), ``crop-flip`` (also crops after 4 black pixels on each side), or
             ``resized-crop-flip`` (crops of random area, shape and place, resized, and flips; of ImageNet's files the
             whole pictures are cropped, decoded in each epoch anew). None takes what the published recipes use for this
             data set: ``crop-flip`` for CIFAR-10, ``resized-crop-flip`` for ImageNet, else ``none``.
         seed: of everything random; torch's global generator is left as it was.
         precision: ``fp32``, or ``bf16`` (autocast).
+        compiled: train through ``torch.compile``, which needs a C++ compiler and a minute first; other low bits.
         device: ``auto`` takes a CUDA device where there is one.
         threads: CPU threads inside an operation. More than one pays on an idle machine only: as soon as another
             process is busy they wait for each other (measured: 20 times slower with 4).
@@ -131,13 +146,19 @@ def train(
             f"the loss {recipe.loss.name} waits for rate drop {needed}, which does not come in {epochs} epochs; "
             "give a schedule of steps with step_size < epochs, or after_drops=0 as loss_setting"
         )
+    check_given(recipe.loss, targets=targets, extra=extra, extra_labels=extra_labels)
     place = find_device(device)
     if tensorboard:
         check_tensorboard()
+    if place.type == "cpu":
+        keep_large_blocks()
     with cpu_threads(threads), joined(place) as team:
         if isinstance(data, str):
             data = load(data, split="train", root=None if root is None else Path(root))
-        training = _Training(recipe, data, arch, place, team, progress)
+        if extra is not None:
+            data = enlarged(data, extra, labels=extra_labels, device=place, root=root)
+        given = read_given(data, arch=arch, init=init, targets=targets, compiled=compiled)
+        training = _Training(recipe, data, arch, given, place, team, progress)
         folder = TrainingFolder(Path(out))
         lock = FolderLock(folder.path)
         settings = {"epochs": epochs, "device": str(place), "threads": threads, "torch": torch.__version__}
@@ -162,14 +183,19 @@ class _Training:
         recipe: Recipe,
         data: DataSet,
         arch: str,
+        given: Given,
         device: torch.device,
         team: Team,
         report: Callable[[TrainProgress], None] | None,
     ) -> None:
         self.recipe, self.data, self.arch, self.device, self.team = recipe, data, arch, device, team
+        self.given = given
         self.report = report if team.is_first else None
         with global_generator(device, recipe.seed, "weights", 0):
             module = build(arch, num_classes=len(data.classes), shape=data.shape)
+        if given.init is not None:
+            kept = begin_with(module, given.init)
+            logger.info("begins with %s%s", given.init.source, f", {', '.join(kept)} new" if kept else "")
         # Whole pictures are of many sizes, and often too many for any memory: they stay where they are.
         self.whole = (
             data.pictures if recipe.augment == RESIZED_CROP and isinstance(data.pictures, WholePictures) else None
@@ -179,12 +205,14 @@ class _Training:
         self.sha256.update(data.labels.tobytes())
         self.images = None if self.images is None else self.images.to(device)
         self.labels = torch.from_numpy(data.labels).to(device)
+        self.targets = None if given.targets is None else given.targets.to(device)
         # Convolutions are a quarter faster on a CPU in this layout; they bring their inputs into it themselves.
         self.module: nn.Module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.SGD(
             module.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
         )
-        self.shared = team.wrap(self.module)
+        forward = torch.compile(self.module) if given.compiled else self.module
+        self.shared = team.wrap(cast("nn.Module", forward))
         self.batches = math.ceil(len(data) / recipe.batch_size)
 
     def meaning(self) -> dict[str, Any]:
@@ -198,6 +226,7 @@ class _Training:
             "num_classes": len(self.data.classes),
             "shape": list(self.data.shape),
             **self.recipe.meaning(),
+            **self.given.meaning(),
             # Batch-norm and rounding depend on how a batch is split.
             **({} if self.team.size == 1 else {"processes": self.team.size}),
         }
@@ -275,6 +304,7 @@ class _Training:
             for batch, (joint, pictures) in enumerate(zip(joints, self._pictures(joints, choices), strict=True)):
                 noise.part = part = team.part(len(joint))
                 x, y = pictures.float() / 255, self.labels[joint[part.rows]]
+                targets = None if self.targets is None else self.targets[joint[part.rows]]
                 with torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bf16"):
                     out = recipe.loss(
                         self.shared,
@@ -283,6 +313,7 @@ class _Training:
                         sigma=recipe.sigma,
                         generator=noise,
                         progress=Progress(epoch + batch / self.batches, recipe.rate_drops(epoch)),
+                        targets=targets,
                     )
                 self.optimizer.zero_grad()
                 (out.loss * part.weight).backward()  # type: ignore[no-untyped-call]

@@ -44,10 +44,10 @@ def batch():
 def call(batch):
     """The loss of the batch, at a moment of a training."""
 
-    def called(loss, model, *, sigma=0.5, seed=3, epoch=20.0, rate_drops=1, x=None, y=None):
-        generator = torch.Generator().manual_seed(seed)
+    def called(loss, model, *, sigma=0.5, seed=3, epoch=20.0, rate_drops=1, x=None, y=None, targets=None):
+        generator, progress = torch.Generator().manual_seed(seed), Progress(epoch, rate_drops)
         x, y = batch[0] if x is None else x, batch[1] if y is None else y
-        return loss(model, x, y, sigma=sigma, generator=generator, progress=Progress(epoch, rate_drops))
+        return loss(model, x, y, sigma=sigma, generator=generator, progress=progress, targets=targets)
 
     return called
 

@@ -7,6 +7,7 @@ from dataclasses import fields
 
 from noiseproof.errors import unknown
 from noiseproof.training.losses.base import Loss, LossOut, Progress
+from noiseproof.training.losses.cat_rs import CATRSLoss
 from noiseproof.training.losses.consistency import ConsistencyLoss
 from noiseproof.training.losses.gaussian import GaussianLoss
 from noiseproof.training.losses.macer import MACERLoss
@@ -21,10 +22,12 @@ LOSSES: dict[str, type[Loss]] = {
     MACERLoss.name: MACERLoss,
     SmoothAdvLoss.name: SmoothAdvLoss,
     SmoothMixLoss.name: SmoothMixLoss,
+    CATRSLoss.name: CATRSLoss,
 }
 
 __all__ = [
     "LOSSES",
+    "CATRSLoss",
     "ConsistencyLoss",
     "GaussianLoss",
     "Loss",

@@ -51,6 +51,8 @@ class Loss(ABC):
     """
 
     name: ClassVar[str]
+    uses_targets: ClassVar[bool] = False
+    """Whether it looks at ``targets``; without them it takes the labels."""
 
     @classmethod
     def published(cls, *, sigma: float, data: str) -> dict[str, Any]:
@@ -78,6 +80,7 @@ class Loss(ABC):
         sigma: float,
         generator: torch.Generator,
         progress: Progress,
+        targets: Tensor | None = None,
     ) -> LossOut:
         """The loss of one batch.
 
@@ -89,6 +92,8 @@ class Loss(ABC):
             generator: the only source of noise, on the device of x; drawn from by ``randomness.normal``, so that a
                 batch split over processes sees the noise of the whole.
             progress: how far the training is.
+            targets: soft predictions of an earlier model, [batch, classes], rows sum to 1; None where there is none. A
+                loss that does not use them ignores them.
         """
 
     def config(self) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class GaussianLoss(Loss):
         sigma: float,
         generator: torch.Generator,
         progress: Progress,
+        targets: Tensor | None = None,
     ) -> LossOut:
         """See ``Loss``."""
         noise = normal(x, m=self.m, generator=generator)

@@ -74,6 +74,7 @@ class MACERLoss(Loss):
         sigma: float,
         generator: torch.Generator,
         progress: Progress,
+        targets: Tensor | None = None,
     ) -> LossOut:
         """See ``Loss``."""
         noise = normal(x, m=self.m, generator=generator).mul_(sigma)

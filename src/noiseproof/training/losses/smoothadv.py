@@ -12,35 +12,41 @@ from torch import Tensor, nn
 
 from noiseproof.arguments import integer
 from noiseproof.attacks import PGD
+from noiseproof.errors import unknown
 from noiseproof.training.losses.base import Loss, LossOut, Progress
 from noiseproof.training.losses.consistency import consistency
+from noiseproof.training.losses.ddn import smallest_perturbed
 from noiseproof.training.losses.noisy import accuracy, held_still, noisy_scores
 from noiseproof.training.losses.published import at_sigma, mnist_like
 from noiseproof.training.losses.settings import at_least_zero
 from noiseproof.training.randomness import normal
 
+ATTACKS = ("pgd", "ddn")
+
 
 @dataclass(frozen=True)
 class SmoothAdvLoss(Loss):
-    """mean_i CE(f(x* + delta_i), y), x* a point within eps at which -log p_bar_y is large, found by PGD.
+    """mean_i CE(f(x* + delta_i), y), x* a point within eps at which -log p_bar_y is large, found by PGD or DDN.
 
     The draws delta_i are the same in every step of the attack and in the training pass. The attack is made in eval
-    mode on fixed weights, and x* is a constant to the gradient. It is cut to [0, 1] after the ball (the authors cut
-    before it; both keep to either). With ``lambda_`` or ``eta`` the consistency terms at x*
-    are added. (T + 1) m passes.
+    mode on fixed weights, and x* is a constant to the gradient. PGD cuts it to [0, 1] after the ball (the authors cut
+    before it; both keep to either). DDN looks for the smallest perturbation that makes another class win, and leaves x
+    as it is where it finds none; see ``losses.ddn``. With ``lambda_`` or ``eta`` the consistency terms at x* are added.
+    (T + 1) m passes.
 
     The published training takes m steps of the optimizer on parts of each loaded batch of 256: batches of 256/m here.
 
     Attributes:
         eps: L2 radius of the attack in input units, >= 0; published: 1/1/2 for sigma .25/.5/1, MNIST-like 1.
         m: noise draws per picture, >= 1; published: 4/8/2, MNIST-like 4.
-        steps: T, steps of the attack, >= 1, each of length 2 eps/T.
+        steps: T, steps of the attack, >= 1, those of PGD of length 2 eps/T; published for DDN: 2, 4 and 10.
         warmup: epochs over which eps grows, >= 0: eps/warmup in the first one, 2 eps/warmup in the second.
         lambda_: weight of the divergence of ``ConsistencyLoss`` at x*, >= 0.
         eta: weight of its entropy, >= 0.
+        attack: "pgd", or "ddn", the other one of the paper; its settings beside T are those published for PGD.
 
     Raises:
-        ValueError: a setting is out of range.
+        ValueError: a setting is out of range, or there is no such attack.
 
     Source: Salman et al. 2019, equation 6 and algorithm 1; settings of Jeong & Shin 2020, whose sum with consistency it
     is, too.
@@ -52,6 +58,7 @@ class SmoothAdvLoss(Loss):
     warmup: int = 10
     lambda_: float = 0.0
     eta: float = 0.0
+    attack: str = "pgd"
 
     name: ClassVar[str] = "smoothadv"
 
@@ -61,6 +68,8 @@ class SmoothAdvLoss(Loss):
         object.__setattr__(self, "lambda_", at_least_zero("lambda", self.lambda_))
         for name, least in (("m", 1), ("steps", 1), ("warmup", 0)):
             object.__setattr__(self, name, integer(name, getattr(self, name), least=least))
+        if self.attack not in ATTACKS:
+            raise ValueError(unknown("attack", str(self.attack), ATTACKS))
 
     @classmethod
     def published(cls, *, sigma: float, data: str) -> dict[str, Any]:
@@ -78,16 +87,29 @@ class SmoothAdvLoss(Loss):
         sigma: float,
         generator: torch.Generator,
         progress: Progress,
+        targets: Tensor | None = None,
     ) -> LossOut:
         """See ``Loss``."""
         noise = normal(x, m=self.m, generator=generator).mul_(sigma)
         if self.eps > 0:
-            kept = itertools.repeat(noise.view(self.m, *x.shape))
             with held_still(model) as still:
                 eps = self.eps * progress.warmed(self.warmup)
-                x = PGD(steps=self.steps, draws=self.m).climb(still, x, y, radius=eps, noises=kept).detach()
+                x = self._attacked(still, x, y, noise.view(self.m, *x.shape), eps)
         scores = noisy_scores(model, x, noise)
         loss = F.cross_entropy(scores.flatten(0, 1), y.repeat(self.m))
         if self.lambda_ > 0 or self.eta > 0:
             loss = loss + consistency(scores, lambda_=self.lambda_, eta=self.eta)
         return LossOut(loss, accuracy(scores, y))
+
+    def _attacked(self, still: nn.Module, x: Tensor, y: Tensor, noise: Tensor, eps: float) -> Tensor:
+        """x*."""
+        if self.attack == "ddn":
+            return smallest_perturbed(still, x, y, noise, steps=self.steps, eps=eps)
+        return (
+            PGD(steps=self.steps, draws=self.m).climb(still, x, y, radius=eps, noises=itertools.repeat(noise)).detach()
+        )
+
+    def config(self) -> dict[str, Any]:
+        """See ``Loss``; PGD is not named: a run from before there was a choice can be continued."""
+        config = super().config()
+        return config if self.attack != "pgd" else {name: config[name] for name in config if name != "attack"}

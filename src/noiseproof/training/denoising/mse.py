@@ -1,0 +1,43 @@
+"""Mean squared error: a denoiser that knows of no classifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
+from torch import Tensor, nn
+
+from noiseproof.training.denoising.base import DenoisingLoss
+from noiseproof.training.losses.base import LossOut, Progress
+from noiseproof.training.randomness import normal
+
+
+@dataclass(frozen=True)
+class MSELoss(DenoisingLoss):
+    """The mean over pictures and pixels of (D(x + delta) - x)^2, delta ~ N(0, sigma^2 I).
+
+    Its PSNR is -10 log10 of it. There is no classifier, so the accuracy is NaN.
+
+    Source: Salman et al. 2020, section 3 (MSE); the mean as in their ``train_denoiser.py``.
+    """
+
+    name: ClassVar[str] = "mse"
+    classifies: ClassVar[bool] = False
+
+    def __call__(
+        self,
+        model: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        *,
+        sigma: float,
+        generator: torch.Generator,
+        progress: Progress,
+        targets: Tensor | None = None,
+    ) -> LossOut:
+        """See ``Loss`` and ``DenoisingLoss``."""
+        noise = normal(x, generator=generator)
+        loss = F.mse_loss(model(noise.mul_(sigma).add_(x)), x)
+        return LossOut(loss, torch.full_like(loss.detach(), torch.nan))

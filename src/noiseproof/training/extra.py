@@ -1,0 +1,98 @@
+"""Extra pictures to learn from: more data, its labels its own or given by an earlier model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from noiseproof.data import DataSet
+from noiseproof.data import load as load_data
+from noiseproof.errors import DataError, ModelError
+from noiseproof.models import BaseModel
+from noiseproof.models import load as load_model
+
+_ROWS = 256
+
+
+def enlarged(
+    data: DataSet,
+    extra: str | DataSet,
+    *,
+    labels: str | os.PathLike[str] | None,
+    device: torch.device,
+    root: str | os.PathLike[str] | None,
+) -> DataSet:
+    """The training pictures with extra ones, by their specs.
+
+    Args:
+        data: the training pictures.
+        extra: a data set, or its spec; the split ``train`` where the spec names none.
+        labels: a spec of ``models.load``, the model that labels the extra pictures; None keeps their own labels.
+        device: where to compute these.
+        root: a folder of data sets, looked at first.
+
+    Raises:
+        DataError: see ``data.load`` and ``with_extra``.
+        ModelError: see ``models.load`` and ``pseudo_labels``.
+    """
+    if isinstance(extra, str):
+        extra = load_data(extra, split="train", root=None if root is None else Path(root))
+    if labels is None:
+        return with_extra(data, extra)
+    return with_extra(data, extra, labels=pseudo_labels(load_model(labels), extra, device=device))
+
+
+def with_extra(data: DataSet, extra: DataSet, *, labels: NDArray[np.int64] | None = None) -> DataSet:
+    """Both data sets as one, in this order; an epoch then is a pass over both.
+
+    Args:
+        data: the training pictures.
+        extra: more pictures of the same shape and the same classes.
+        labels: classes of the extra pictures, int64; by default their own.
+
+    Raises:
+        DataError: shape or number of classes differ.
+
+    >>> pictures = np.zeros((2, 1, 1, 1), dtype=np.uint8)
+    >>> grey = DataSet("grey", ("dark", "light"), (1, 1, 1), np.array([0, 1]), pictures)
+    >>> with_extra(grey, grey, labels=np.array([1, 1])).labels
+    array([0, 1, 1, 1])
+    """
+    if extra.shape != data.shape or len(extra.classes) != len(data.classes):
+        raise DataError(
+            f"{extra.name} has pictures of shape {extra.shape} in {len(extra.classes)} classes, "
+            f"{data.name} {data.shape} in {len(data.classes)}; give extra pictures of the same kind"
+        )
+    labels = extra.labels if labels is None else labels
+    pictures = np.concatenate([data.images(), extra.images()])
+    return DataSet(
+        f"{data.name} + {extra.name}", data.classes, data.shape, np.concatenate([data.labels, labels]), pictures
+    )
+
+
+def pseudo_labels(model: BaseModel, data: DataSet, *, device: torch.device) -> NDArray[np.int64]:
+    """The class a model gives each clean picture: int64 [N].
+
+    Args:
+        model: an earlier base classifier, in eval mode.
+        data: pictures of the shape that it takes; their labels are not looked at.
+        device: where to compute.
+
+    Raises:
+        ModelError: the model does not take these pictures.
+
+    Source: self-training of Carmon et al. 2019, as used by Salman et al. 2019.
+    """
+    if model.shape is not None and tuple(model.shape) != data.shape:
+        raise ModelError(f"{model.source} takes inputs of shape {tuple(model.shape)}, {data.name} has {data.shape}")
+    module, images = model.module.to(device), data.images()
+    found: list[torch.Tensor] = []
+    with torch.inference_mode():
+        for first in range(0, len(data), _ROWS):
+            x = torch.from_numpy(images[first : first + _ROWS]).to(device).float() / 255
+            found.append(module(x).argmax(dim=1).cpu())
+    return torch.cat(found).numpy()

@@ -1,0 +1,87 @@
+"""What a training may be given beside its recipe and its data: weights to begin with, soft targets, a compiler."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from noiseproof.data import DataSet
+from noiseproof.models import BaseModel, load
+from noiseproof.training.losses import Loss
+from noiseproof.training.targets import soft_targets
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a training is given.
+
+    Attributes:
+        init: the earlier model whose weights it begins with, or None.
+        targets: soft predictions of the pictures, float32 [N, classes] on the CPU, or None.
+        compiled: train through ``torch.compile``.
+    """
+
+    init: BaseModel | None = None
+    targets: Tensor | None = None
+    compiled: bool = False
+
+    def meaning(self) -> dict[str, Any]:
+        """What the weights depend on; a thing that is not given is not named."""
+        targets = None if self.targets is None else hashlib.sha256(self.targets.numpy().data).hexdigest()
+        every = {
+            "init": None if self.init is None else self.init.fingerprint,
+            "targets_sha256": targets,
+            "compiled": self.compiled or None,
+        }
+        return {name: value for name, value in every.items() if value is not None}
+
+
+def check_given(loss: Loss, *, targets: object, extra: object, extra_labels: object) -> None:
+    """Whether what is given goes together, before anything is read.
+
+    Raises:
+        ValueError: targets are missing or of no use, or extra_labels has nothing to label.
+    """
+    if loss.uses_targets and targets is None:
+        raise ValueError(
+            f"the loss {loss.name} needs targets; give the run folder of `noiseproof predict --n 100` of an earlier "
+            "model on the training pictures"
+        )
+    if targets is not None and not loss.uses_targets:
+        raise ValueError(f"targets go with the loss cat-rs, got them with {loss.name}")
+    if extra_labels is not None and extra is None:
+        raise ValueError("extra_labels goes with extra, whose pictures that model labels")
+
+
+def read_given(
+    data: DataSet,
+    *,
+    arch: str,
+    init: str | os.PathLike[str] | None,
+    targets: str | os.PathLike[str] | None,
+    compiled: bool,
+) -> Given:
+    """Reads what is named.
+
+    Args:
+        data: the training pictures, extra ones included.
+        arch: the architecture that ``init`` must have.
+        init: a spec of ``models.load``, or None.
+        targets: a run folder of draws, or None.
+        compiled: see ``Given``.
+
+    Raises:
+        ModelError: see ``models.load``.
+        RunError: see ``soft_targets``.
+    """
+    return Given(
+        init=None if init is None else load(init, arch=arch),
+        targets=None if targets is None else torch.from_numpy(soft_targets(Path(targets), data)),
+        compiled=compiled,
+    )
