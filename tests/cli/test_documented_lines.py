@@ -11,6 +11,7 @@ import pytest
 from typer.main import get_command
 
 from noiseproof.cli.main import app
+from noiseproof.cli.words import expanded
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -40,7 +41,7 @@ def test_the_command_takes_it(page: str, line: str):
         named = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= named | {"--help"}
     else:
-        command.make_context(verb, words)
+        command.make_context(verb, expanded([verb, *words])[1:])
 
 
 def test_the_pages_have_lines():

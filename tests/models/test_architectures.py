@@ -4,7 +4,13 @@ import torch
 from noiseproof.errors import ModelError
 from noiseproof.models import ARCHITECTURES, build
 
-SHAPES = {"lenet": (1, 28, 28), "resnet20": (3, 32, 32), "resnet110": (3, 32, 32), "resnet50": (3, 64, 64)}
+SHAPES = {
+    "lenet": (1, 28, 28),
+    "resnet20": (3, 32, 32),
+    "resnet110": (3, 32, 32),
+    "resnet50": (3, 64, 64),
+    "small-cnn": (1, 28, 28),
+}
 
 
 def count(module):
@@ -26,7 +32,13 @@ def test_scores_have_one_row_a_picture_and_one_column_a_class(arch):
 
 @pytest.mark.parametrize(
     ("arch", "num_classes", "parameters"),
-    [("lenet", 10, 431_080), ("resnet20", 10, 272_474), ("resnet110", 10, 1_730_714), ("resnet50", 1000, 25_557_032)],
+    [
+        ("lenet", 10, 431_080),
+        ("resnet20", 10, 272_474),
+        ("resnet110", 10, 1_730_714),
+        ("resnet50", 1000, 25_557_032),
+        ("small-cnn", 10, 166_406),
+    ],
 )
 def test_parameter_counts(arch, num_classes, parameters):
     assert count(build(arch, num_classes=num_classes, shape=SHAPES[arch])) == parameters

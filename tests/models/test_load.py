@@ -79,7 +79,7 @@ def test_a_bare_file_needs_to_be_told(tmp_path, module):
 def test_a_missing_path():
     expected = (
         "expected a run folder of `noiseproof train`, a .safetensors file, "
-        "a checkpoint (.pth.tar, .pt), or file.py:name"
+        "a checkpoint (.pth.tar, .pt), or file.py:name (`noiseproof models` lists all kinds)"
     )
     assert error("nowhere/model") == f"no such path: nowhere/model; {expected}"
     assert error("nowhere/model.py:net", num_classes=2) == f"no such path: nowhere/model.py; {expected}"
@@ -98,7 +98,7 @@ def test_a_training_that_is_not_finished(tmp_path, name):
 
 
 def test_another_kind_of_file(tmp_path):
-    path = tmp_path / "model.onnx"
+    path = tmp_path / "model.h5"
     path.touch()
     assert error(path).startswith(f"cannot load a model from {path}; expected a run folder")
 

@@ -62,6 +62,11 @@ def brief_check(backend: PooledBackend, inputs: Sequence[NDArray[Any]]) -> Check
             f"the scores of all of {void} noisy inputs are NaN or infinite, so every draw would be void; "
             "repair the base classifier"
         )
+    if are_probabilities(first):
+        log.warning(
+            "the scores are probabilities: votes are unaffected, but the soft vote and attacks with gradients expect "
+            "logits and see these flattened; give the scores before the softmax for them"
+        )
     dtype = torch.bfloat16 if backend.precision == "bf16" else first.dtype
     worst = 0.0
     for how, answer in [
@@ -84,6 +89,20 @@ def brief_check(backend: PooledBackend, inputs: Sequence[NDArray[Any]]) -> Check
             checked.tolerance,
         )
     return checked
+
+
+def are_probabilities(scores: torch.Tensor) -> bool:
+    """Whether rows of scores look like the outcome of a softmax: in [0, 1], of sum 1, and no bare labels.
+
+    Args:
+        scores: ``[rows, classes]``; rows that are no numbers are left out.
+
+    >>> are_probabilities(torch.tensor([[0.25, 0.75]])), are_probabilities(torch.tensor([[0.0, 1.0]]))
+    (True, False)
+    """
+    found = scores[torch.isfinite(scores).all(dim=1)].double()
+    within = bool(((found >= 0) & (found <= 1)).all()) and bool(((found.sum(dim=1) - 1).abs() <= 1e-3).all())
+    return len(found) > 0 and within and not bool(((found == 0) | (found == 1)).all())
 
 
 def _rows(backend: PooledBackend, inputs: Sequence[NDArray[Any]]) -> torch.Tensor:

@@ -45,6 +45,8 @@ def certify(
     start: options.Start = 0,
     limit: options.Limit = None,
     num_classes: options.NumClasses = None,
+    consensus: options.Consensus = None,
+    denoiser: options.Denoiser = None,
     model_id: options.ModelId = None,
     root: options.Root = None,
     device: options.Device = "auto",
@@ -75,7 +77,7 @@ def certify(
 
     asked = job(
         chosen,
-        model=model,
+        model=options.behind(denoiser, model, sigma=sigma),
         data=data,
         sigma=sigma,
         grid=grid or None,
@@ -85,6 +87,7 @@ def certify(
         start=start,
         limit=limit,
         num_classes=num_classes,
+        consensus=consensus,
         model_id=model_id,
         root=root,
         device=device,

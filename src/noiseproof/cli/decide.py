@@ -31,6 +31,8 @@ def decide(
     start: options.Start = 0,
     limit: options.Limit = None,
     num_classes: options.NumClasses = None,
+    consensus: options.Consensus = None,
+    denoiser: options.Denoiser = None,
     model_id: options.ModelId = None,
     root: options.Root = None,
     device: options.Device = "auto",
@@ -51,7 +53,7 @@ def decide(
 
     asked = job(
         procedure,
-        model=model,
+        model=options.behind(denoiser, model, sigma=sigma),
         data=data,
         sigma=sigma,
         grid=grid or None,
@@ -61,6 +63,7 @@ def decide(
         start=start,
         limit=limit,
         num_classes=num_classes,
+        consensus=consensus,
         model_id=model_id,
         root=root,
         device=device,

@@ -12,8 +12,10 @@ from noiseproof.cli import options
 
 def doctor(
     model: Annotated[
-        str | None,
-        typer.Option("--model", metavar="MODEL", help="Weights, a run folder of train, or file.py:name."),
+        list[str] | None,
+        typer.Option(
+            "--model", metavar="MODEL...", help="Weights, a run folder of train, or file.py:name; several are averaged."
+        ),
     ] = None,
     data: Annotated[
         str | None, typer.Option("--data", metavar="NAME[:SPLIT]", help="Data set; `noiseproof data list`.")
@@ -23,6 +25,7 @@ def doctor(
         typer.Option("--sigma", help="Of the noise to certify under.  [default: as trained, or 0.25]"),
     ] = None,
     num_classes: options.NumClasses = None,
+    consensus: options.Consensus = None,
     limit: Annotated[
         int | None, typer.Option("--limit", help="Pictures to measure accuracy on.  [default: 512, of large ones 64]")
     ] = None,
@@ -45,10 +48,10 @@ def doctor(
     from noiseproof.store.manifest import write_text
 
     if noise:
-        if model is not None or data is not None:
+        if model or data is not None:
             raise ValueError("--noise tests the noise alone; leave --model and --data out, or leave --noise out")
         found = doctor_noise(sigma=sigma, grid=grid or None, seed=seed, rng=rng, draws=draws)
-    elif model is None or data is None:
+    elif not model or data is None:
         raise ValueError("--model and --data must be given, or --noise to test the noise alone")
     else:
         found = examine(
@@ -56,6 +59,7 @@ def doctor(
             data=data,
             sigma=sigma,
             num_classes=num_classes,
+            consensus=consensus,
             limit=limit,
             seed=seed,
             root=root,

@@ -22,9 +22,8 @@ def falsify(
     n: Annotated[int, typer.Option("--n", help="Draws of a judgement (PREDICT, on fresh noise).")] = 1000,
     alpha: Annotated[float, typer.Option("--alpha", help="Its failure probability.")] = 0.001,
     seed: Annotated[int, typer.Option("--seed", help="Of the attacks' noise; judgements take theirs from the OS.")] = 0,
-    model: Annotated[
-        str | None, typer.Option("--model", help="The certified model, where it no longer lies where it lay.")
-    ] = None,
+    model: options.CertifiedModel = None,
+    denoiser: options.Denoiser = None,
     root: options.Root = None,
     device: options.Device = "auto",
     batch_size: options.BatchSize = None,
@@ -57,7 +56,7 @@ def falsify(
             n=n,
             alpha=alpha,
             seed=seed,
-            model=model,
+            model=options.behind(denoiser, model) or None,
             root=root,
             device=device,
             batch_size=batch_size,

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 def run_job(job: Job, out: Path, title: str) -> Run:
     """Run a job with a progress bar."""
+    cost = _cost(job)
     with ProgressBar(title, "inputs") as bar:
 
         def show(progress: Progress) -> None:
+            while cost:  # said once, when it is sure that the run goes on
+                typer.echo(f"noiseproof: {cost.pop()}", err=True)
             bar.update(
                 progress.inputs,
                 progress.inputs_total,
@@ -34,6 +37,8 @@ def print_cost(job: Job, out: Path) -> None:
     cost = job.cost(out)
     typer.echo(f"{cost.inputs:,} of {cost.inputs_total:,} inputs to do, {cost.draws:,} draws at most")
     typer.echo(f"{cost.draws_per_second:,.0f} draws/s on this machine now: about {duration(cost.seconds)}")
+    for line in _cost(job):
+        typer.echo(line)
 
 
 def print_void(run: Run) -> None:
@@ -46,3 +51,11 @@ def print_void(run: Run) -> None:
             "they count against the top class; look at the base classifier",
             err=True,
         )
+
+
+def _cost(job: Job) -> list[str]:
+    """What a draw takes, where it is more than one forward pass."""
+    from noiseproof.models.ensemble import passes
+
+    said = passes(job.model)
+    return [f"{job.model.architecture}: a draw takes {said}"] if said else []

@@ -12,6 +12,7 @@ import typer
 from noiseproof.cli import (
     attack,
     audit,
+    baselines,
     bench,
     card,
     certify,
@@ -23,7 +24,9 @@ from noiseproof.cli import (
     export,
     falsify,
     import_,
+    models,
     noise_images,
+    plan,
     predict,
     quickstart,
     report,
@@ -31,6 +34,7 @@ from noiseproof.cli import (
     train,
     verify,
 )
+from noiseproof.cli.words import expanded
 from noiseproof.version import __version__
 
 _INTERRUPTED = 130
@@ -47,6 +51,7 @@ app = typer.Typer(
 app.command("quickstart", short_help="The main job on real pictures, in a minute.")(quickstart.quickstart)
 app.command("train", short_help="Train a base classifier under noise.")(train.train)
 app.command("doctor", short_help="Check a base classifier; exit 1 if refused.")(doctor.doctor)
+app.command("plan", short_help="What a run will cost, before it is made.")(plan.plan)
 app.command("certify", short_help="Certify inputs: class and L2 radius.")(certify.certify)
 app.command("decide", short_help="Certified at one radius, or not: few draws.")(decide.decide)
 app.command("predict", short_help="Predict inputs: class or abstention.")(predict.predict)
@@ -64,6 +69,8 @@ app.command("import", short_help="A published file as a run folder.")(import_.im
 app.command("export", short_help="A run as TSV, CSV or Parquet.")(export.export)
 app.command("bench", short_help="Draws a second, beside the textbook loop.")(bench.bench)
 app.add_typer(data.app, name="data")
+app.add_typer(baselines.app, name="baselines")
+app.command("models", short_help="What --model takes, and what is installed.")(models.models)
 
 
 def _version(wanted: bool) -> None:
@@ -90,7 +97,8 @@ def run(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     logging.basicConfig(level=logging.WARNING, format="noiseproof: %(message)s", stream=sys.stderr)
     try:
-        status = typer.main.get_command(app).main(arguments, prog_name="noiseproof", standalone_mode=False)
+        words = expanded(sys.argv[1:] if arguments is None else arguments)
+        status = typer.main.get_command(app).main(words, prog_name="noiseproof", standalone_mode=False)
     except KeyboardInterrupt:
         return _stopped()
     except BrokenPipeError:

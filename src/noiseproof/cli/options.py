@@ -16,10 +16,15 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     from noiseproof.store.settings import read_toml
 
     settings = {name.replace("-", "_"): value for name, value in read_toml(path).items()}
-    known = [str(parameter.name) for parameter in context.command.params if parameter.name != "config"]
-    for name in settings:
+    known = {str(parameter.name): parameter for parameter in context.command.params if parameter.name != "config"}
+    for name, value in settings.items():
         if name not in known:
             raise ValueError(f"{path}: {unknown('setting', name, known)}")
+        many = getattr(known[name], "multiple", False) or known[name].nargs != 1
+        if many and not isinstance(value, list):
+            settings[name] = [value]
+        if isinstance(value, list) and not many:
+            raise ValueError(f"{path}: {name} must be one value, got {value}")
     defaults: dict[str, Any] = dict(context.default_map or {})
     context.default_map = defaults | settings
     return path
@@ -37,6 +42,26 @@ def numbers(name: str, text: str) -> list[float]:
         raise ValueError(f"{name} must be numbers such as 1,1.5,2, got {text!r}") from None
 
 
+def behind(denoiser: str | None, models: list[str] | None, *, sigma: float | None = None) -> list[str]:
+    """The models, each behind the denoiser where there is one; an empty list where there is no model.
+
+    Args:
+        denoiser: its spec, or None.
+        models: specs of models.
+        sigma: the noise level of a denoiser that must be told one and whose spec does not say it.
+
+    Raises:
+        ValueError: there is a denoiser and no model.
+    """
+    if denoiser is None:
+        return models or []
+    if not models:
+        raise ValueError(f"denoiser goes with --model, the classifier behind it, got {denoiser} alone")
+    from noiseproof.models.denoised import denoised_spec
+
+    return [denoised_spec(model, denoiser, sigma=sigma) for model in models]
+
+
 Config = Annotated[
     Path | None,
     typer.Option(
@@ -49,9 +74,33 @@ Config = Annotated[
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Run folder; the same line again resumes in it.")]
 Model = Annotated[
-    str,
+    list[str],
     typer.Option(
-        "--model", help="Run folder of train, .safetensors, a checkpoint (.pth.tar), or file.py:name.", metavar="MODEL"
+        "--model",
+        help="Run folder of train, weights, file.py:name, ...: `noiseproof models` lists all; several are averaged.",
+        metavar="MODEL...",
+    ),
+]
+CertifiedModel = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        help="The run's model, where it no longer lies where it lay; of an ensemble, each with a --model of its own.",
+        metavar="MODEL",
+    ),
+]
+Consensus = Annotated[
+    int | None,
+    typer.Option(
+        "--consensus", metavar="K", help="Of several models: where the first K agree, the others are not asked."
+    ),
+]
+Denoiser = Annotated[
+    str | None,
+    typer.Option(
+        "--denoiser",
+        metavar="SPEC",
+        help="What stands before the model: run folder of train --task denoiser, ffdnet, or diffusers:FOLDER.",
     ),
 ]
 Data = Annotated[

@@ -28,6 +28,8 @@ def predict(
     start: options.Start = 0,
     limit: options.Limit = None,
     num_classes: options.NumClasses = None,
+    consensus: options.Consensus = None,
+    denoiser: options.Denoiser = None,
     model_id: options.ModelId = None,
     root: options.Root = None,
     device: options.Device = "auto",
@@ -48,7 +50,7 @@ def predict(
 
     asked = job(
         chosen,
-        model=model,
+        model=options.behind(denoiser, model, sigma=sigma),
         data=data,
         sigma=sigma,
         grid=grid or None,
@@ -58,6 +60,7 @@ def predict(
         start=start,
         limit=limit,
         num_classes=num_classes,
+        consensus=consensus,
         model_id=model_id,
         root=root,
         device=device,

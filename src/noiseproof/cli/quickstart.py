@@ -1,4 +1,4 @@
-"""``noiseproof quickstart``: the main job on real pictures, from nothing, in about a minute."""
+"""``noiseproof quickstart``: the main job on real pictures, from nothing, in about a minute; ImageNet in some more."""
 
 from __future__ import annotations
 
@@ -12,12 +12,43 @@ SIGMA = 0.25
 
 
 def quickstart(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for everything.")] = Path("quickstart"),
-    epochs: Annotated[int, typer.Option("--epochs", help="Of the training.")] = 12,
-    inputs: Annotated[int, typer.Option("--inputs", help="Test pictures to certify.")] = 200,
-    n: Annotated[int, typer.Option("--n", help="Draws a picture.")] = 2000,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Folder for everything.  [default: quickstart, quickstart-imagenet]"),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Of the training.  [default: 12]")] = None,
+    inputs: Annotated[
+        int | None, typer.Option("--inputs", help="Test pictures to certify.  [default: 200, ImageNet 20]")
+    ] = None,
+    n: Annotated[int | None, typer.Option("--n", help="Draws a picture.  [default: 2000, ImageNet 1000]")] = None,
+    imagenet: Annotated[
+        bool,
+        typer.Option(
+            "--imagenet",
+            help="Pretrained weights, pictures of 224 x 224, a denoiser (extra imagenet-demo), in minutes.",
+        ),
+    ] = False,
 ) -> None:
-    """Train, certify, verify and report on the Fashion-MNIST pictures that ship with noiseproof."""
+    """Train, certify, verify and report on the Fashion-MNIST pictures that ship with noiseproof; or on ImageNet's."""
+    if imagenet:
+        if epochs is not None:
+            raise ValueError(f"--epochs is of the training, and --imagenet trains nothing, got {epochs}; leave one out")
+        from noiseproof.cli.quickstart_imagenet import quickstart_imagenet
+
+        quickstart_imagenet(
+            out or Path("quickstart-imagenet"), 20 if inputs is None else inputs, 1000 if n is None else n
+        )
+        return
+    _fashion_mnist(
+        out or Path("quickstart"),
+        12 if epochs is None else epochs,
+        200 if inputs is None else inputs,
+        2000 if n is None else n,
+    )
+
+
+def _fashion_mnist(out: Path, epochs: int, inputs: int, n: int) -> None:
+    """Train, certify, verify and report."""
     from noiseproof.cli.jobs import run_job
     from noiseproof.cli.train import training_bar
     from noiseproof.procedures import Certify

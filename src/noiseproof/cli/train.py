@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from noiseproof.training import TrainProgress
 
 
+_NOUNS = {"classifier": "model", "denoiser": "denoiser"}
+
+
 def train(
     context: typer.Context,
     data: options.Data,
@@ -29,18 +33,36 @@ def train(
             help="Standard deviation of the noise, in [0, 1] pixel units; of several, each trains into DIR/S.",
         ),
     ],
-    arch: Annotated[str, typer.Option("--arch", help="Architecture: lenet, resnet20, resnet110, resnet50.")] = "lenet",
+    task: Annotated[str, typer.Option("--task", help="classifier or denoiser.")] = "classifier",
+    arch: Annotated[
+        str | None,
+        typer.Option(
+            "--arch",
+            help="lenet, small-cnn, resnet20, resnet110, resnet50; denoisers: dncnn, dncnn-DEPTHxWIDTH.  "
+            "[default: lenet; dncnn]",
+        ),
+    ] = None,
     epochs: Annotated[int, typer.Option("--epochs", help="Passes over the data.")] = 90,
     batch_size: Annotated[int, typer.Option("--batch-size", help="Pictures a step.")] = 256,
-    lr: Annotated[float, typer.Option("--lr", help="Initial learning rate.")] = 0.01,
+    optimizer: Annotated[
+        str | None, typer.Option("--optimizer", help="sgd or adam.  [default: sgd; of a denoiser adam]")
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option("--lr", help="Initial learning rate.  [default: 0.01; of adam 0.001]")
+    ] = None,
     momentum: Annotated[float, typer.Option("--momentum", help="Of SGD.")] = 0.9,
     weight_decay: Annotated[float, typer.Option("--weight-decay", help="Of SGD.")] = 1e-4,
     schedule: Annotated[str, typer.Option("--schedule", help="step or cosine.")] = "step",
     step_size: Annotated[int, typer.Option("--step-size", help="Epochs between two drops of the rate.")] = 30,
     gamma: Annotated[float, typer.Option("--gamma", help="Factor of a drop.")] = 0.1,
     loss: Annotated[
-        str, typer.Option("--loss", help="gaussian, stability, consistency, macer, smoothadv, smoothmix, cat-rs.")
-    ] = "gaussian",
+        str | None,
+        typer.Option(
+            "--loss",
+            help="gaussian, stability, consistency, macer, smoothadv, smoothmix, cat-rs; denoisers: mse, stability.  "
+            "[default: gaussian; mse]",
+        ),
+    ] = None,
     loss_setting: Annotated[
         list[str] | None,
         typer.Option(
@@ -99,11 +121,13 @@ def train(
             with training_bar(f"train sigma {value}" if len(folders) > 1 else "train") as show:
                 train_model(
                     data=data,
-                    arch=arch,
+                    task=task,
+                    arch=arch or ("dncnn" if task == "denoiser" else "lenet"),
                     out=folder,
                     sigma=value,
                     epochs=epochs,
                     batch_size=batch_size,
+                    optimizer=optimizer,
                     lr=lr,
                     momentum=momentum,
                     weight_decay=weight_decay,
@@ -127,7 +151,8 @@ def train(
                     progress=show,
                 )
             if is_first_process():
-                typer.echo(f"{folder} holds the trained model; next: noiseproof certify --model {folder} ...")
+                given = f"MODEL --denoiser {folder}" if task == "denoiser" else folder
+                typer.echo(f"{folder} holds the trained {_NOUNS[task]}; next: noiseproof certify --model {given} ...")
 
 
 def _folders(out: Path, text: str) -> dict[float, Path]:
@@ -185,9 +210,15 @@ def training_bar(title: str) -> Iterator[Callable[[TrainProgress], None]]:
             bar.update(
                 progress.epoch + progress.batch // progress.batches,
                 progress.epochs,
-                note=f"loss {progress.loss:.3f}, accuracy under noise {progress.accuracy:.1%}, "
-                f"{progress.images_per_second:,.0f} pictures/s",
+                note=f"loss {progress.loss:.3f}, {_quality(progress)}, {progress.images_per_second:,.0f} pictures/s",
                 seconds_left=progress.seconds_left,
             )
 
         yield show
+
+
+def _quality(progress: TrainProgress) -> str:
+    """How good a model is so far; of a denoiser without a classifier, its peak signal-to-noise ratio."""
+    if math.isnan(progress.accuracy):
+        return f"PSNR {-10 * math.log10(max(progress.loss, 1e-12)):.1f} dB"
+    return f"accuracy under noise {progress.accuracy:.1%}"

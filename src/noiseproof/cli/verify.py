@@ -7,16 +7,18 @@ from typing import Annotated
 
 import typer
 
+from noiseproof.cli import options
+
 
 def verify(
     run: Annotated[Path, typer.Argument(help="Run folder of certify, predict or decide.", metavar="RUN")],
     replay: Annotated[
         int, typer.Option("--replay", metavar="K", help="Draw K inputs again from their keys and compare the counts.")
     ] = 0,
-    model: Annotated[
-        str | None, typer.Option("--model", metavar="MODEL", help="For --replay, where the run does not lead to it.")
+    model: options.CertifiedModel = None,
+    data: Annotated[
+        str | None, typer.Option("--data", metavar="NAME", help="For --replay, where the run does not lead to it.")
     ] = None,
-    data: Annotated[str | None, typer.Option("--data", metavar="NAME", help="Likewise.")] = None,
     root: Annotated[Path | None, typer.Option("--root", metavar="DIR", help="Where data sets lie.")] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, ...")] = "auto",
     workers: Annotated[int | None, typer.Option("--workers", help="Batches computed at once.")] = None,
@@ -39,7 +41,7 @@ def verify(
 
     with ProgressBar("verify", "inputs") as bar:
         again = redraw(
-            run, replay, model=model, data=data, root=root, device=device, workers=workers, progress=bar.update
+            run, replay, model=model or None, data=data, root=root, device=device, workers=workers, progress=bar.update
         )
     which = ", ".join(str(index) for index in again.inputs)
     how = (

@@ -11,6 +11,7 @@ from noiseproof.data.dataset import DataSet
 from noiseproof.data.download import get
 from noiseproof.data.fashion_mnist import FASHION_MNIST, FASHION_MNIST_SMALL
 from noiseproof.data.folder import load_folder
+from noiseproof.data.foolbox_imagenet import FOOLBOX_IMAGENET
 from noiseproof.data.imagenet import IMAGENET
 from noiseproof.data.mnist import MNIST
 from noiseproof.data.svhn import SVHN_CROPPED
@@ -30,6 +31,7 @@ DATA_SETS: Mapping[str, Source] = MappingProxyType(
         CIFAR10_JPEG.name: CIFAR10_JPEG,
         FASHION_MNIST.name: FASHION_MNIST,
         FASHION_MNIST_SMALL.name: FASHION_MNIST_SMALL,
+        FOOLBOX_IMAGENET.name: FOOLBOX_IMAGENET,
         IMAGENET.name: IMAGENET,
         MNIST.name: MNIST,
         SVHN_CROPPED.name: SVHN_CROPPED,

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from noiseproof.types import Pixels
 
-_CLASSES = 1000
+CLASSES = 1000
 _SHORTER = 256
-_SIZE = 224
+SIZE = 224
 _LONGEST = 100  # times the shorter side: resized by the shorter, a line of pixels would fill the memory
 _TABLE = "labels.csv"
 _WNID = re.compile(r"n\d{8}")
@@ -84,10 +84,16 @@ IMAGENET = ImageNet()
 
 
 @dataclass(frozen=True)
-class _Cropped:
-    """Files, decoded and cropped when asked for."""
+class Cropped:
+    """Files, decoded and cropped when asked for.
+
+    Attributes:
+        files: of the pictures.
+        resampling: how they are resized before.
+    """
 
     files: tuple[Path, ...]
+    resampling: Image.Resampling = Image.Resampling.BILINEAR
 
     def __len__(self) -> int:
         return len(self.files)
@@ -95,7 +101,7 @@ class _Cropped:
     def __getitem__(self, index: int, /) -> Pixels:
         file = self.files[index]
         with open_picture(file) as picture:
-            return planes(_cropped(file, converted(file, picture, "RGB")))
+            return planes(_cropped(file, converted(file, picture, "RGB"), self.resampling))
 
     def whole(self, index: int, /) -> Pixels:
         """All of a picture, in its own size."""
@@ -111,7 +117,7 @@ class _Cropped:
         return digest.hexdigest()
 
 
-def _cropped(file: Path, picture: Image.Image) -> Image.Image:
+def _cropped(file: Path, picture: Image.Image, resampling: Image.Resampling) -> Image.Image:
     """Sizes rounded as torchvision does: down for the longer side, to even for the margins."""
     width, height = picture.size
     shorter = min(width, height)
@@ -120,16 +126,16 @@ def _cropped(file: Path, picture: Image.Image) -> Image.Image:
             f"{file}: expected a picture at most {_LONGEST} times as long as wide, found {width}x{height}; "
             "replace the file"
         )
-    resized = picture.resize((_SHORTER * width // shorter, _SHORTER * height // shorter), Image.Resampling.BILINEAR)
-    left, top = (round((side - _SIZE) / 2) for side in resized.size)
-    return resized.crop((left, top, left + _SIZE, top + _SIZE))
+    resized = picture.resize((_SHORTER * width // shorter, _SHORTER * height // shorter), resampling)
+    left, top = (round((side - SIZE) / 2) for side in resized.size)
+    return resized.crop((left, top, left + SIZE, top + SIZE))
 
 
 def _from_folders(name: str, place: Path) -> DataSet:
     wnids = _wnids(place)
-    if len(wnids) != _CLASSES:
+    if len(wnids) != CLASSES:
         raise DataError(
-            f"{place}: expected {_CLASSES} class folders, found {len(wnids)}: without all of them the labels are "
+            f"{place}: expected {CLASSES} class folders, found {len(wnids)}: without all of them the labels are "
             f"unknown; make the others too (empty ones will do) or write a {_TABLE}"
         )
     files: list[Path] = []
@@ -138,20 +144,20 @@ def _from_folders(name: str, place: Path) -> DataSet:
         mine = sorted(file for file in (place / wnid).iterdir() if _is_picture(file))
         files += mine
         labels += [label] * len(mine)
-    return DataSet(name, tuple(wnids), (3, _SIZE, _SIZE), np.array(labels, dtype=np.int64), _Cropped(tuple(files)))
+    return DataSet(name, tuple(wnids), (3, SIZE, SIZE), np.array(labels, dtype=np.int64), Cropped(tuple(files)))
 
 
 def _from_table(name: str, place: Path) -> DataSet:
     table = place / _TABLE
-    classes = [str(index) for index in range(_CLASSES)]
+    classes = [str(index) for index in range(CLASSES)]
     files: list[Path] = []
     labels: list[int] = []
     try:
         with table.open(encoding="utf-8", newline="") as stream:
             for row in csv.DictReader(stream, strict=True):
                 label = int(row["index"])
-                if not 0 <= label < _CLASSES:
-                    raise ValueError(f"index {label}, outside [0, {_CLASSES})")
+                if not 0 <= label < CLASSES:
+                    raise ValueError(f"index {label}, outside [0, {CLASSES})")
                 file = place / row["file"]
                 if not file.is_file():
                     raise ValueError(f"no file {file}")
@@ -161,9 +167,9 @@ def _from_table(name: str, place: Path) -> DataSet:
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         found = f"no column {error}" if isinstance(error, KeyError) else str(error)[:500]
         raise DataError(
-            f"{table}: expected the columns file and index (0..{_CLASSES - 1}), found: {found}; mend the table"
+            f"{table}: expected the columns file and index (0..{CLASSES - 1}), found: {found}; mend the table"
         ) from error
-    return DataSet(name, tuple(classes), (3, _SIZE, _SIZE), np.array(labels, dtype=np.int64), _Cropped(tuple(files)))
+    return DataSet(name, tuple(classes), (3, SIZE, SIZE), np.array(labels, dtype=np.int64), Cropped(tuple(files)))
 
 
 def _wnids(place: Path) -> list[str]:

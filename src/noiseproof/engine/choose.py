@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from noiseproof.engine.contract import check_backend
+from noiseproof.engine.contract import check_backend, check_graph
 from noiseproof.engine.prepare import prepared
 from noiseproof.engine.torch_backend import TorchBackend
 from noiseproof.errors import ModelError
@@ -49,6 +49,7 @@ def backend_for(
     """
     device = torch.device(device)
     check_backend(name, precision=precision, device=device)
+    check_graph(name, base)
     if name == "torch":
         ready = prepared(base, shape=shape, device=device, precision=precision)
         return TorchBackend(

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from noiseproof.errors import ModelError, unknown
+from noiseproof.models.ensemble import has_consensus
 
 PRECISIONS = ("fp32", "bf16")
 """Of a forward pass: plain, or torch's autocast."""
@@ -54,6 +55,19 @@ def check_backend(name: str, *, precision: str, device: torch.device) -> None:
     if precision not in BACKENDS[name]:
         raise ValueError(
             f"precision must be {' or '.join(BACKENDS[name])} with backend {name}, got {precision!r}; use backend torch"
+        )
+
+
+def check_graph(name: str, base: object) -> None:
+    """Refuse a base classifier that asks its parts as the row has it, where a backend wants one fixed graph.
+
+    Raises:
+        ModelError: a consensus anywhere but in torch.
+    """
+    if name != "torch" and has_consensus(base):
+        raise ModelError(
+            f"backend {name} runs one fixed graph, but a consensus asks other members row by row; "
+            "use --backend torch, or leave --consensus out"
         )
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from noiseproof.errors import ModelError
+from noiseproof.models.ensemble import Ensemble
 
 log = logging.getLogger(__name__)
 
@@ -102,13 +103,17 @@ def fold(module: nn.Module) -> tuple[nn.Module, int]:
 
     Folded is a pair of which the trace of torch.fx says that each is called exactly once, that nothing else sees the
     convolution's output, and that no hook and no other code touches either. A module that cannot be traced, or has no
-    such pair, is returned as it is.
+    such pair, is returned as it is. An ensemble is folded member by member, since a consensus cannot be traced.
 
     Args:
         module: in eval mode.
     """
     if not any(type(part) in _FOLDS.values() for part in module.modules()):
         return module, 0
+    if type(module) is Ensemble and not (module._forward_hooks or module._forward_pre_hooks):
+        members = [fold(member) for member in module.members]
+        count = sum(pairs for _, pairs in members)
+        return (Ensemble([member for member, _ in members], module.consensus), count) if count else (module, 0)
     try:
         graph = fx.Tracer().trace(copy.deepcopy(module))  # a copy, since tracing runs the module's Python
         made = copy.deepcopy(module)

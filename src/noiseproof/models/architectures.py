@@ -11,12 +11,14 @@ from noiseproof.errors import ModelError, unknown
 from noiseproof.models.lenet import LeNet
 from noiseproof.models.resnet import ResNet50
 from noiseproof.models.resnet_cifar import ResNetCIFAR
+from noiseproof.models.small_cnn import SmallCNN
 
 ARCHITECTURES: dict[str, Callable[[int, tuple[int, ...]], nn.Module]] = {
     "lenet": LeNet,
     "resnet20": partial(ResNetCIFAR, depth=20),
     "resnet110": partial(ResNetCIFAR, depth=110),
     "resnet50": ResNet50,
+    "small-cnn": SmallCNN,
 }
 """Each takes (num_classes, shape of one input) and raises ``ModelError`` for a shape it does not take."""
 

@@ -6,10 +6,13 @@ import hashlib
 import json
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+
+from noiseproof.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class BaseModel:
         fingerprint: SHA-256 (hex) of architecture and weights; what a run's meaning holds.
         source: the path it was loaded from; a label only.
         metadata: what the weights file says of itself.
+        members: of an ensemble, in their order; else none.
     """
 
     module: nn.Module
@@ -33,6 +37,7 @@ class BaseModel:
     fingerprint: str
     source: str
     metadata: dict[str, str] = field(default_factory=dict)
+    members: tuple[BaseModel, ...] = ()
 
     @property
     def trained(self) -> dict[str, Any]:
@@ -57,3 +62,21 @@ def fingerprint(module: nn.Module, name: str) -> str:
         digest.update(json.dumps([key, str(tensor.dtype), list(tensor.shape)]).encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def frozen(module: nn.Module) -> nn.Module:
+    """The module in eval mode, no parameter of which requires a gradient."""
+    return module.eval().requires_grad_(False)
+
+
+def agree(where: Path | str, name: str, asked: Any, stored: Any) -> Any:  # noqa: ANN401 (any type)
+    """What was asked or stored of a model.
+
+    Raises:
+        ModelError: neither says, or they differ.
+    """
+    if asked is None and stored is None:
+        raise ModelError(f"{where} does not say its {name}; give {name}")
+    if asked is not None and stored is not None and asked != stored:
+        raise ModelError(f"{where} holds a model of {name} {stored!r}, asked was {asked!r}")
+    return stored if asked is None else asked

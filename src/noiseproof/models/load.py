@@ -1,62 +1,105 @@
-"""``load("spec")``: a base classifier from a training run, a weights file, a checkpoint or a Python file."""
+"""``load("spec")``: a base classifier from whatever a spec names; ``SOURCES`` lists all kinds."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import json
 import os
-import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from noiseproof.errors import ModelError
 from noiseproof.models.architectures import build
-from noiseproof.models.base import BaseModel, fingerprint
+from noiseproof.models.base import BaseModel, agree, fingerprint, frozen
 from noiseproof.models.checkpoint import SUFFIXES, load_checkpoint, our_name
+from noiseproof.models.denoised import PREFIX, load_denoised
+from noiseproof.models.efficientnet_lite import SPEC as LITE0
+from noiseproof.models.efficientnet_lite import load_efficientnet_lite0
+from noiseproof.models.ensemble import ensemble
+from noiseproof.models.exported import load_exported
+from noiseproof.models.huggingface import load_hf
 from noiseproof.models.normalize import Normalize
+from noiseproof.models.onnx_file import load_onnx
+from noiseproof.models.python_file import load_python
+from noiseproof.models.timm_models import load_timm
+from noiseproof.models.torchvision_models import load_torchvision
 from noiseproof.models.weights import load_weights
 
 _MOST = 1 << 24  # of classes, and of the sides of a picture
-_EXPECTED = "a run folder of `noiseproof train`, a .safetensors file, a checkpoint (.pth.tar, .pt), or file.py:name"
+_EXPECTED = (
+    "a run folder of `noiseproof train`, a .safetensors file, a checkpoint (.pth.tar, .pt), or file.py:name "
+    "(`noiseproof models` lists all kinds)"
+)
+_NAMED: dict[str, Callable[[str, int | None, tuple[int, ...] | None], BaseModel]] = {
+    "hf:": load_hf,
+    "timm:": load_timm,
+    "tv:": load_torchvision,
+}
+_FILES: dict[str, Callable[[Path, int | None, tuple[int, ...] | None], BaseModel]] = {
+    ".pt2": load_exported,
+    ".onnx": load_onnx,
+}
 
 
 def load(
-    spec: str | os.PathLike[str],
+    spec: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     arch: str | None = None,
     num_classes: int | None = None,
     shape: tuple[int, ...] | None = None,
+    consensus: int | None = None,
 ) -> BaseModel:
     """The base classifier a spec names: on the CPU, in eval mode, no weight requires a gradient.
 
     Args:
         spec: a run folder of ``noiseproof train``, a .safetensors file, a checkpoint of ``torch.save`` (.pth.tar,
             .pth, .pt, .tar: see ``load_checkpoint``), or ``path/to/file.py:name`` where the name is an ``nn.Module``
-            or a callable without arguments that makes one.
+            or a callable without arguments that makes one (see ``load_python``); a program of torch.export (.pt2), an
+            ONNX file (.onnx), ``hf:NAME``, ``timm:NAME`` or ``tv:NAME``, ``efficientnet-lite0``, or
+            ``denoised:DENOISER::CLASSIFIER`` (see ``load_denoised``). Several are averaged: see ``Ensemble``.
         arch: the architecture; needed only where the file does not say, refused where it says another.
         num_classes: likewise; always needed for a Python file.
         shape: of one input, (C, H, W); likewise.
+        consensus: of several: the first so many are asked first, the others where those disagree.
 
     Raises:
+        ValueError: consensus is not in [2, members - 1].
         ModelError: there is no such path, the training is not finished, the file is damaged, or it holds
             another model than asked.
     """
-    text = os.fspath(spec)
+    several = [spec] if isinstance(spec, str | os.PathLike) else list(spec)
+    if len(several) != 1 or consensus is not None:
+        members = [load(each, arch=arch, num_classes=num_classes, shape=shape) for each in several]
+        return ensemble(members, consensus)
+    text = os.fspath(several[0])
+    if text.startswith(PREFIX):
+        if arch is not None:
+            raise ModelError(f"{text}: arch is for weights files; leave arch out")
+        return load_denoised(text, num_classes=num_classes, shape=shape)
     file, colon, name = text.rpartition(":")
     if colon and file.endswith(".py"):
-        return _from_python(Path(file), name, arch, num_classes, shape)
+        if not Path(file).is_file():
+            raise ModelError(f"no such path: {file}; expected {_EXPECTED}")
+        return load_python(Path(file), name, arch=arch, num_classes=num_classes, shape=shape)
+    prefix = text.partition(":")[0] + ":"
     path = Path(text)
+    if (prefix in _NAMED or path.suffix in _FILES or text == LITE0) and arch is not None:
+        raise ModelError(f"{text}: arch is for weights files, this says its own; leave arch out")
+    if prefix in _NAMED:
+        return _NAMED[prefix](text.removeprefix(prefix), num_classes, shape)
+    if text == LITE0:
+        return load_efficientnet_lite0(num_classes, shape)
     if path.is_dir():
         return _from_weights(_weights_of_run(path), text, arch, num_classes, shape)
     if not path.exists():
         raise ModelError(f"no such path: {text}; expected {_EXPECTED}")
     if path.suffix == ".py":
         raise ModelError(f"{text} is a Python file; say which model in it: {text}:name")
+    if path.suffix in _FILES:
+        return _FILES[path.suffix](path, num_classes, shape)
     if not path.name.endswith((".safetensors", *SUFFIXES)):
         raise ModelError(f"cannot load a model from {text}; expected {_EXPECTED}")
     return _from_weights(path, text, arch, num_classes, shape)
@@ -85,10 +128,12 @@ def _from_weights(
             metadata.pop("shape", None)  # the usual one, not one the file says
     else:
         tensors, metadata = load_weights(path)
-    arch = _agree(path, "arch", arch, metadata.get("architecture"))
-    num_classes = _agree(path, "num_classes", num_classes, _stored_size(path, metadata))
-    shape = tuple(_agree(path, "shape", shape, _stored_shape(path, metadata)))
-    assert num_classes is not None, "else _agree had refused"
+    if metadata.get("task") == "denoiser":
+        raise ModelError(f"{source} holds a denoiser, no classifier; give it as --denoiser, the classifier as --model")
+    arch = agree(path, "arch", arch, metadata.get("architecture"))
+    num_classes = agree(path, "num_classes", num_classes, _stored_size(path, metadata))
+    shape = tuple(agree(path, "shape", shape, _stored_shape(path, metadata)))
+    assert num_classes is not None, "else agree had refused"
     _check_fit(tensors, path, metadata.get("architecture"), arch, num_classes, shape)
     with torch.random.fork_rng(devices=[]):  # the new module's draws are overwritten: leave no trace of them
         module = build(arch, num_classes=num_classes, shape=shape)
@@ -101,7 +146,7 @@ def _from_weights(
         module.load_state_dict(tensors)
     except RuntimeError as error:
         raise ModelError(f"{path}: its weights cannot be taken ({' '.join(str(error).split())[:200]})") from error
-    return BaseModel(_frozen(module), arch, num_classes, shape, fingerprint(module, arch), source, metadata)
+    return BaseModel(frozen(module), arch, num_classes, shape, fingerprint(module, arch), source, metadata)
 
 
 def _stored(path: Path, metadata: dict[str, str], name: str) -> Any:  # noqa: ANN401 (JSON)
@@ -126,15 +171,6 @@ def _stored_shape(path: Path, metadata: dict[str, str]) -> tuple[int, ...] | Non
     if not isinstance(stored, list) or not all(type(size) is int and 1 <= size <= _MOST for size in stored):
         raise ModelError(f"{path}: its metadata shape is no shape, got {str(stored)[:80]!r}")
     return tuple(stored)
-
-
-def _agree(path: Path, name: str, asked: Any, stored: Any) -> Any:  # noqa: ANN401 (any of three types)
-    """What was asked or stored; an error where neither says or they differ."""
-    if asked is None and stored is None:
-        raise ModelError(f"{path} does not say its {name}; give {name}")
-    if asked is not None and stored is not None and asked != stored:
-        raise ModelError(f"{path} holds a model of {name} {stored!r}, asked was {asked!r}")
-    return stored if asked is None else asked
 
 
 def _check_fit(
@@ -162,58 +198,3 @@ def _check_fit(
                 f"{about}: {key} has shape {tuple(tensors[key].shape)}, expected {tuple(tensor.shape)}; "
                 "give the right num_classes and shape"
             )
-
-
-def _from_python(
-    path: Path, name: str, arch: str | None, num_classes: int | None, shape: tuple[int, ...] | None
-) -> BaseModel:
-    spec = f"{path}:{name}"
-    if not path.is_file():
-        raise ModelError(f"no such path: {path}; expected {_EXPECTED}")
-    if num_classes is None:
-        raise ModelError(f"{spec}: a Python file does not say its num_classes; give num_classes")
-    if arch is not None:
-        raise ModelError(f"{spec}: arch is for weights files, a Python file is its own; leave arch out")
-    source = path.read_bytes()
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)  # unseeded weights are the same at each load
-        module = _module_in(_execute(path, source), name, spec)
-    architecture = f"{path.name}:{name}"
-    sha = fingerprint(module, f"{architecture} {hashlib.sha256(source).hexdigest()}")
-    return BaseModel(_frozen(module), architecture, num_classes, shape, sha, spec)
-
-
-def _execute(path: Path, source: bytes) -> ModuleType:
-    """The Python file as a module under a name of its own."""
-    title = f"noiseproof_model_{hashlib.sha256(os.fsencode(path.resolve()) + source).hexdigest()[:16]}"
-    spec = importlib.util.spec_from_file_location(title, path)
-    assert spec is not None
-    assert spec.loader is not None
-    python = importlib.util.module_from_spec(spec)
-    sys.modules[title] = python  # dataclasses and pickle look their module up by name
-    try:
-        spec.loader.exec_module(python)
-    except Exception as error:
-        raise ModelError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
-    return python
-
-
-def _module_in(python: ModuleType, name: str, spec: str) -> nn.Module:
-    """The named module, or what the named factory makes."""
-    found = getattr(python, name, None)
-    if found is None:
-        raise ModelError(f"{spec}: the file defines no {name!r}")
-    if not isinstance(found, nn.Module) and callable(found):
-        try:
-            found = found()
-        except Exception as error:
-            raise ModelError(f"{spec}: {name}() failed: {type(error).__name__}: {error}") from error
-    if not isinstance(found, nn.Module):
-        raise ModelError(
-            f"{spec} must be an nn.Module or a callable without arguments that makes one, got {type(found).__name__}"
-        )
-    return found
-
-
-def _frozen(module: nn.Module) -> nn.Module:
-    return module.eval().requires_grad_(False)

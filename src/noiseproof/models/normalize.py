@@ -36,3 +36,22 @@ class Normalize(nn.Module):
     def extra_repr(self) -> str:
         """The two constants, for ``print(module)``."""
         return f"mean={self.mean.flatten().tolist()}, std={self.std.flatten().tolist()}"
+
+
+class Normalized(nn.Module):
+    """A network of another package behind its normalisation.
+
+    Args:
+        normalize: what is done to inputs in [0, 1] first.
+        network: ``[batch, C, H, W]`` to scores ``[batch, classes]``, or to an object that holds them.
+        field: the name of the scores in that object; None where there is none.
+    """
+
+    def __init__(self, normalize: Normalize, network: nn.Module, field: str | None = None) -> None:
+        super().__init__()
+        self.normalize, self.network, self.field = normalize, network, field
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores: [batch, C, H, W] in input units to [batch, classes]."""
+        found = self.network(self.normalize(x))
+        return found if self.field is None else getattr(found, self.field)  # type: ignore[no-any-return]

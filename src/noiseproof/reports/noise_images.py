@@ -16,6 +16,8 @@ from noiseproof.reports.figures import save_figure
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from noiseproof.types import Pixels
 
 CLIPPED = "Noisy pixels beyond [0, 1] are clipped for display only: a classifier sees them as they are."
@@ -99,10 +101,23 @@ def noisy_picture(pixels: Pixels, sigma: float, size: int, seed: int) -> Pixels:
     large = pixels.repeat(size, axis=1).repeat(size, axis=2)
     if sigma == 0:
         return large
-    # a stage of its own: no draw shown here is one that a certificate rests on
-    noisy = Gaussian(sigma=sigma).perturb(large, Words(seed, input_key(large), "noise-images"), 0, 1)[0]
-    shown: Pixels = noisy.clip(0, 255).astype(np.uint8)
+    shown: Pixels = noisy_steps(large, sigma, seed).clip(0, 255).astype(np.uint8)
     return shown
+
+
+def noisy_steps(pixels: Pixels, sigma: float, seed: int) -> NDArray[np.int16]:
+    """The picture under one draw of noise as a classifier sees it: steps of 1/255, beyond 0 and 255 too.
+
+    Args:
+        pixels: uint8 [C, H, W].
+        sigma: standard deviation in input units, > 0.
+        seed: of the noise.
+    """
+    # a stage of its own: no draw shown here is one that a certificate rests on
+    noisy: NDArray[np.int16] = Gaussian(sigma=sigma).perturb(
+        pixels, Words(seed, input_key(pixels), "noise-images"), 0, 1
+    )[0]
+    return noisy
 
 
 def _check(pictures: Sequence[NamedPicture], sigmas: Sequence[float], sizes: Sequence[int]) -> None:

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import nn
-
 from noiseproof.arguments import integer
-from noiseproof.attacks import PGD
+from noiseproof.attacks import PGD, Attack
 from noiseproof.errors import RunError, UnsupportedError
 from noiseproof.procedures import Predict
 from noiseproof.reports.attack import attack_table, contradiction_text, draw_attack
@@ -23,7 +21,7 @@ from noiseproof.version import __version__
 
 if TYPE_CHECKING:
     from noiseproof.data import DataSet
-    from noiseproof.models import BaseModel
+    from noiseproof.runners.local import Model
 
 DEFAULT_AT = (1.0, 1.5, 2.0)
 
@@ -51,11 +49,11 @@ def attack(
     out: str | Path,
     at: Sequence[float] = DEFAULT_AT,
     limit: int | None = None,
-    method: PGD | None = None,
+    method: Attack | None = None,
     n: int = 1000,
     alpha: float = 0.001,
     seed: int = 0,
-    model: str | Path | nn.Module | BaseModel | None = None,
+    model: Model | None = None,
     data: str | DataSet | None = None,
     root: str | Path | None = None,
     device: str = "auto",
@@ -118,7 +116,7 @@ def attack(
         "n": judged_by.n,
         "alpha": judged_by.alpha,
         "seed": seed,
-        "model": asked.model.source,
+        "model": asked.settings["model"],
         "root": None if root is None else str(root),
         "device": device,
         "batch_size": batch_size,

@@ -6,7 +6,7 @@ import os
 import platform
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import count
@@ -21,10 +21,11 @@ from torch import nn
 from noiseproof.engine import Engine, Segment, Task
 from noiseproof.engine.backend import available_cores
 from noiseproof.engine.choose import backend_for
-from noiseproof.engine.contract import check_backend, check_eval_mode, check_options, choose_device
+from noiseproof.engine.contract import check_backend, check_eval_mode, check_graph, check_options, choose_device
 from noiseproof.engine.require import check_available
 from noiseproof.errors import ModelError
 from noiseproof.models import load as load_model
+from noiseproof.models.ensemble import checked_consensus
 from noiseproof.noises import Gaussian
 from noiseproof.procedures import Certify
 from noiseproof.runners.textbook import BATCHES, GPU_BATCHES, PUBLISHED_BATCH, TextbookProcess
@@ -136,11 +137,12 @@ class Bench:
 
 def bench(
     *,
-    model: str | Path | nn.Module,
+    model: str | Path | nn.Module | Sequence[str | Path],
     data: str | None = None,
     seconds: float = 30.0,
     sigma: float = 0.5,
     num_classes: int | None = None,
+    consensus: int | None = None,
     shape: tuple[int, ...] | None = None,
     root: str | Path | None = None,
     device: str = "auto",
@@ -152,11 +154,13 @@ def bench(
     """Measure draws a second, interleaved in one run.
 
     Args:
-        model: what ``noiseproof.models.load`` takes, or a module that can be pickled.
+        model: what ``noiseproof.models.load`` takes, several for an ensemble, or a module that can be pickled.
         data: ``name[:split]`` or ``folder:PATH``; without it pictures are random pixels.
         seconds: for the measurement itself; some more go into loading and warming up.
         sigma: of the noise.
         num_classes: of a model that does not say.
+        consensus: of several models: the first so many are asked first, the others only where those disagree, which
+            is rarer on noisy inputs than on the random pixels of "forward only".
         shape: of one input, where neither model nor data say.
         root: where data sets lie.
         device: "auto", "cpu", "cuda", ...
@@ -176,9 +180,10 @@ def bench(
     check_backend(backend, precision=precision, device=chosen)
     check_available(backend, precision)
     noise = Gaussian(sigma=sigma)
-    base, name, again, classes, inputs = _found(model, data, num_classes, shape, root)
+    base, name, again, classes, inputs = _found(model, data, num_classes, consensus, shape, root)
     cores = available_cores()
     check_eval_mode(base)
+    check_graph(backend, base)
     with ExitStack() as stack:
         ours = backend_for(
             backend,
@@ -194,7 +199,7 @@ def bench(
         stack.callback(ours.close)
         options = {"device": str(chosen), "threads": cores, **again}
         loop = TextbookProcess(
-            base if isinstance(model, nn.Module) else str(model),
+            base if isinstance(model, nn.Module) else _texts(model),
             options,
             inputs[0] / noise.scale,
             sigma=sigma,
@@ -384,9 +389,10 @@ def processor() -> str:
 
 
 def _found(
-    model: str | Path | nn.Module,
+    model: str | Path | nn.Module | Sequence[str | Path],
     data: str | None,
     num_classes: int | None,
+    consensus: int | None,
     shape: tuple[int, ...] | None,
     root: str | Path | None,
 ) -> tuple[nn.Module, str, dict[str, Any], int, list[NDArray[Any]]]:
@@ -402,10 +408,11 @@ def _found(
     if isinstance(model, nn.Module):
         if num_classes is None:
             raise ValueError("num_classes must be given for a model that is a module, got None")
+        checked_consensus(consensus, 1)
         base, name, again, stored = model, type(model).__name__, {}, None
     else:
-        again = {"num_classes": num_classes}
-        loaded = load_model(model, num_classes=num_classes)
+        again = {"num_classes": num_classes, "consensus": consensus}
+        loaded = load_model(model, num_classes=num_classes, consensus=consensus)
         base, name, num_classes, stored = loaded.module, loaded.source, loaded.num_classes, loaded.shape
     if stored is not None and shape is not None and tuple(stored) != tuple(shape):
         raise ModelError(f"{name} takes inputs of shape {tuple(stored)}, got {tuple(shape)}; give its own data")
@@ -416,6 +423,10 @@ def _found(
         generator = np.random.default_rng(0)
         pictures = [generator.integers(0, 256, shape, dtype=np.uint8) for _ in range(INPUTS)]
     return base, name, again, num_classes, pictures
+
+
+def _texts(model: str | Path | Sequence[str | Path]) -> list[str]:
+    return [str(each) for each in ([model] if isinstance(model, str | os.PathLike) else model)]
 
 
 def _processor_time() -> tuple[float, float]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import nn
 
 from noiseproof.errors import ModelError, RunError, UnsupportedError
 from noiseproof.noises import Gaussian
@@ -21,9 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noiseproof.data import DataSet
-    from noiseproof.models import BaseModel
     from noiseproof.procedures import Procedure
     from noiseproof.runners.job import Job
+    from noiseproof.runners.local import Model
 
 
 def certified_run(path: Path) -> Run:
@@ -71,7 +70,7 @@ def claim_of(record: Record) -> Claim | None:
 def certified_job(
     run: Run,
     procedure: Procedure,
-    model: str | Path | nn.Module | BaseModel | None,
+    model: Model | None,
     data: str | DataSet | None,
     root: str | Path | None,
     device: str,
@@ -83,7 +82,7 @@ def certified_job(
     Args:
         run: what was certified.
         procedure: the job's.
-        model: the model, where the run's settings do not lead to it.
+        model: the model, where the run's settings do not lead to it; of several, what the run has of a consensus.
         data: the data set, likewise.
         root: where data sets lie; by default as in the run.
         device: where to compute.
@@ -97,14 +96,19 @@ def certified_job(
     assert isinstance(run.noise, Gaussian)
     stored: dict[str, Any] = run.state.sessions[-1]["settings"] if run.state.sessions else {}
     meaning = run.manifest.meaning
+    before = stored.get("model", "")
+    given = before if model is None else model
+    # of another number of models no consensus is asked: then the fingerprints say that they are not those of the run
+    several = isinstance(given, list | tuple) and isinstance(before, list) and len(given) == len(before)
     try:
         asked = job(
             procedure,
-            model=stored.get("model", "") if model is None else model,
+            model=given,
             data=meaning["data"]["name"] if data is None else data,
             sigma=run.noise.sigma,
             grid=run.noise.grid,
             num_classes=meaning["model"]["num_classes"],
+            consensus=stored.get("consensus") if several else None,
             model_id=stored.get("model_id"),
             root=stored.get("root") if root is None else root,
             device=device,

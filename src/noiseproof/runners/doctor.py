@@ -7,8 +7,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import nn
-
 from noiseproof.arguments import integer
 from noiseproof.checks import Diagnosis, Patient, diagnose
 from noiseproof.checks.noise_health import noise_health
@@ -19,7 +17,7 @@ from noiseproof.noises import Gaussian
 from noiseproof.runners.local import base_model
 
 if TYPE_CHECKING:
-    from noiseproof.models import BaseModel
+    from noiseproof.runners.local import Model
 
 _SIGMA = 0.25
 """Where neither the caller nor the model says one."""
@@ -27,10 +25,11 @@ _SIGMA = 0.25
 
 def doctor(
     *,
-    model: str | Path | nn.Module | BaseModel,
+    model: Model,
     data: str | DataSet,
     sigma: float | None = None,
     num_classes: int | None = None,
+    consensus: int | None = None,
     limit: int | None = None,
     seed: int = 0,
     root: str | Path | None = None,
@@ -43,10 +42,11 @@ def doctor(
     of 1e-6 each.
 
     Args:
-        model: path of weights, ``file.py:name``, or a module.
+        model: path of weights, ``file.py:name``, or a module; or several, which are averaged.
         data: name of a data set, or one.
         sigma: of the noise to be certified under; by default what the model says it was trained with, or .25.
         num_classes: of a model that does not say; by default as many as the data set has.
+        consensus: of several models: the first so many are asked first, the others only where those disagree.
         limit: pictures to measure accuracy on; by default 512, of large pictures 64.
         seed: of everything random in the checks.
         root: where data sets lie.
@@ -64,8 +64,10 @@ def doctor(
     )
     chosen = choose_device(device)
     classes = None if num_classes is None else integer("num_classes", num_classes, least=2)
-    silent = isinstance(model, nn.Module) or Path(str(model).rpartition(":")[0]).suffix == ".py"
-    base = base_model(model, len(data_set.classes) if classes is None and silent else classes, None, data_set.shape)
+    several = model if isinstance(model, list | tuple) else [model]
+    silent = all(callable(each) or Path(str(each).rpartition(":")[0]).suffix == ".py" for each in several)
+    classes = len(data_set.classes) if classes is None and silent else classes
+    base = base_model(model, classes, consensus, None, data_set.shape)
     trained = base.trained.get("sigma")
     trained_sigma = float(trained) if isinstance(trained, int | float) and trained > 0 else None
     noise = Gaussian(sigma=sigma if sigma is not None else trained_sigma or _SIGMA)

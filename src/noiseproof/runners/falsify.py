@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import nn
 
 from noiseproof.analysis.sandwich import Sandwich, sandwich
 from noiseproof.arguments import integer
@@ -37,8 +36,8 @@ from noiseproof.version import __version__
 if TYPE_CHECKING:
     from noiseproof.attacks import Attack
     from noiseproof.data import DataSet
-    from noiseproof.models import BaseModel
     from noiseproof.runners.job import Job
+    from noiseproof.runners.local import Model
 
 DEFAULT_AT = (0.5, 0.9, 1.0, 1.5, 2.0)
 
@@ -72,7 +71,7 @@ def falsify(
     n: int = 1000,
     alpha: float = 0.001,
     seed: int = 0,
-    model: str | Path | nn.Module | BaseModel | None = None,
+    model: Model | None = None,
     data: str | DataSet | None = None,
     root: str | Path | None = None,
     device: str = "auto",
@@ -139,7 +138,7 @@ def falsify(
         "n": judged_by.n,
         "alpha": judged_by.alpha,
         "seed": seed,
-        "model": asked.model.source,
+        "model": asked.settings["model"],
         "root": None if root is None else str(root),
         "device": device,
         "batch_size": batch_size,

@@ -19,10 +19,11 @@ import torch
 from noiseproof.checks import brief_check
 from noiseproof.engine import Drawn, Engine, Finished, OutOfMemoryError, Segment, Task, check_budget
 from noiseproof.engine.choose import backend_for
-from noiseproof.engine.contract import check_backend, check_eval_mode, check_options
+from noiseproof.engine.contract import check_backend, check_eval_mode, check_graph, check_options
 from noiseproof.engine.disagreement import disagreement
 from noiseproof.engine.require import check_available
 from noiseproof.errors import ModelError, RunError, unknown
+from noiseproof.models.ensemble import has_consensus, passes
 from noiseproof.noises import Words
 from noiseproof.noises.keys import input_key
 from noiseproof.noises.words import BLOCK, GENERATORS
@@ -123,6 +124,7 @@ class Job:
         check_backend(self.backend, precision=self.precision, device=self.device)
         check_available(self.backend, self.precision)
         check_eval_mode(self.model.module)
+        check_graph(self.backend, self.model.module)
         self._check_rng()
         if self.model.shape is not None and tuple(self.model.shape) != tuple(self.data.shape):
             raise ModelError(
@@ -267,6 +269,11 @@ class Job:
             backend.measured["checked"] = asdict(checked)
             tolerance = max(before, checked.tolerance)
         backend.tolerance = tolerance
+        if tolerance and has_consensus(self.model.module):
+            raise ModelError(
+                f"scores of equal inputs vary here by up to {tolerance:.1e} of the largest, and a consensus that hangs "
+                "on it cannot be told by its scores; leave --consensus out, or compute on another --device"
+            )
         if tolerance:
             backend.measured["tolerance"] = tolerance
 
@@ -291,8 +298,13 @@ class Job:
 
     def _serve(self, folder: RunFolder, backend: PooledBackend, progress: Callable[[Progress], None] | None) -> None:
         # how it was trained is a label: the fingerprint is what counts
-        trained = {"trained": self.model.trained} if self.model.trained else {}
-        folder.begin({"version": __version__, **backend.environment(), **trained}, self.settings)
+        label: dict[str, Any] = {"trained": self.model.trained} if self.model.trained else {}
+        if self.model.members:
+            label |= {
+                "members": [member.fingerprint for member in self.model.members],
+                "draw_takes": passes(self.model),
+            }
+        folder.begin({"version": __version__, **backend.environment(), **label}, self.settings)
         where: dict[str, int] = {}
         finished = {record.index for record in folder.state.records.values()}
         done = sum(index in finished for index in self.indices)

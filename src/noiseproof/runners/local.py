@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +14,9 @@ from noiseproof.arguments import integer
 from noiseproof.data import DataSet
 from noiseproof.data import load as load_data
 from noiseproof.engine.contract import choose_device
-from noiseproof.models import BaseModel, fingerprint
+from noiseproof.models import BaseModel, ensemble, from_object
 from noiseproof.models import load as load_model
+from noiseproof.models.ensemble import spec_of
 from noiseproof.noises import Gaussian
 from noiseproof.procedures import Anytime, Curve, Procedure, SequentialPredict
 from noiseproof.procedures.choose import certify_procedure, decide_procedure, predict_procedure
@@ -22,10 +25,14 @@ from noiseproof.runners.job import Job, Progress
 if TYPE_CHECKING:
     from noiseproof.store import Run
 
+One = str | Path | nn.Module | BaseModel | Callable[..., Any]
+Model = One | Sequence[One]
+"""What may stand for a base classifier; several are averaged. A fitted classifier of scikit-learn may, too."""
+
 
 def certify(
     *,
-    model: str | Path | nn.Module | BaseModel,
+    model: Model,
     data: str | DataSet,
     sigma: float,
     out: str | Path,
@@ -45,6 +52,7 @@ def certify(
     start: int = 0,
     limit: int | None = None,
     num_classes: int | None = None,
+    consensus: int | None = None,
     model_id: str | None = None,
     root: str | Path | None = None,
     device: str = "auto",
@@ -57,7 +65,9 @@ def certify(
     """Certify inputs of a data set into a run folder; the same call again resumes, with more inputs it extends.
 
     Args:
-        model: what ``noiseproof.models.load`` takes, or a module (then ``num_classes`` is needed).
+        model: what ``noiseproof.models.load`` takes, a module or a function on numpy arrays (then ``num_classes`` is
+            needed), or a fitted classifier of scikit-learn. Several, in a list, are averaged; a draw then takes a
+            forward pass of each.
         data: ``name[:split]``, ``folder:PATH``, or a data set.
         sigma: standard deviation of the noise in input units ([0, 1] pixels).
         out: the run folder.
@@ -77,6 +87,7 @@ def certify(
         start: index of the first.
         limit: how many inputs at most.
         num_classes: of a model that does not say.
+        consensus: of several models: the first so many are asked first, the others only where those disagree.
         model_id: a name that stands for the model instead of the fingerprint of its weights.
         root: where data sets lie.
         device: "auto", "cpu", "cuda", ...
@@ -107,6 +118,7 @@ def certify(
         start=start,
         limit=limit,
         num_classes=num_classes,
+        consensus=consensus,
         model_id=model_id,
         root=root,
         device=device,
@@ -121,7 +133,7 @@ def certify(
 
 def predict(
     *,
-    model: str | Path | nn.Module | BaseModel,
+    model: Model,
     data: str | DataSet,
     sigma: float,
     out: str | Path,
@@ -137,6 +149,7 @@ def predict(
     start: int = 0,
     limit: int | None = None,
     num_classes: int | None = None,
+    consensus: int | None = None,
     model_id: str | None = None,
     root: str | Path | None = None,
     device: str = "auto",
@@ -163,6 +176,7 @@ def predict(
         start=start,
         limit=limit,
         num_classes=num_classes,
+        consensus=consensus,
         model_id=model_id,
         root=root,
         device=device,
@@ -177,7 +191,7 @@ def predict(
 
 def decide(
     *,
-    model: str | Path | nn.Module | BaseModel,
+    model: Model,
     data: str | DataSet,
     sigma: float,
     out: str | Path,
@@ -194,6 +208,7 @@ def decide(
     start: int = 0,
     limit: int | None = None,
     num_classes: int | None = None,
+    consensus: int | None = None,
     model_id: str | None = None,
     root: str | Path | None = None,
     device: str = "auto",
@@ -221,6 +236,7 @@ def decide(
         start=start,
         limit=limit,
         num_classes=num_classes,
+        consensus=consensus,
         model_id=model_id,
         root=root,
         device=device,
@@ -236,7 +252,7 @@ def decide(
 def job(
     procedure: Procedure,
     *,
-    model: str | Path | nn.Module | BaseModel,
+    model: Model,
     data: str | DataSet,
     sigma: float,
     grid: int | None = 255,
@@ -246,6 +262,7 @@ def job(
     start: int = 0,
     limit: int | None = None,
     num_classes: int | None = None,
+    consensus: int | None = None,
     model_id: str | None = None,
     root: str | Path | None = None,
     device: str = "auto",
@@ -278,9 +295,9 @@ def job(
     )
     indices = data_set.select(every=every, start=start, limit=limit)
     chosen = choose_device("cpu" if device == "auto" and backend != "torch" else device)
-    base = base_model(model, num_classes, model_id, tuple(data_set.shape))
+    base = base_model(model, num_classes, consensus, model_id, tuple(data_set.shape))
     options = {
-        "model": base.source,
+        **spec_of(base),
         "data": data_set.name,
         "sigma": noise.sigma,
         **_flags(procedure),
@@ -334,21 +351,23 @@ def _flags(procedure: Procedure) -> dict[str, Any]:
 
 
 def base_model(
-    model: str | Path | nn.Module | BaseModel,
+    model: Model,
     num_classes: int | None,
+    consensus: int | None,
     model_id: str | None,
     shape: tuple[int, ...],
 ) -> BaseModel:
-    """The base classifier that an argument ``model`` stands for: a spec, a module, or one that is loaded already."""
-    from dataclasses import replace
-
-    if isinstance(model, BaseModel):
-        base = model
-    elif isinstance(model, nn.Module):
-        if num_classes is None:
-            raise ValueError("num_classes must be given for a model that is a module, got None")
-        name = f"{type(model).__module__}.{type(model).__qualname__}"
-        base = BaseModel(model, name, num_classes, shape, fingerprint(model, name), name)
-    else:
-        base = load_model(model, num_classes=num_classes, shape=None)
+    """The base classifier that an argument ``model`` stands for: a spec, a module, one that is loaded, or several."""
+    several = list(model) if isinstance(model, list | tuple) else [model]
+    names = [model_id if model_id is None or len(several) == 1 else f"{model_id} {k}" for k in range(len(several))]
+    members = [_single(each, num_classes, name, shape) for each, name in zip(several, names, strict=True)]
+    base = ensemble(members, consensus)
     return base if model_id is None else replace(base, fingerprint=f"named {model_id}")
+
+
+def _single(model: Any, num_classes: int | None, model_id: str | None, shape: tuple[int, ...]) -> BaseModel:  # noqa: ANN401
+    if isinstance(model, BaseModel):
+        return model
+    if isinstance(model, str | os.PathLike):
+        return load_model(model, num_classes=num_classes, shape=None)
+    return from_object(model, num_classes=num_classes, shape=shape, model_id=model_id)

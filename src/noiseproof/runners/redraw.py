@@ -19,13 +19,11 @@ from noiseproof.store.verify import VerificationError
 from noiseproof.types import ABSTAIN, Draw, Prediction
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from noiseproof.data import DataSet
     from noiseproof.engine.pooled import PooledBackend
-    from noiseproof.models import BaseModel
     from noiseproof.noises import Noise
     from noiseproof.procedures.base import Run as Asking
+    from noiseproof.runners.local import Model
     from noiseproof.store import Run
     from noiseproof.types import Record
 
@@ -55,7 +53,7 @@ def redraw(
     run: str | Path,
     count: int,
     *,
-    model: str | Path | nn.Module | BaseModel | None = None,
+    model: Model | None = None,
     data: str | DataSet | None = None,
     root: str | Path | None = None,
     device: str = "auto",

@@ -54,12 +54,12 @@ class TextbookProcess:
     """The loop in another process, which waits while it is not asked; ``with`` starts and ends it."""
 
     def __init__(
-        self, model: str | nn.Module, load: dict[str, Any], x: NDArray[Any], *, sigma: float, num_classes: int
+        self, model: list[str] | nn.Module, load: dict[str, Any], x: NDArray[Any], *, sigma: float, num_classes: int
     ) -> None:
         """A process for one model and one input.
 
         Args:
-            model: what ``noiseproof.models.load`` takes, or a module that can be pickled.
+            model: what ``noiseproof.models.load`` takes as a list, or a module that can be pickled.
             load: its further arguments, ``device`` and ``threads``.
             x: the input in [0, 1].
             sigma: of the noise.
@@ -103,7 +103,7 @@ class TextbookProcess:
 
 def _answer(
     theirs: Connection,
-    model: str | nn.Module,
+    model: list[str] | nn.Module,
     load: dict[str, Any],
     x: NDArray[Any],
     sigma: float,
@@ -112,7 +112,7 @@ def _answer(
     try:
         torch.set_num_threads(load.pop("threads"))
         device = torch.device(load.pop("device"))
-        if isinstance(model, str):
+        if not isinstance(model, nn.Module):
             from noiseproof.models import load as load_model
 
             model = load_model(model, **load).module

@@ -6,17 +6,18 @@ from torch import nn
 
 from noiseproof.errors import ModelError
 from noiseproof.models import BaseModel, Normalize
+from noiseproof.models.denoised import Denoiser
 
 
-def begin_with(module: nn.Module, earlier: BaseModel) -> list[str]:
+def begin_with(module: nn.Module, earlier: BaseModel | Denoiser) -> list[str]:
     """Gives a new module the weights of an earlier one, and its normalisation.
 
-    A last layer of another number of classes stays as it is, so that a model of other classes (ImageNet at 32 x 32,
-    say) can be gone on with: both its tensors then differ in their first dimension only.
+    A classifier's last layer of another number of classes stays as it is, so that a model of other classes (ImageNet at
+    32 x 32, say) can be gone on with: both its tensors then differ in their first dimension only.
 
     Args:
         module: the new module, on the CPU or elsewhere.
-        earlier: of the same architecture.
+        earlier: a classifier or a denoiser, of the same architecture.
 
     Returns:
         The names of the tensors that stay as they are: none, or those of the last layer.
@@ -30,7 +31,7 @@ def begin_with(module: nn.Module, earlier: BaseModel) -> list[str]:
     last = list(own)[-1].rpartition(".")[0] + "."
     differing = [name for name in own if name not in given or own[name].shape != given[name].shape]
     for name in differing:
-        fits = name in given and own[name].shape[1:] == given[name].shape[1:]
+        fits = isinstance(earlier, BaseModel) and name in given and own[name].shape[1:] == given[name].shape[1:]
         if not (fits and name.startswith(last)):
             shape = tuple(given[name].shape) if name in given else "none"
             raise ModelError(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from noiseproof.data import DataSet
 from noiseproof.models import BaseModel, load
+from noiseproof.models.denoised import Denoiser, load_denoiser
 from noiseproof.training.losses import Loss
 from noiseproof.training.targets import soft_targets
 
@@ -27,7 +28,7 @@ class Given:
         compiled: train through ``torch.compile``.
     """
 
-    init: BaseModel | None = None
+    init: BaseModel | Denoiser | None = None
     targets: Tensor | None = None
     compiled: bool = False
 
@@ -62,6 +63,7 @@ def check_given(loss: Loss, *, targets: object, extra: object, extra_labels: obj
 def read_given(
     data: DataSet,
     *,
+    task: str,
     arch: str,
     init: str | os.PathLike[str] | None,
     targets: str | os.PathLike[str] | None,
@@ -71,8 +73,9 @@ def read_given(
 
     Args:
         data: the training pictures, extra ones included.
+        task: ``classifier`` or ``denoiser``.
         arch: the architecture that ``init`` must have.
-        init: a spec of ``models.load``, or None.
+        init: a spec of ``models.load`` or ``load_denoiser``, or None.
         targets: a run folder of draws, or None.
         compiled: see ``Given``.
 
@@ -80,8 +83,11 @@ def read_given(
         ModelError: see ``models.load``.
         RunError: see ``soft_targets``.
     """
+    earlier: BaseModel | Denoiser | None = None
+    if init is not None:
+        earlier = load(init, arch=arch) if task == "classifier" else load_denoiser(init, shape=data.shape)
     return Given(
-        init=None if init is None else load(init, arch=arch),
+        init=earlier,
         targets=None if targets is None else torch.from_numpy(soft_targets(Path(targets), data)),
         compiled=compiled,
     )

@@ -23,11 +23,13 @@ from noiseproof.data.dataset import WholePictures
 from noiseproof.engine.allocator import keep_large_blocks
 from noiseproof.errors import RunError
 from noiseproof.models import Normalize, build, fingerprint
+from noiseproof.models.denoised import build_denoiser
 from noiseproof.store.lock import FolderLock
 from noiseproof.store.manifest import Manifest
 from noiseproof.training.augment import RESIZED_CROP, Choices, ResizedCrops, choose, published_augmentation
 from noiseproof.training.begin import begin_with
 from noiseproof.training.decode import decoded
+from noiseproof.training.denoising import find_denoising_loss
 from noiseproof.training.device import cpu_threads, find_device
 from noiseproof.training.distributed import Team, joined
 from noiseproof.training.extra import enlarged
@@ -51,15 +53,17 @@ def train(
     arch: str,
     out: str | os.PathLike[str],
     sigma: float,
+    task: str = "classifier",
     epochs: int = 90,
     batch_size: int = 256,
-    lr: float = 0.01,
+    optimizer: str | None = None,
+    lr: float | None = None,
     momentum: float = 0.9,
     weight_decay: float = 1e-4,
     schedule: str = "step",
     step_size: int = 30,
     gamma: float = 0.1,
-    loss: str | Loss = "gaussian",
+    loss: str | Loss | None = None,
     loss_setting: Mapping[str, object] | None = None,
     targets: str | os.PathLike[str] | None = None,
     init: str | os.PathLike[str] | None = None,
@@ -83,18 +87,21 @@ def train(
 
     Args:
         data: a data set, or its spec; the split ``train`` where the spec names none.
-        arch: a name in ``noiseproof.models.ARCHITECTURES``.
+        arch: a name in ``noiseproof.models.ARCHITECTURES``; of a denoiser ``dncnn`` or ``dncnn-DEPTHxWIDTH``.
         out: the run folder.
         sigma: standard deviation of the noise in input units, >= 0; 0 is plain training.
+        task: ``classifier``, or ``denoiser``: a network to stand before a classifier (denoised smoothing).
         epochs: passes over the data, >= 1.
         batch_size: pictures a step, >= 1, over all processes together.
-        lr: first learning rate of SGD, > 0.
+        optimizer: ``sgd`` or ``adam``; None takes ``sgd``, for a denoiser ``adam``.
+        lr: first learning rate, > 0; None takes .01 for SGD, .001 for Adam.
         momentum: of SGD, in [0, 1).
-        weight_decay: of SGD, on all weights, >= 0.
+        weight_decay: of the optimizer, on all weights, >= 0.
         schedule: ``step`` (times ``gamma`` every ``step_size`` epochs) or ``cosine`` (down to 0 at the end).
         step_size: epochs between drops, >= 1.
         gamma: factor of a drop, in (0, 1].
-        loss: a loss, or the name of one in ``LOSSES`` with its published settings for this sigma and data set.
+        loss: a loss, or the name of one in ``LOSSES`` with its published settings for this sigma and data set; of a
+            denoiser in ``DENOISING_LOSSES``. None takes ``gaussian``, for a denoiser ``mse``.
         loss_setting: what to change in them, by name: ``{"lambda": 10}``.
         targets: for the loss ``cat-rs``: a run folder with draws of an earlier model on the training pictures.
         init: an earlier model of the same architecture, any spec of ``models.load``, whose weights to begin with; a
@@ -125,20 +132,28 @@ def train(
     Source: the loop of Cohen et al. 2019; defaults are the MNIST-like recipe of Zhai et al. 2020.
     """
     name = data if isinstance(data, str) else data.name
+    denoiser = task == "denoiser"
+    optimizer = optimizer or ("adam" if denoiser else "sgd")
     recipe = Recipe(
         sigma=sigma,
         epochs=epochs,
         batch_size=batch_size,
-        lr=lr,
+        lr=lr if lr is not None else 0.001 if optimizer == "adam" else 0.01,
         momentum=momentum,
         weight_decay=weight_decay,
         schedule=schedule,
         step_size=step_size,
         gamma=gamma,
-        loss=find_loss(loss, sigma=sigma, data=name, settings=loss_setting),
+        loss=(
+            find_denoising_loss("mse" if loss is None else loss, settings=loss_setting)
+            if denoiser
+            else find_loss("gaussian" if loss is None else loss, sigma=sigma, data=name, settings=loss_setting)
+        ),
         augment=published_augmentation(name) if augment is None else augment,
         seed=seed,
         precision=precision,
+        task=task,
+        optimizer=optimizer,
     )
     needed = recipe.loss.rate_drops_needed
     if recipe.rate_drops(epochs - 1) < needed:
@@ -157,7 +172,7 @@ def train(
             data = load(data, split="train", root=None if root is None else Path(root))
         if extra is not None:
             data = enlarged(data, extra, labels=extra_labels, device=place, root=root)
-        given = read_given(data, arch=arch, init=init, targets=targets, compiled=compiled)
+        given = read_given(data, task=task, arch=arch, init=init, targets=targets, compiled=compiled)
         training = _Training(recipe, data, arch, given, place, team, progress)
         folder = TrainingFolder(Path(out))
         lock = FolderLock(folder.path)
@@ -173,6 +188,13 @@ def train(
             return training.run(folder, tensorboard=tensorboard)
         finally:
             lock.release()
+
+
+def _optimizer(recipe: Recipe, module: nn.Module) -> torch.optim.Optimizer:
+    decay = recipe.weight_decay
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(module.parameters(), lr=recipe.lr, weight_decay=decay)
+    return torch.optim.SGD(module.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=decay)
 
 
 class _Training:
@@ -192,7 +214,10 @@ class _Training:
         self.given = given
         self.report = report if team.is_first else None
         with global_generator(device, recipe.seed, "weights", 0):
-            module = build(arch, num_classes=len(data.classes), shape=data.shape)
+            if recipe.task == "denoiser":
+                module = build_denoiser(arch, shape=data.shape)
+            else:
+                module = build(arch, num_classes=len(data.classes), shape=data.shape)
         if given.init is not None:
             kept = begin_with(module, given.init)
             logger.info("begins with %s%s", given.init.source, f", {', '.join(kept)} new" if kept else "")
@@ -208,9 +233,7 @@ class _Training:
         self.targets = None if given.targets is None else given.targets.to(device)
         # Convolutions are a quarter faster on a CPU in this layout; they bring their inputs into it themselves.
         self.module: nn.Module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = torch.optim.SGD(
-            module.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-        )
+        self.optimizer = _optimizer(recipe, module)
         forward = torch.compile(self.module) if given.compiled else self.module
         self.shared = team.wrap(cast("nn.Module", forward))
         self.batches = math.ceil(len(data) / recipe.batch_size)
@@ -248,6 +271,8 @@ class _Training:
             if not math.isfinite(loss):
                 raise RunError(f"the training diverged: loss is {loss} in epoch {epoch + 1}; give a lower lr")
             values = {"loss": loss, "accuracy": accuracy, "lr": self.recipe.rate(epoch)}
+            if math.isnan(accuracy):  # a denoiser without a classifier
+                del values["accuracy"]
             row = {"epoch": epoch + 1, **values, "seconds": round(time.monotonic() - began, 3)}
             self.team.first(partial(self._save, folder, row))
             if scalars is not None:
@@ -281,7 +306,7 @@ class _Training:
             out=folder.path,
             epochs=self.recipe.epochs,
             loss=rows[-1]["loss"],
-            accuracy=rows[-1]["accuracy"],
+            accuracy=rows[-1].get("accuracy", math.nan),
             fingerprint=fingerprint(self.module, self.arch),
             seconds=sum(row["seconds"] for row in rows),
         )
@@ -345,7 +370,7 @@ class _Training:
     def _metadata(self) -> dict[str, str]:
         """What the weights file says of itself."""
         values: dict[str, Any] = {
-            "num_classes": len(self.data.classes),
+            **({} if self.recipe.task == "denoiser" else {"num_classes": len(self.data.classes)}),
             "shape": list(self.data.shape),
             "sigma": float(self.recipe.sigma),
             "epochs": self.recipe.epochs,
@@ -357,4 +382,6 @@ class _Training:
         if isinstance(normalize, Normalize):
             values |= {"mean": normalize.mean.flatten().tolist(), "std": normalize.std.flatten().tolist()}
         texts = {"architecture": self.arch, "data": self.data.name, "noiseproof": __version__}
+        if self.recipe.task == "denoiser":
+            texts["task"] = "denoiser"
         return texts | {name: json.dumps(value) for name, value in values.items()}

@@ -21,7 +21,8 @@ class TrainProgress:
         batch: batches done in this epoch.
         batches: how many an epoch has.
         loss: mean loss of this epoch so far.
-        accuracy: fraction of the noisy training pictures classified right in this epoch so far.
+        accuracy: fraction of the noisy training pictures classified right in this epoch so far; NaN where nothing
+            classifies (a denoiser by MSE).
         images_per_second: over this call.
         seconds_left: until the last epoch is done, at this speed.
     """
@@ -44,8 +45,8 @@ class TrainResult:
         out: the run folder, a spec for ``noiseproof.models.load``.
         epochs: how many epochs the weights saw.
         loss: mean loss of the last epoch.
-        accuracy: fraction of the noisy training pictures classified right in the last epoch.
-        fingerprint: of the base classifier.
+        accuracy: fraction of the noisy training pictures classified right in the last epoch; NaN as above.
+        fingerprint: of the base classifier or denoiser.
         seconds: wall time over all epochs, also those of earlier calls.
     """
 

@@ -12,6 +12,8 @@ from noiseproof.training.losses import Loss
 
 SCHEDULES = ("step", "cosine")
 PRECISIONS = ("fp32", "bf16")
+OPTIMIZERS = ("sgd", "adam")
+TASKS = ("classifier", "denoiser")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Recipe:
     augment: str
     seed: int
     precision: str
+    task: str = "classifier"
+    optimizer: str = "sgd"
 
     def __post_init__(self) -> None:
         for name in ("sigma", "weight_decay"):
@@ -48,6 +52,9 @@ class Recipe:
             raise ValueError(unknown("schedule", self.schedule, SCHEDULES))
         if self.augment not in AUGMENTATIONS:
             raise ValueError(unknown("augmentation", self.augment, AUGMENTATIONS))
+        for name, value, known in (("task", self.task, TASKS), ("optimizer", self.optimizer, OPTIMIZERS)):
+            if value not in known:
+                raise ValueError(unknown(name, value, known))
         if self.precision not in PRECISIONS:
             raise ValueError(unknown("precision", self.precision, PRECISIONS))
 
@@ -88,6 +95,8 @@ class Recipe:
             **own,
             # Left out where there is none: what was trained before there was any keeps its meaning.
             **({} if self.augment == "none" else {"augment": self.augment}),
+            **({} if self.task == "classifier" else {"task": self.task}),
+            **({} if self.optimizer == "sgd" else {"optimizer": self.optimizer}),
             "seed": self.seed,
             "precision": self.precision,
         }

@@ -11,6 +11,7 @@ from noiseproof.models import load as load_model
 from noiseproof.training.denoising.base import DenoisingLoss
 from noiseproof.training.denoising.mse import MSELoss
 from noiseproof.training.denoising.stability import StabilityDenoisingLoss
+from noiseproof.training.losses.base import Loss
 
 DENOISING_LOSSES: dict[str, type[DenoisingLoss]] = {
     MSELoss.name: MSELoss,
@@ -20,7 +21,7 @@ DENOISING_LOSSES: dict[str, type[DenoisingLoss]] = {
 __all__ = ["DENOISING_LOSSES", "DenoisingLoss", "MSELoss", "StabilityDenoisingLoss", "find_denoising_loss"]
 
 
-def find_denoising_loss(loss: str | DenoisingLoss, *, settings: Mapping[str, object] | None = None) -> DenoisingLoss:
+def find_denoising_loss(loss: str | Loss, *, settings: Mapping[str, object] | None = None) -> DenoisingLoss:
     """The loss of a name; a loss is itself.
 
     Args:

@@ -1,0 +1,118 @@
+"""``file.py:name``: a module, an estimator or a function out of a Python file, which is run."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import logging
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from noiseproof.errors import ModelError
+from noiseproof.models.arrays import ArrayClassifier
+from noiseproof.models.base import BaseModel, fingerprint, frozen
+from noiseproof.models.estimators import content_of, function_of, is_estimator
+
+log = logging.getLogger(__name__)
+
+
+def load_python(
+    path: Path, name: str, *, arch: str | None, num_classes: int | None, shape: tuple[int, ...] | None
+) -> BaseModel:
+    """The base classifier that a name in a Python file stands for.
+
+    Called first, without arguments, is whatever can be: a class, a factory. What is there then is a module, a fitted
+    classifier of scikit-learn, or a function of one argument on numpy arrays (see ``ArrayClassifier``).
+
+    The fingerprint covers the file's text and a module's or an estimator's weights. It does not cover what a function
+    reads from elsewhere.
+
+    Args:
+        path: of the file.
+        name: in it.
+        arch: refused; only to say so.
+        num_classes: needed.
+        shape: of one input, where it is known.
+
+    Raises:
+        ModelError: an argument is missing or too many, the file cannot be run, or the name is none of these.
+    """
+    spec = f"{path}:{name}"
+    if num_classes is None:
+        raise ModelError(f"{spec}: a Python file does not say its num_classes; give num_classes")
+    if arch is not None:
+        raise ModelError(f"{spec}: arch is for weights files, a Python file is its own; leave arch out")
+    source = path.read_bytes()
+    architecture = f"{path.name}:{name}"
+    named = f"{architecture} {hashlib.sha256(source).hexdigest()}"
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)  # unseeded weights are the same at each load
+        found = _named(_execute(path, source), name, spec)
+    if isinstance(found, nn.Module):
+        return BaseModel(frozen(found), architecture, num_classes, shape, fingerprint(found, named), spec)
+    if is_estimator(found):
+        named = f"{named} {content_of(found)}"
+        found = function_of(found, num_classes)
+    else:
+        log.warning("%s is known by its file's text: weights that it reads from elsewhere need a --model-id", spec)
+    module = ArrayClassifier(found, num_classes)
+    return BaseModel(module, architecture, num_classes, shape, fingerprint(module, named), spec)
+
+
+def required_arguments(function: object) -> int | None:
+    """How many arguments a callable cannot do without; None where Python does not know."""
+    try:
+        parameters = inspect.signature(function).parameters.values()  # type: ignore[arg-type]  # that it may fail is the point
+    except (TypeError, ValueError):
+        return None
+    return sum(
+        each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD) for each in parameters
+    )
+
+
+def _execute(path: Path, source: bytes) -> ModuleType:
+    """The Python file as a module under a name of its own."""
+    title = f"noiseproof_model_{hashlib.sha256(os.fsencode(path.resolve()) + source).hexdigest()[:16]}"
+    spec = importlib.util.spec_from_file_location(title, path)
+    assert spec is not None
+    assert spec.loader is not None
+    python = importlib.util.module_from_spec(spec)
+    sys.modules[title] = python  # dataclasses and pickle look their module up by name
+    try:
+        spec.loader.exec_module(python)
+    except Exception as error:
+        raise ModelError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
+    return python
+
+
+def _named(python: ModuleType, name: str, spec: str) -> Any:  # noqa: ANN401 (a module, an estimator or a function)
+    """What is there under the name, or what the factory there makes."""
+    found = getattr(python, name, None)
+    if found is None:
+        raise ModelError(f"{spec}: the file defines no {name!r}")
+    ready = isinstance(found, nn.Module) or is_estimator(found)
+    if not ready and callable(found) and required_arguments(found) == 0:
+        try:
+            found = found()
+        except Exception as error:
+            raise ModelError(f"{spec}: {name}() failed: {type(error).__name__}: {error}") from error
+    if isinstance(found, nn.Module) or is_estimator(found):
+        return found
+    if not callable(found) or isinstance(found, type):
+        raise ModelError(
+            f"{spec} must be an nn.Module or a callable without arguments that makes one, got {type(found).__name__}"
+        )
+    needed = required_arguments(found)
+    if needed not in (None, 0, 1):
+        raise ModelError(
+            f"{spec} must take one argument, a numpy batch, or none and make a model, but it needs {needed}; "
+            "wrap it in a function of one"
+        )
+    return found
