@@ -9,8 +9,9 @@ pytest.importorskip("torch")
 import torch
 from torch import nn
 
-from noiseproof.engine.contract import check_eval_mode, check_options, choose_device
+from noiseproof.engine.contract import check_eval_mode, check_options, check_precision, choose_device
 from noiseproof.errors import ModelError
+from noiseproof.models import ArrayClassifier
 
 
 def test_a_module_in_eval_mode_and_a_plain_function_pass():
@@ -53,3 +54,14 @@ def test_a_device_that_is_none_is_one_line(device):
     ) as said:
         choose_device(device)
     assert "\n" not in str(said.value)
+
+
+def test_another_precision_is_refused_where_it_would_have_no_effect():
+    def brightness(x):
+        return x.mean(axis=(1, 2, 3)).astype(int)
+
+    inside, outside = nn.Linear(2, 2), nn.Sequential(nn.Identity(), ArrayClassifier(brightness, num_classes=2))
+    check_precision(inside, "bf16")
+    check_precision(outside, "fp32")
+    with pytest.raises(ModelError, match=r"ArrayClassifier computes outside torch.*--precision bf16 has no effect"):
+        check_precision(outside, "bf16")

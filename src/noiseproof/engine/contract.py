@@ -29,6 +29,21 @@ def check_eval_mode(base: object) -> None:
                 )
 
 
+def check_precision(base: object, precision: str) -> None:
+    """Refuse another precision than fp32 for what computes outside torch: the record would say what is not so.
+
+    Raises:
+        ModelError: a part of the module says ``outside_torch``.
+    """
+    if precision != "fp32" and isinstance(base, nn.Module):
+        for part in base.modules():
+            if getattr(part, "outside_torch", False):
+                raise ModelError(
+                    f"{type(part).__name__} computes outside torch, in a precision of its own; "
+                    f"--precision {precision} has no effect on it: leave it out"
+                )
+
+
 def check_options(*, precision: str, batch_size: int | None, workers: int | None) -> None:
     """Refuse what no backend can do; None stands for a default.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -34,6 +34,8 @@ class ArrayClassifier(nn.Module):
     tensor([[0., 1.],
             [1., 0.]])
     """
+
+    outside_torch: ClassVar[bool] = True
 
     def __init__(self, function: Callable[[NDArray[np.float32]], Any], num_classes: int) -> None:
         super().__init__()

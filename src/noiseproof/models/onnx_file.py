@@ -6,7 +6,7 @@ import hashlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -30,6 +30,8 @@ class OnnxClassifier(nn.Module):
     thread that calls it. On a CUDA device the graph runs there, on the tensors' own memory, where ONNX Runtime has its
     CUDA provider (this path has not been run); elsewhere inputs are copied to the CPU. There is no gradient.
     """
+
+    outside_torch: ClassVar[bool] = True
 
     def __init__(self, path: Path, num_classes: int | None) -> None:
         super().__init__()

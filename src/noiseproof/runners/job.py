@@ -19,7 +19,7 @@ import torch
 from noiseproof.checks import brief_check
 from noiseproof.engine import Drawn, Engine, Finished, OutOfMemoryError, Segment, Task, check_budget
 from noiseproof.engine.choose import backend_for
-from noiseproof.engine.contract import check_backend, check_eval_mode, check_graph, check_options
+from noiseproof.engine.contract import check_backend, check_eval_mode, check_graph, check_options, check_precision
 from noiseproof.engine.disagreement import disagreement
 from noiseproof.engine.require import check_available
 from noiseproof.errors import ModelError, RunError, unknown
@@ -124,6 +124,7 @@ class Job:
         check_backend(self.backend, precision=self.precision, device=self.device)
         check_available(self.backend, self.precision)
         check_eval_mode(self.model.module)
+        check_precision(self.model.module, self.precision)
         check_graph(self.backend, self.model.module)
         self._check_rng()
         if self.model.shape is not None and tuple(self.model.shape) != tuple(self.data.shape):
