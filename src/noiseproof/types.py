@@ -130,6 +130,7 @@ class Record:
         answers: requests and answers in order; with the procedure they determine the outcome.
         outcome: the certificate, prediction or decision as printed.
         seconds: wall time spent on this input's draws, shared batches split by draws.
+        skipped: why its picture could not be read, where it was skipped: no draws, an abstention; else None.
     """
 
     key: str
@@ -138,6 +139,7 @@ class Record:
     answers: tuple[Answer, ...]
     outcome: Outcome
     seconds: float
+    skipped: str | None = None
 
     @property
     def draws(self) -> int:

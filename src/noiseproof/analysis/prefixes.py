@@ -77,6 +77,8 @@ def record_at_n(record: Record, procedure: Procedure, noise: Noise, n: int) -> R
         raise UnsupportedError(
             f"smaller n is known exactly only where n is fixed beforehand (certify, predict), got {procedure.name}"
         )
+    if record.skipped is not None:
+        return record
     edges = prefix_edges(record)
     if n not in edges:
         known = ", ".join(str(edge) for edge in edges) or "none"
@@ -106,7 +108,9 @@ def at_alpha(record: Record, procedure: Procedure, noise: Noise, alpha: float) -
             "another alpha is known for runs of certify only (a sequential procedure stops where its own alpha tells "
             f"it to), got {procedure.name}; run it again with the alpha you want"
         )
-    outcome = replay(replace(procedure, alpha=alpha), noise, record.answers)
+    outcome = (
+        replay(replace(procedure, alpha=alpha), noise, record.answers) if record.skipped is None else record.outcome
+    )
     assert isinstance(outcome, Certificate), "CERTIFY gives certificates"
     return Exploratory(outcome, alpha)
 

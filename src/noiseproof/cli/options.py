@@ -139,4 +139,5 @@ Budget = Annotated[
     int | None,
     typer.Option("--budget", metavar="D", help="Draws for all inputs together, given to those nearest to a decision."),
 ]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on past unreadable pictures, counted as abstentions.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it will cost, and stop.")]

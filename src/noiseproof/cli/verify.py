@@ -32,6 +32,7 @@ def verify(
     typer.echo(
         f"{run}: {held.records:,} certificates follow from their {held.draws:,} draws "
         f"({held.void:,} void), the chain is whole; {held.unfinished} inputs under way"
+        + (f"; {held.skipped} pictures skipped as unreadable, counted as abstentions" if held.skipped else "")
         + (f"; noise: {held.arithmetic}" if held.arithmetic else "")
     )
     if not replay:

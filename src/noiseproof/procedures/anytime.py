@@ -81,6 +81,10 @@ class Anytime(Procedure):
             to_go = self._to_go(k, n, p0)
         return undecided
 
+    def nothing_known(self, noise: Noise) -> Decision:
+        """See ``Procedure``."""
+        return Decision("undecided", ABSTAIN, self.radius, noise.norm)
+
     @property
     def most_draws(self) -> int:
         """n_max."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from noiseproof.types import Draw
+from noiseproof.types import ABSTAIN, Certificate, Draw
 
 if TYPE_CHECKING:
     from noiseproof.noises.base import Noise
@@ -59,6 +59,10 @@ class Procedure(ABC):
     @abstractmethod
     def most_draws(self) -> int:
         """The most draws one input can cost."""
+
+    def nothing_known(self, noise: Noise) -> Outcome:
+        """What is said of an input that could not be read: an abstention."""
+        return Certificate(ABSTAIN, 0.0, 0.0, 1.0, noise.norm)
 
     def design(self, noise: Noise) -> list[dict[str, Any]]:
         """The boundaries that ``run`` uses with this noise, as plain tables to be stored with a run; often none.

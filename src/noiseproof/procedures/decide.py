@@ -98,6 +98,10 @@ class Decide(Procedure):
         """Looks and boundaries of the one test."""
         return [self._test(noise).table()]
 
+    def nothing_known(self, noise: Noise) -> Decision:
+        """See ``Procedure``."""
+        return Decision("undecided", ABSTAIN, self.radius, noise.norm)
+
     @property
     def most_draws(self) -> int:
         """n_max."""

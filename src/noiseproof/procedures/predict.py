@@ -56,6 +56,11 @@ class Predict(Procedure):
         p_value = top_two_p_value(n_a, n_b) if n_a > n_b else 1.0
         return Prediction(prediction=top if p_value <= self.alpha else ABSTAIN, p_value=p_value)
 
+    def nothing_known(self, noise: Noise) -> Prediction:
+        """See ``Procedure``."""
+        del noise
+        return Prediction(ABSTAIN, 1.0)
+
     @property
     def most_draws(self) -> int:
         """n, always."""

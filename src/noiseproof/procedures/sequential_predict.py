@@ -79,6 +79,11 @@ class SequentialPredict(Procedure):
                 break
         return Prediction(ABSTAIN, p_value)
 
+    def nothing_known(self, noise: Noise) -> Prediction:
+        """See ``Procedure``."""
+        del noise
+        return Prediction(ABSTAIN, 1.0)
+
     @property
     def most_draws(self) -> int:
         """n_max."""

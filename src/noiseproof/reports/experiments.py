@@ -172,7 +172,7 @@ def _n(runs: Sequence[Run], radii: Radii, units: Units) -> Findings:
             name=f"n = {n:,}",
             records=[record_at_n(record, run.procedure, run.noise, n) for record in run.records],
         )
-        for n in prefix_edges(run.records[0])
+        for n in prefix_edges(next((each for each in run.records if each.skipped is None), run.records[0]))
     ]
     table = accuracy_table(summaries, units=units)
     said = (

@@ -41,6 +41,8 @@ def _progress(path: Path) -> Iterator[tuple[str, str]]:
     yield "inputs finished", f"{len(records):,}"
     under_way = [drawn for stages in found.state.open.values() for ranges in stages.values() for drawn in ranges]
     yield "inputs under way", f"{len(found.state.open):,} ({sum(drawn.n for drawn in under_way):,} draws)"
+    if skipped := [record for record in records if record.skipped is not None]:
+        yield "skipped as unreadable", f"{len(skipped):,}, counted as abstentions (the first: {skipped[0].skipped})"
     yield "draws", f"{draws:,} ({sum(record.void for record in records):,} void)"
     yield "seconds", f"{seconds:,.1f}" + (f" ({draws / seconds:,.0f} draws/s)" if seconds > 0 else "")
     for number, session in enumerate(found.state.sessions, start=1):

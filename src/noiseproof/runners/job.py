@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from noiseproof.noises.keys import input_key
 from noiseproof.noises.words import BLOCK, GENERATORS
 from noiseproof.store import Manifest, Range, Run, RunFolder, check_meaning, read_manifest, read_run
 from noiseproof.store.run import DRAWN_BY
+from noiseproof.store.state import skipped_key
 from noiseproof.version import __version__
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class Job:
         settings: what the user asked for, kept with the run.
         backend: what computes the scores.
         rng: generator of the random words; "chacha20" takes its key from the operating system.
+        skipped: wanted inputs whose picture cannot be read, and why; they are not in ``indices``.
     """
 
     procedure: Procedure
@@ -118,6 +120,7 @@ class Job:
     settings: dict[str, Any]
     backend: str = "torch"
     rng: str = "philox"
+    skipped: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_options(precision=self.precision, batch_size=self.batch_size, workers=self.workers)
@@ -315,6 +318,10 @@ class Job:
             spent = sum(record.draws for record in folder.state.records.values())
             total = min(total, self.budget - known - spent)
         started, draws, before = time.monotonic(), 0, done
+        for index, why in self.skipped.items():
+            if index not in finished:
+                log.warning("input %d is skipped, and counted as an abstention: %s", index, why)
+                folder.add_skipped(index, int(self.data.labels[index]), why, self.procedure.nothing_known(self.noise))
         engine = Engine(backend, self.noise, self.procedure, self.seed, self.rng)
         for event in engine.run(self._tasks(folder.state, where), self.budget):
             key = event.task.key
@@ -338,6 +345,8 @@ class Job:
         finished = {record.index: key for key, record in state.records.items()}
         taken = set(state.records)
         for index in self.indices:
+            if finished.get(index) == skipped_key(index):  # it stays what it was when the run was made
+                continue
             x = self.noise.encode(self.data.pixels(index))
             label = int(self.data.labels[index])
             if index in finished:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from noiseproof.arguments import integer
+from noiseproof.arguments import flag, integer
 from noiseproof.data import DataSet
 from noiseproof.data import load as load_data
 from noiseproof.engine.contract import choose_device
+from noiseproof.errors import DataError
 from noiseproof.models import BaseModel, ensemble, from_object
 from noiseproof.models import load as load_model
 from noiseproof.models.ensemble import spec_of
@@ -51,6 +52,7 @@ def certify(
     every: int = 1,
     start: int = 0,
     limit: int | None = None,
+    skip_bad: bool = False,
     num_classes: int | None = None,
     consensus: int | None = None,
     model_id: str | None = None,
@@ -86,6 +88,7 @@ def certify(
         every: take every K-th input.
         start: index of the first.
         limit: how many inputs at most.
+        skip_bad: go on past pictures that cannot be read: each is kept as an abstention, and every share counts it.
         num_classes: of a model that does not say.
         consensus: of several models: the first so many are asked first, the others only where those disagree.
         model_id: a name that stands for the model instead of the fingerprint of its weights.
@@ -117,6 +120,7 @@ def certify(
         every=every,
         start=start,
         limit=limit,
+        skip_bad=skip_bad,
         num_classes=num_classes,
         consensus=consensus,
         model_id=model_id,
@@ -148,6 +152,7 @@ def predict(
     every: int = 1,
     start: int = 0,
     limit: int | None = None,
+    skip_bad: bool = False,
     num_classes: int | None = None,
     consensus: int | None = None,
     model_id: str | None = None,
@@ -175,6 +180,7 @@ def predict(
         every=every,
         start=start,
         limit=limit,
+        skip_bad=skip_bad,
         num_classes=num_classes,
         consensus=consensus,
         model_id=model_id,
@@ -207,6 +213,7 @@ def decide(
     every: int = 1,
     start: int = 0,
     limit: int | None = None,
+    skip_bad: bool = False,
     num_classes: int | None = None,
     consensus: int | None = None,
     model_id: str | None = None,
@@ -235,6 +242,7 @@ def decide(
         every=every,
         start=start,
         limit=limit,
+        skip_bad=skip_bad,
         num_classes=num_classes,
         consensus=consensus,
         model_id=model_id,
@@ -261,6 +269,7 @@ def job(
     every: int = 1,
     start: int = 0,
     limit: int | None = None,
+    skip_bad: bool = False,
     num_classes: int | None = None,
     consensus: int | None = None,
     model_id: str | None = None,
@@ -294,6 +303,11 @@ def job(
         load_data(data, split="test", root=None if root is None else Path(root)) if isinstance(data, str) else data
     )
     indices = data_set.select(every=every, start=start, limit=limit)
+    skipped = unreadable(data_set, indices) if flag("skip_bad", skip_bad) else {}
+    if len(skipped) == len(indices):
+        raise DataError(
+            f"none of the {len(indices)} pictures wanted of {data_set.name} can be read: {skipped[indices[0]]}"
+        )
     chosen = choose_device("cpu" if device == "auto" and backend != "torch" else device)
     base = base_model(model, num_classes, consensus, model_id, tuple(data_set.shape))
     options = {
@@ -308,6 +322,7 @@ def job(
         "every": every,
         "start": start,
         "limit": limit,
+        "skip_bad": skip_bad or None,
         "num_classes": num_classes,
         "model_id": model_id,
         "root": None if root is None else str(root),
@@ -321,7 +336,8 @@ def job(
         procedure=procedure,
         model=base,
         data=data_set,
-        indices=indices,
+        indices=[index for index in indices if index not in skipped],
+        skipped=skipped,
         noise=noise.on(tuple(data_set.shape)),
         seed=seed,
         rng=rng,
@@ -333,6 +349,17 @@ def job(
         budget=budget,
         settings={name: value for name, value in options.items() if value is not None},
     )
+
+
+def unreadable(data: DataSet, indices: Sequence[int]) -> dict[int, str]:
+    """Which of these pictures cannot be read, and why; reads each of them once."""
+    found: dict[int, str] = {}
+    for index in indices:
+        try:
+            data.pixels(index)
+        except DataError as error:
+            found[index] = str(error)
+    return found
 
 
 def _flags(procedure: Procedure) -> dict[str, Any]:

@@ -83,7 +83,8 @@ def redraw(
     found = read_run(Path(run))
     if not found.records or not found.manifest.has_counts or "seed" not in found.manifest.meaning:
         raise RunError(f"{run} has no input that could be drawn again")
-    chosen = random.SystemRandom().sample(found.records, min(count, len(found.records)))
+    drawn = [record for record in found.records if record.skipped is None]
+    chosen = random.SystemRandom().sample(drawn, min(count, len(drawn)))
     chosen.sort(key=lambda record: record.index)
     sizes = {session.get("batch_size") for session in found.state.sessions}
     asked = certified_job(found, found.procedure, model, data, root, device, sizes.pop(), workers)

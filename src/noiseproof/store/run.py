@@ -14,7 +14,7 @@ from noiseproof.procedures import Procedure, procedure_from
 from noiseproof.store.folder import JOURNAL, JournalFolder
 from noiseproof.store.journal import ChainError, Line, read_journal
 from noiseproof.store.manifest import Manifest, read_manifest
-from noiseproof.store.state import Range, State, range_entry, record_entry
+from noiseproof.store.state import Range, State, range_entry, record_entry, skipped_key
 from noiseproof.types import Outcome, Record
 
 DRAWN_BY = ("device", "backend", "precision", "batch_size", "version", "tolerance")
@@ -157,6 +157,10 @@ class RunFolder:
         """Close an input; ``seconds`` are those that no range accounts for (an imported record has no ranges)."""
         self._append(record_entry(key, index, label, requests, outcome, seconds))
         return self.state.records[key]
+
+    def add_skipped(self, index: int, label: int | None, why: str, outcome: Outcome) -> None:
+        """Close an input whose picture could not be read: an abstention that every denominator counts."""
+        self._append(record_entry(skipped_key(index), index, label, [], outcome, skipped=why))
 
     def _append(self, entry: dict[str, Any]) -> None:
         self.state.apply(entry)  # first: a line that could not be read back is never written

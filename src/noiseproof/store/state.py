@@ -94,6 +94,9 @@ class State:
         stages = self.open.get(key, {})
         answers = tuple(_answers(key, entry["requests"], stages))
         outcome = _is(dict, entry["outcome"]) | {}
+        skipped = None if "skipped" not in entry else _is(str, entry["skipped"])
+        if skipped is not None and (answers or key != skipped_key(_count(entry["index"]))):
+            raise RunError(f"input {key} is skipped, but has draws or another input's key")
         self.records[key] = Record(
             key=key,
             index=_count(entry["index"]),
@@ -102,6 +105,7 @@ class State:
             outcome=_outcome(outcome),
             seconds=_number(entry.get("seconds", 0.0))
             + sum(drawn.seconds for ranges in stages.values() for drawn in ranges),
+            skipped=skipped,
         )
         self.open.pop(key, None)
         self.drawn_in.pop(key, None)
@@ -151,6 +155,15 @@ def range_entry(key: str, stage: str, drawn: Range) -> dict[str, Any]:
     }
 
 
+def skipped_key(index: int) -> str:
+    """The key of an input whose picture could not be read: it has none of its own.
+
+    >>> skipped_key(7)
+    'skipped-7'
+    """
+    return f"skipped-{index}"
+
+
 def record_entry(
     key: str,
     index: int,
@@ -158,8 +171,12 @@ def record_entry(
     requests: list[tuple[str, int]],
     outcome: Outcome,
     seconds: float | None = None,
+    skipped: str | None = None,
 ) -> dict[str, Any]:
-    """The closing line of an input: what was asked for, the outcome as printed, seconds no range accounts for."""
+    """The closing line of an input: what was asked for, the outcome as printed, seconds no range accounts for.
+
+    Of an input whose picture could not be read, ``skipped`` says why.
+    """
     entry = {
         "is": "record",
         "key": key,
@@ -168,7 +185,8 @@ def record_entry(
         "requests": [list(request) for request in requests],
         "outcome": {"type": type(outcome).__name__.lower()} | asdict(outcome),
     }
-    return entry if seconds is None else entry | {"seconds": seconds}
+    more = {"seconds": seconds, "skipped": skipped}
+    return entry | {name: value for name, value in more.items() if value is not None}
 
 
 def _answers(key: str, requests: list[list[Any]], stages: dict[str, list[Range]]) -> Iterator[Answer]:
