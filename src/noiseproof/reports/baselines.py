@@ -1,0 +1,352 @@
+"""Smoothing beside other certificates in L2 on the same inputs: one figure, one table, the cost of an input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from noiseproof.analysis import certified_share
+from noiseproof.analysis.compared import common_inputs
+from noiseproof.analysis.training_cost import training_cost
+from noiseproof.errors import RunError
+from noiseproof.reports.experiment_figures import Curve, curves_of
+from noiseproof.reports.figures import COLOURS, save_figure
+from noiseproof.reports.files import make_folder, write_tables
+from noiseproof.reports.grid import parse_radii
+from noiseproof.reports.report import DEFAULT_RADII
+from noiseproof.reports.tables import Table
+from noiseproof.stats import dkw_band, lecuyer_radius, li_radius
+from noiseproof.store.attacks import Attack, read_attack
+from noiseproof.store.baselines import Baseline, read_baseline
+from noiseproof.store.run import Run, read_run
+from noiseproof.types import Certificate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from noiseproof.types import Record
+
+NOT_REPRODUCED = (
+    "Of the comparison in Cohen et al. 2019 not reproduced: the Lipschitz-margin training of Tsuzuku et al. 2018 and "
+    "the bounds of Weng et al. 2018 (their code is no package), those of Zhang et al. 2018 (not tried), and the "
+    "networks and the data of Wong et al. 2018 (CIFAR-10).",
+)
+"""What the table leaves out, in words."""
+
+_DELTA = 0.05
+_DOTS = ("-.", ":")
+_EARLIER: tuple[tuple[str, Callable[[float, float, float], float]], ...] = (
+    ("Li et al. 2019", li_radius),
+    ("Lecuyer et al. 2019", lecuyer_radius),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method over the common inputs.
+
+    Attributes:
+        name: of the method and its network.
+        radii: of each input, -1 where the class is wrong or abstained, shape [inputs].
+        seconds: of the certificates of all of them, wall time.
+        training: seconds of training; None where not known.
+        alpha: failure probability of one certificate; 0 where there is none.
+        checked: certified inputs that were attacked within their radius.
+        broken: how many of these changed their class there.
+        beyond: certified inputs attacked at twice their radius.
+        beyond_broken: how many of these changed their class there.
+        family: 0 for smoothing, 1 for earlier bounds of it, 2 for the others: how it is drawn.
+    """
+
+    name: str
+    radii: NDArray[np.float64]
+    seconds: float
+    training: float | None
+    alpha: float
+    checked: int = 0
+    broken: int = 0
+    beyond: int = 0
+    beyond_broken: int = 0
+    family: int = 0
+
+
+@dataclass(frozen=True)
+class BaselinesReport:
+    """What was found and written.
+
+    Attributes:
+        rows: one a method.
+        m: inputs that all methods have.
+        text: the table, for a terminal.
+        files: what was written.
+    """
+
+    rows: tuple[Row, ...]
+    m: int
+    text: str
+    files: tuple[Path, ...]
+
+
+def baselines_report(
+    smoothed: Sequence[str | Path],
+    others: Sequence[str | Path] = (),
+    *,
+    attacked: Sequence[str | Path] = (),
+    earlier: bool = True,
+    out: str | Path,
+    radii: str = DEFAULT_RADII,
+) -> BaselinesReport:
+    """All methods on the inputs that each of them has: ``baselines.txt``, ``.md``, ``.tex``, ``.png`` and ``.pdf``.
+
+    Args:
+        smoothed: run folders of certify, at least one.
+        others: folders of ``noiseproof baselines certify``.
+        attacked: folders of ``noiseproof attack``, each on one of the runs.
+        earlier: whether earlier bounds on the first smoothed classifier stand there, too, from the same counts.
+        out: folder.
+        radii: "start:stop:step" with both ends in, or "a,b,c", in input units.
+
+    Raises:
+        RunError: a folder is not what it should be, or ``out`` cannot be written.
+        ValueError: nothing smoothed is given, or the folders are not on the same data, or have no input in common.
+
+    Source: the comparison in section 4 of Cohen et al. 2019.
+    """
+    if not smoothed:
+        raise ValueError("smoothed must name a run of certify at least, got none")
+    grid = parse_radii(radii)
+    runs = [read_run(Path(run)) for run in smoothed]
+    found = [read_baseline(Path(other)) for other in others]
+    attacks = [read_attack(Path(folder)) for folder in attacked]
+    indices = _common(runs, found)
+    rows: list[Row] = []
+    for run in runs:
+        records = [record for record in run.records if record.index in indices]
+        own = [attack for attack in attacks if attack.manifest.meaning["run"] == run.manifest.meaning_hash]
+        rows += _smoothed_rows(run, records, own, earlier=earlier and run is runs[0])
+    rows += [_other_row(baseline, indices) for baseline in found]
+    for attack in attacks:
+        if all(attack.manifest.meaning["run"] != run.manifest.meaning_hash for run in runs):
+            raise ValueError(f"attacked must be attacks on the runs, but {attack.path} is on another one")
+    m = len(indices)
+    table = _table(rows, grid, m)
+    folder = make_folder(out)
+    files = write_tables([table], folder, "baselines")
+    band = dkw_band(m, _DELTA) * 100
+    figure = curves_of(
+        _curves(rows),
+        norm="L2",
+        title=f"Certified accuracy of smoothing and of other methods, {m} inputs",
+        note=f"With probability {1 - _DELTA:g} the curve of the population lies within ±{band:.1f} points of each.",
+    )
+    figure.set_size_inches(7.6, 6.2)
+    drawn = tuple(save_figure(figure, folder / f"baselines{suffix}") for suffix in (".png", ".pdf"))
+    return BaselinesReport(tuple(rows), m, table.text(), (*files, *drawn))
+
+
+def broken_within(baseline: Baseline) -> list[int]:
+    """Indices of inputs whose class an attack changed within the radius: the certificate is false there."""
+    return [
+        each.index
+        for each in baseline.inputs
+        if any(multiple <= 1 and said != each.prediction for multiple, said in each.attacked)
+    ]
+
+
+def one_line(baseline: Baseline) -> str:
+    """What a folder of another method says, in a line."""
+    row = _other_row(baseline, {each.index for each in baseline.inputs})
+    right = row.radii >= 0
+    median = float(np.median(np.maximum(row.radii, 0)))
+    return (
+        f"{len(row.radii)} inputs: {right.mean():.1%} right, median radius {median:.3f}, "
+        f"{row.seconds / len(row.radii):.3g} s an input; broken within: {row.broken} of {row.checked}"
+    )
+
+
+def _common(runs: Sequence[Run], found: Sequence[Baseline]) -> set[int]:
+    """Indices that every method has, of the same pictures."""
+    records = common_inputs(runs)  # refuses runs on different data
+    known: dict[int, Record] = {record.index: record for record in records[0]}
+    on_grid = runs[0].manifest.meaning["noise"].get("grid") == 255
+    for baseline in found:
+        data, expected = baseline.manifest.meaning["data"], runs[0].manifest.meaning.get("data")
+        if expected is not None and data != expected:
+            raise ValueError(
+                f"methods must be on the same data, got {data['name']} in {baseline.path.name} "
+                f"and {expected['name']} in {runs[0].path.name}"
+            )
+        for each in baseline.inputs:
+            record = known.get(each.index)
+            if record is None:
+                continue
+            same = not on_grid or each.key.rpartition("-")[0] == record.key.rpartition("-")[0]
+            if each.label != record.label or not same:
+                raise ValueError(f"input {each.index} of {baseline.path.name} is not that of {runs[0].path.name}")
+        if not baseline.inputs:
+            raise RunError(f"{baseline.path} has no finished input yet; run its certify line again")
+    common = set(known).intersection(*({each.index for each in baseline.inputs} for baseline in found))
+    if not common:
+        raise ValueError("methods to compare must have inputs in common, but no index is in all of them")
+    return common
+
+
+def _smoothed_rows(run: Run, records: Sequence[Record], attacks: Sequence[Attack], *, earlier: bool) -> list[Row]:
+    meaning = run.manifest.meaning
+    sigma = float(meaning["noise"]["sigma"])
+    seconds = sum(record.seconds for record in records)
+    alpha = run.procedure.alpha
+    cost = training_cost(run).seconds
+    points = [point for attack in attacks for point in attack.points if point.radius > 0]
+    at = [[point for point in points if point.multiple == multiple] for multiple in (1.0, 2.0)]
+    name = f"smoothing, {meaning['model']['architecture']}, sigma {sigma:g}"
+    own = Row(
+        name,
+        np.array([_radius(record) for record in records]),
+        seconds,
+        cost,
+        alpha,
+        len(at[0]),
+        sum(point.broken for point in at[0]),
+        len(at[1]),
+        sum(point.broken for point in at[1]),
+    )
+    if not earlier:
+        return [own]
+    return [
+        own,
+        *(
+            Row(
+                f"{title}, same counts",
+                np.array([_radius(record, bound, sigma) for record in records]),
+                seconds,
+                cost,
+                alpha,
+                family=1,
+            )
+            for title, bound in _EARLIER
+        ),
+    ]
+
+
+def _radius(record: Record, bound: Callable[[float, float, float], float] | None = None, sigma: float = 0.0) -> float:
+    said = record.outcome
+    if not isinstance(said, Certificate):
+        raise ValueError("smoothed must be runs of certify, got one of another procedure")  # noqa: TRY004
+    if said.abstained or said.prediction != record.label:
+        return -1.0
+    if bound is None:
+        return said.radius
+    p_lower = min(said.p_lower, 1 - 2.0**-53)
+    return bound(p_lower, min(said.p_upper, 1 - p_lower), sigma)
+
+
+def _other_row(baseline: Baseline, indices: set[int]) -> Row:
+    meaning = baseline.manifest.meaning
+    inputs = [each for each in baseline.inputs if each.index in indices]
+    trained: dict[str, Any] = baseline.sessions[-1].get("trained", {}) if baseline.sessions else {}
+    within = [said for each in inputs if (said := each.broken(1.0)) is not None]
+    beyond = [said for each in inputs if (said := each.broken(2.0)) is not None]
+    seconds = trained.get("seconds")
+    return Row(
+        _name(meaning, trained),
+        np.array([each.radius if each.prediction == each.label else -1.0 for each in inputs]),
+        sum(each.seconds for each in inputs),
+        float(seconds) if isinstance(seconds, int | float) else None,
+        0.0,
+        len(within),
+        sum(within),
+        len(beyond),
+        sum(beyond),
+        family=2,
+    )
+
+
+def _name(meaning: dict[str, Any], trained: dict[str, Any]) -> str:
+    """The method, its network and what that was trained with."""
+    title = {"wong": "Wong et al. 2018", "lipschitz": "Lipschitz"}
+    method = str(meaning["certificate"]["method"])
+    said = trained.get("baseline")
+    if isinstance(said, dict):
+        of = f"trained for eps {said['eps']:g}" if "eps" in said else f"trained at tau {said.get('tau', 0):g}"
+    else:
+        sigma = trained.get("sigma")
+        of = (
+            "plain training" if sigma == 0 else f"trained at sigma {sigma}" if sigma is not None else "training unknown"
+        )
+    return f"{title.get(method, method)}, {meaning['model']['architecture']}, {of}"
+
+
+def _table(rows: Sequence[Row], grid: Sequence[float], m: int) -> Table:
+    cells, marked = [], set()
+    shares = np.array([certified_share(row.radii, np.asarray(grid)) for row in rows])
+    for i, row in enumerate(rows):
+        cells.append(
+            (
+                row.name,
+                *(f"{share * 100:.1f}" for share in shares[i]),
+                f"{np.maximum(row.radii, 0).mean():.3f}",
+                f"{row.seconds / m:.2g}",
+                "" if row.training is None else f"{row.training:,.0f}",
+                f"{row.alpha:g}",
+                f"{row.broken} of {row.checked}" if row.checked else "-",
+                f"{row.beyond_broken} of {row.beyond}" if row.beyond else "-",
+            )
+        )
+        marked |= {(i, j + 1) for j in range(len(grid)) if shares[i, j] == shares[:, j].max() > 0}
+    return Table(
+        header=(
+            "method",
+            *(f"r={radius:g}" for radius in grid),
+            "ACR",
+            "s/input",
+            "training s",
+            "alpha",
+            "broken at R",
+            "at 2 R",
+        ),
+        rows=tuple(cells),
+        caption=(
+            f"Certified accuracy in % of the {m} inputs that all methods have, at L2 radius r (input units: pixels in "
+            "[0, 1]); marked: the largest at each r, chosen after looking.",
+            f"Each share is that of the population of the inputs to ±{dkw_band(m, _DELTA) * 100:.1f} points, with "
+            f"probability {1 - _DELTA:g}, at all r at once (DKW).",
+            "ACR: average certified radius, wrong or abstained counts 0. s/input: wall time of one certificate; "
+            "training s: of the network, blank where unknown; to be compared on one idle machine only.",
+            "alpha: largest probability that a certificate is false, 0 where nothing is random. A row of smoothing is "
+            "about the smoothed classifier, not about its base network.",
+            "broken at R: certified inputs, right or wrong, whose class PGD changed within the radius, of those "
+            "attacked: each would be a false certificate. At 2 R there is no claim.",
+            "The rounding of the bounds of Wong et al. (float32, 1e-4 of room in the scores) and of Lipschitz ones "
+            "(float64) is not bounded; that of smoothing on the grid is part of its certificate.",
+            "Same counts: earlier bounds on the smoothed classifier of the row above them, smaller by theory.",
+            *NOT_REPRODUCED,
+        ),
+        marked=frozenset(marked),
+    )
+
+
+def _curves(rows: Sequence[Row]) -> list[Curve]:
+    """Smoothing in full lines, earlier bounds dotted in the colour of their run, the others dashed."""
+    curves = []
+    drawn = {0: 0, 1: 0, 2: 0}
+    for row in rows:
+        number = drawn[row.family]
+        drawn[row.family] += 1
+        dashes = (("-",), _DOTS, ("--",))[row.family]
+        inside = np.unique(np.concatenate([[0.0], row.radii[row.radii > 0]]))
+        curves.append(
+            Curve(
+                row.name,
+                np.append(inside, inside[-1]),
+                np.append(certified_share(row.radii, inside), 0.0),
+                COLOURS[(number if row.family != 1 else 0) % len(COLOURS)],
+                dashes[number % len(dashes)],
+                1.7 if row.family == 0 else 1.2,
+            )
+        )
+    return curves
