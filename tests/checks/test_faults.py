@@ -164,6 +164,26 @@ OTHER_UNITS = {
 }
 
 
+def test_a_model_that_wants_its_noise_is_not_taken_for_one_in_other_units(honest, pictures):
+    """It is right on rough pictures only: noisy ones, and clean ones that are blown up to unit deviation."""
+
+    def roughness(x):
+        return x.diff(dim=-1).abs().mean(dim=(1, 2, 3))
+
+    clean = torch.from_numpy(pictures.images()).float() / 255
+    limit = roughness(clean).quantile(0.8)
+
+    def planted(f, x):
+        own = (x - x.mean(dim=(1, 2, 3), keepdim=True)) / x.std(dim=(1, 2, 3), keepdim=True) * 0.35 + 0.286
+        scores = f(own)
+        return torch.where((roughness(x) > limit)[:, None], scores, scores.roll(1, dims=1))
+
+    found = examined(Planted(honest, planted).eval(), pictures, sigma=0.25)
+    units = found.finding("units")
+    assert units.verdict == "ok"
+    assert units.measured["(x - mean)/std of the data"] - units.measured["as is"] > 0.3  # what looked like other units
+
+
 @pytest.mark.parametrize("fault", OTHER_UNITS)
 def test_a_model_that_expects_other_inputs_is_refused(pictures, sharp, fault):
     reading, planted = OTHER_UNITS[fault]

@@ -67,3 +67,10 @@ def test_an_unknown_split_is_refused_with_the_nearest(arguments):
 def test_the_room_needs_no_torch():
     code = "import sys, noiseproof.data; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_path_of_a_folder_gets_told_how_it_is_given(tmp_path):
+    with pytest.raises(
+        ValueError, match=rf"^unknown data set '{tmp_path}', which is a folder; give folder:{tmp_path}$"
+    ):
+        load(str(tmp_path))

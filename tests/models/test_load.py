@@ -218,11 +218,14 @@ def test_errors_of_a_python_file(tmp_path):
     path = tmp_path / "net.py"
     path.write_text(NET)
     assert error(path) == f"{path} is a Python file; say which model in it: {path}:name"
-    assert error(f"{path}:net") == f"{path}:net: a Python file does not say its num_classes; give num_classes"
+    assert (
+        error(f"{path}:net")
+        == f"{path}:net: a Python file does not say its num_classes; give num_classes (--num-classes)"
+    )
     assert error(f"{path}:net", num_classes=2, arch="lenet") == (
         f"{path}:net: arch is for weights files, a Python file is its own; leave arch out"
     )
-    assert error(f"{path}:nett", num_classes=2) == f"{path}:nett: the file defines no 'nett'"
+    assert error(f"{path}:nett", num_classes=2) == f"{path}:nett: the file defines no 'nett'; did you mean 'net'?"
     assert error(f"{path}:broken", num_classes=2) == f"{path}:broken: broken() failed: OSError: no weights"
     text = " must be an nn.Module or a callable without arguments that makes one, got int"
     assert error(f"{path}:number", num_classes=2) == f"{path}:number{text}"

@@ -75,7 +75,8 @@ def under_noise(patient: Patient) -> Finding:
             "noise",
             "warn",
             f"{noisy:.1%} under one draw of noise at sigma {patient.sigma:g}, {clean:.1%} without: never trained with "
-            "such noise, hardly anything would be certified; train it with noiseproof train --sigma",
+            "such noise, hardly anything would be certified; train it with noiseproof train --sigma, or put a denoiser "
+            "before it (--denoiser)",
             measured,
         )
     return Finding("noise", "ok", f"{noisy:.1%} under one draw of noise at sigma {patient.sigma:g}", measured)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,6 @@ from noiseproof.errors import unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from noiseproof.data.source import Source
 
@@ -60,6 +60,8 @@ def load(spec: str, *, split: str = "test", root: Path | None = None) -> DataSet
     name, _, rest = spec.partition(":")
     if name == "folder":
         return load_folder(rest)
+    if name not in DATA_SETS and Path(spec).is_dir():
+        raise ValueError(f"unknown data set {spec!r}, which is a folder; give folder:{spec}")
     if name not in DATA_SETS:
         raise ValueError(unknown("data set", name, [*DATA_SETS, "folder:PATH"]))
     source = DATA_SETS[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import importlib.util
 import inspect
@@ -46,7 +47,7 @@ def load_python(
     """
     spec = f"{path}:{name}"
     if num_classes is None:
-        raise ModelError(f"{spec}: a Python file does not say its num_classes; give num_classes")
+        raise ModelError(f"{spec}: a Python file does not say its num_classes; give num_classes (--num-classes)")
     if arch is not None:
         raise ModelError(f"{spec}: arch is for weights files, a Python file is its own; leave arch out")
     source = path.read_bytes()
@@ -96,7 +97,8 @@ def _named(python: ModuleType, name: str, spec: str) -> Any:  # noqa: ANN401 (a 
     """What is there under the name, or what the factory there makes."""
     found = getattr(python, name, None)
     if found is None:
-        raise ModelError(f"{spec}: the file defines no {name!r}")
+        near = difflib.get_close_matches(name, [each for each in vars(python) if not each.startswith("_")], n=1)
+        raise ModelError(f"{spec}: the file defines no {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
     ready = isinstance(found, nn.Module) or is_estimator(found)
     if not ready and callable(found) and required_arguments(found) == 0:
         try:
