@@ -29,6 +29,9 @@ class RunError(NoiseproofError):
     """A run folder is locked, damaged, or belongs to another meaning."""
 
 
+_MOST_NAMES = 30  # what a line can hold
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """The text for a name that is not in a list, with the nearest one that is.
 
@@ -36,8 +39,12 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     "unknown noise 'gausian'; did you mean 'gaussian'?"
     >>> unknown("noise", "zzz", ["gaussian", "laplace"])
     "unknown noise 'zzz'; known: gaussian, laplace"
+    >>> unknown("recipe", "zzz", [f"recipe-{number:02}" for number in range(61)])
+    "unknown recipe 'zzz'; known: recipe-00, recipe-01, recipe-02, recipe-03, recipe-04 and 56 more"
     """
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
-    remedy = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
+    told = names if len(names) <= _MOST_NAMES else names[:5]
+    more = f" and {len(names) - len(told)} more" if len(told) < len(names) else ""
+    remedy = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(told)}{more}"
     return f"unknown {kind} {name!r}; {remedy}"
