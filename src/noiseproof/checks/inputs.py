@@ -85,7 +85,7 @@ def units(patient: Patient) -> Finding:
     and well under its noise: so the other units must also beat the noisy pictures.
     """
     right = patient.predictions == patient.labels
-    noisy = patient.classes_of(patient.noisy) == patient.labels
+    noisy = patient.under_noise == patient.labels
     plain = float(right.mean())
     measured = {"as is": plain}
     least = patient.chance + 0.2 * (1 - patient.chance)

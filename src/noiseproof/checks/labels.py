@@ -66,7 +66,7 @@ def accuracy(patient: Patient) -> Finding:
 def under_noise(patient: Patient) -> Finding:
     """Was it trained with noise?"""
     clean = float((patient.predictions == patient.labels).mean())
-    noisy, chance = float((patient.classes_of(patient.noisy) == patient.labels).mean()), patient.chance
+    noisy, chance = float((patient.under_noise == patient.labels).mean()), patient.chance
     measured = {"noisy": noisy, "clean": clean, "chance": chance}
     if len(patient.labels) < _FEW:
         return Finding("noise", "ok", f"too few pictures ({len(patient.labels)}) to say", measured)

@@ -163,6 +163,11 @@ class Patient:
         """Its classes of the clean pictures."""
         return self.classes_of(self.clean)
 
+    @cached_property
+    def under_noise(self) -> NDArray[np.int64]:
+        """Its classes of the noisy pictures."""
+        return self.classes_of(self.noisy)
+
     @property
     def chance(self) -> float:
         """The accuracy of always naming the most frequent class."""

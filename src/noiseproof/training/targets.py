@@ -35,9 +35,9 @@ def soft_targets(folder: Path, data: DataSet) -> NDArray[np.float32]:
         raise RunError(f"{run.path} has {classes} classes, {data.name} has {len(data.classes)}; give other targets")
     votes = {record.key: np.sum([answer.votes for answer in record.answers], axis=0) for record in run.records}
     found = np.empty((len(data), len(data.classes)))
-    missing = 0
+    noise, missing = run.noise, 0
     for index in range(len(data)):
-        counts = votes.get(input_key(run.noise.encode(data.pixels(index))))  # of equal pictures, the first one's
+        counts = votes.get(input_key(noise.encode(data.pixels(index))))  # of equal pictures, the first one's
         if counts is None:
             missing += 1
         elif not counts.sum():
