@@ -43,7 +43,7 @@ def parts(tmp_path_factory) -> tuple[str, str]:
 
 
 def line(verb: str, parts: tuple[str, str], out: Path) -> list[str]:
-    about = ["--data", "fashion-mnist-small:test", "--sigma", "0.1", "--num-classes", "10", *QUICK]
+    about = ["--data", "fashion-mnist-small:test", "--sigma", "0.1", *QUICK]
     return [verb, "--model", parts[1], "--denoiser", parts[0], *about, "--out", str(out)]
 
 
@@ -68,6 +68,30 @@ def test_another_denoiser_is_another_run(parts, tmp_path, capsys):
     without = [word for word in line("certify", parts, tmp_path / "run") if word not in ("--denoiser", parts[0])]
     assert run([*without, "--n", "100"]) == 1
     assert "fingerprint" in capsys.readouterr().err
+
+
+def test_plan_and_doctor_look_at_both(parts, tmp_path, capsys):
+    about = ["--model", parts[1], "--denoiser", parts[0], "--data", "fashion-mnist-small:test", "--sigma", "0.1"]
+    kept = tmp_path / "plan.json"
+    plan = [
+        "plan",
+        *about,
+        "--pilot",
+        "2",
+        "--pilot-draws",
+        "10",
+        "--seconds",
+        "0.01",
+        "--limit",
+        "5",
+        "--workers",
+        "1",
+    ]
+    assert run([*plan, "--out", str(kept)]) == 0
+    spec = denoised_spec(parts[1], parts[0])
+    assert load(spec, num_classes=10).fingerprint in kept.read_text()
+    assert run(["doctor", *about, "--limit", "20"]) in (0, 1)
+    assert f"{spec} on fashion-mnist-small:test" in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")

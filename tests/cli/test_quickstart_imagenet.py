@@ -58,6 +58,7 @@ def small(tmp_path, monkeypatch):
         "DENOISER": f"{tmp_path / 'denoiser.py'}:same",
         "DATA": f"folder:{tmp_path / 'pictures'}",
         "_PACKAGES": (),
+        "BACKEND": "torch",
         "SHOWN": 3,
         "DECIDED": 2,
         "N_MAX": 200,

@@ -35,6 +35,18 @@ def refused(root):
     return str(error.value)
 
 
+def refused_at(root, index):
+    """What is said of one picture; all others can be had."""
+    data = load(f"folder:{root}")
+    for other in set(range(len(data))) - {index}:
+        assert data.pixels(other).shape == data.shape
+    with pytest.raises(DataError) as error:
+        data.pixels(index)
+    assert data.pictures.unreadable == {index: str(error.value)}
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
 def test_subfolders_are_classes_and_everything_is_sorted(tree, arrays):
     data = load(f"folder:{tree}")
     assert data.name == f"folder:{tree}"
@@ -99,14 +111,22 @@ def test_a_grey_picture_among_rgb_is_odd(tree, arrays):
 def test_transparency_and_more_than_eight_bits_are_refused(tree, mode, found):
     arguments = {"transparency": 0} if mode == "P" else {}
     Image.new(mode, (5, 4)).save(tree / "cat" / "b2.png", **arguments)
-    assert refused(tree) == (
+    assert refused_at(tree, 2) == (
         f"{tree}/cat/b2.png: expected 8-bit grey or RGB without transparency, found {found}; convert the file"
     )
 
 
 def test_a_file_that_is_no_picture_is_named(tree):
     (tree / "dog" / "2.png").write_text("not a picture")
-    assert refused(tree) == f"{tree}/dog/2.png: expected a picture, found no picture; replace or remove the file"
+    assert refused_at(tree, 3) == f"{tree}/dog/2.png: expected a picture, found no picture; replace or remove the file"
+
+
+def test_the_first_picture_that_can_be_read_says_the_shape(tree):
+    (tree / "cat" / "a.png").write_text("not a picture")
+    assert refused_at(tree, 0) == f"{tree}/cat/a.png: expected a picture, found no picture; replace or remove the file"
+    for file in tree.rglob("*.*"):
+        file.write_text("not a picture")
+    assert refused(tree) == f"{tree}/cat/a.png: expected a picture, found no picture; replace or remove the file"
 
 
 def test_a_truncated_picture_is_named_when_it_is_decoded(tree):

@@ -202,7 +202,8 @@ def test_scores_of_another_shape_break_the_contract(base, got):
 
 
 def test_a_base_classifier_that_fails_is_said_in_one_line():
-    text = r"^the base classifier failed on inputs of shape \(32, 1, 2, 3\): RuntimeError: .*$"
+    text = r"^the base classifier failed on inputs of shape \(32, 1, 2, 3\): RuntimeError: .*; "
+    text += r"give a model that takes such inputs, or its own data$"
     with pytest.raises(ModelError, match=text) as raised:
         votes_of(made(nn.Conv2d(3, 4, 2)), segments_of(Gaussian(sigma=0.3), [(0, 5)]))
     assert "\n" not in str(raised.value)
@@ -211,7 +212,7 @@ def test_a_base_classifier_that_fails_is_said_in_one_line():
     def two_lines(x):
         raise KeyError
 
-    with pytest.raises(ModelError, match=r"KeyError: no reason given$"):
+    with pytest.raises(ModelError, match=r"KeyError: no reason given; give a model .*$"):
         votes_of(made(two_lines), segments_of(Gaussian(sigma=0.3), [(0, 5)]))
 
 

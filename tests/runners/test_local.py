@@ -252,6 +252,13 @@ def test_a_model_that_fails_is_one_line(certified):
     assert len(certified(limit=1).records) == 1  # the folder is not claimed by the model that failed
 
 
+def test_a_model_that_does_not_say_has_the_classes_of_the_data(certified, tmp_path):
+    assert certified("silent", num_classes=None).manifest.meaning["model"] == certified().manifest.meaning["model"]
+    (tmp_path / "m.py").write_text("from torch import nn\nnet = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))\n")
+    with pytest.raises(ModelError, match=r"must return scores of shape .* num_classes=3, got \(32, 2\)"):
+        certified("file", model=f"{tmp_path}/m.py:net", num_classes=None)
+
+
 def test_a_model_in_training_mode_is_refused(certified, model, tmp_path):
     with pytest.raises(ModelError, match="must be in eval mode"):
         certified(model=model.train())
@@ -268,7 +275,6 @@ def test_a_model_in_training_mode_is_refused(certified, model, tmp_path):
         ({"grid": 100}, "8-bit pictures lie on the grid of 255 steps, got grid=100"),
         ({"limit": 0}, "limit must be >= 1, got 0"),
         ({"n": 3}, "n must be >= 10 to certify anything"),
-        ({"num_classes": None}, "num_classes must be given for a model that is a module, got None"),
         ({"device": "abacus"}, "device must be auto, cpu, or one that torch can use, got 'abacus'"),
     ],
 )

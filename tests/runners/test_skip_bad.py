@@ -16,6 +16,7 @@ from noiseproof.analysis import abstention, certified_accuracy, record_at_n
 from noiseproof.cli.main import run as command
 from noiseproof.data import DataSet
 from noiseproof.errors import DataError
+from noiseproof.reports.report import summary_table
 from noiseproof.runners import certify, decide, predict
 from noiseproof.store import read_run, verify
 from noiseproof.store.verify import VerificationError
@@ -106,6 +107,35 @@ def test_all_of_them_unreadable(settings):
     ):
         certify(data=torn(*range(6)), n=200, limit=2, skip_bad=True, **settings)
     assert not settings["out"].exists()
+
+
+@pytest.fixture
+def with_no_picture(tmp_path):
+    """A folder of six pictures; the third is no picture, as its head says."""
+    for k, array in enumerate(Torn().whole):
+        name = tmp_path / "pictures" / ("dark", "light")[k // 3] / f"{k}.png"
+        name.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(array[0]).save(name)
+    (tmp_path / "pictures" / "dark" / "2.png").write_text("no picture")
+    return f"folder:{tmp_path}/pictures"
+
+
+def test_a_file_that_is_no_picture_is_refused_before_anything_is_drawn_or_skipped(settings, with_no_picture):
+    with pytest.raises(DataError, match=r"dark/2.png: expected a picture, .*, or go on past it with skip_bad"):
+        certify(data=with_no_picture, n=200, **settings)
+    assert not settings["out"].exists()
+    found = certify(data=with_no_picture, n=200, limit=2, **settings)  # it is not wanted
+    assert [record.skipped for record in found.records] == [None, None]
+    found = certify(data=with_no_picture, n=200, skip_bad=True, **settings)
+    assert [record.index for record in found.records if record.skipped] == [BAD]
+
+
+def test_the_table_says_how_many_were_skipped(settings):
+    found = certify(data=torn(BAD), n=200, skip_bad=True, **settings)
+    said = summary_table(found)
+    assert "n0 = 100, n = 200, alpha = 0.001; 1 of the 6 pictures could not be read and count as abstained." in said
+    whole = summary_table(certify(data=torn(), n=200, **settings | {"out": settings["out"].with_name("whole")}))
+    assert "could not be read" not in whole
 
 
 def test_a_skipped_input_with_a_radius_does_not_hold(settings, monkeypatch):

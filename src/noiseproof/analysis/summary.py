@@ -66,6 +66,7 @@ class Summary:
         right_radii: sorted radii of the right inputs, -1 for the others: the whole curve, shape [m].
         note: what a reader must know of where the radii come from; empty for a run of certify.
         arithmetic: of the noise, as the run records it; empty where that is not known.
+        skipped: inputs whose picture could not be read; abstentions of m, without draws.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Summary:
     right_radii: tuple[float, ...] = field(repr=False)
     note: str = ""
     arithmetic: str = ""
+    skipped: int = 0
 
     @property
     def budget_sentence(self) -> str:
@@ -136,8 +138,9 @@ def summarize(
     m = len(records)
     certified = certified_accuracy(records, radii)
     counts = [round(share * m) for share in certified.tolist()]
-    selection = [_draws(record, selecting=True) for record in records]
-    estimation = [_draws(record, selecting=False) for record in records]
+    drawn = [record for record in records if record.skipped is None] or records
+    selection = [_draws(record, selecting=True) for record in drawn]
+    estimation = [_draws(record, selecting=False) for record in drawn]
     norm = _norm(records)
     return Summary(
         name=name,
@@ -166,6 +169,7 @@ def summarize(
         seconds=sum(record.seconds for record in records),
         right_radii=tuple(np.sort(right_radii(records)).tolist()),
         note=note,
+        skipped=sum(record.skipped is not None for record in records),
     )
 
 

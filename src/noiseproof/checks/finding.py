@@ -65,7 +65,10 @@ class Diagnosis:
     def text(self) -> str:
         """One line a check and a final sentence, for a terminal."""
         width = max(len(finding.name) for finding in self.findings)
-        lines = [f"{finding.verdict:8}{finding.name:{width}}  {finding.says}" for finding in self.findings]
+        lines = [f"{f.verdict:8}{f.name:{width}}  {f.says}" for f in self.findings if f.verdict != "skipped"]
+        skipped = [f for f in self.findings if f.verdict == "skipped"]
+        if skipped:
+            lines.append(f"skipped {len(skipped)} other checks: {skipped[0].says}")
         return "\n".join([*lines, "", self._conclusion()])
 
     def table(self) -> dict[str, Any]:

@@ -26,6 +26,7 @@ def doctor(
     ] = None,
     num_classes: options.NumClasses = None,
     consensus: options.Consensus = None,
+    denoiser: options.Denoiser = None,
     limit: Annotated[
         int | None, typer.Option("--limit", help="Pictures to measure accuracy on.  [default: 512, of large ones 64]")
     ] = None,
@@ -55,7 +56,7 @@ def doctor(
         raise ValueError("--model and --data must be given, or --noise to test the noise alone")
     else:
         found = examine(
-            model=model,
+            model=options.behind(denoiser, model, sigma=sigma),
             data=data,
             sigma=sigma,
             num_classes=num_classes,

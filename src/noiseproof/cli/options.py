@@ -120,7 +120,9 @@ Grid = Annotated[
     int,
     typer.Option("--grid", help="Steps of the pixel grid (exact arithmetic); 0: float noise, which claims less."),
 ]
-NumClasses = Annotated[int | None, typer.Option("--num-classes", help="Of a model that does not say.")]
+NumClasses = Annotated[
+    int | None, typer.Option("--num-classes", help="Of a model that does not say.  [default: those of the data]")
+]
 ModelId = Annotated[
     str | None,
     typer.Option("--model-id", help="A name that stands for the model, instead of its fingerprint."),

@@ -59,6 +59,7 @@ def plan(
     limit: options.Limit = None,
     num_classes: options.NumClasses = None,
     consensus: options.Consensus = None,
+    denoiser: options.Denoiser = None,
     model_id: options.ModelId = None,
     root: options.Root = None,
     device: options.Device = "auto",
@@ -107,7 +108,7 @@ def plan(
             bar.update(progress.draws, progress.draws_total)
 
         made = make(
-            model=model,
+            model=options.behind(denoiser, model, sigma=sigma),
             data=data,
             sigma=sigma,
             radius=radius,

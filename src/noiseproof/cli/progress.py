@@ -36,7 +36,7 @@ class ProgressBar:
     def update(self, done: float, total: float, *, note: str = "", seconds_left: float | None = None) -> None:
         """Show that ``done`` of ``total`` is done."""
         if seconds_left is not None and seconds_left != float("inf"):
-            note = f"{note}, {duration(seconds_left)} left"
+            note = f"{note}, {duration(seconds_left)} left" if note else f"{duration(seconds_left)} left"
         if self._terminal:
             self._bar.update(self._task, completed=done, total=total, note=note)
             return

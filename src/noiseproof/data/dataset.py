@@ -36,6 +36,14 @@ class WholePictures(Protocol):
         """SHA-256 (hex) of the files' names and sizes: what is known of them without decoding any."""
 
 
+@runtime_checkable
+class SomeUnreadable(Protocol):
+    """Pictures of which some are known to be unreadable before any is asked for."""
+
+    unreadable: dict[int, str]
+    """Why, of each of these."""
+
+
 @dataclass(frozen=True, eq=False)
 class DataSet:
     """An indexed set of 8-bit pictures, all of one shape, with their labels.

@@ -22,8 +22,8 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", "
 def load_folder(path: str | Path) -> DataSet:
     """The data set of a folder whose subfolders are the classes, both classes and pictures sorted by name.
 
-    Every picture's size and mode are checked from its head now; the pixels are decoded when asked for. The
-    data set's name keeps the path as it was written.
+    Every picture's size and mode are checked from its head now; the pixels are decoded when asked for. One whose head
+    cannot be read keeps its place, and asking for it is an error. The data set's name keeps the path as it was written.
 
     Grey and 1-bit pictures have one channel, all others three. The pixels are taken as they are stored: an
     EXIF orientation is not applied.
@@ -32,9 +32,8 @@ def load_folder(path: str | Path) -> DataSet:
         path: the folder, "~" allowed; hidden subfolders and files are passed over.
 
     Raises:
-        DataError: the folder is missing, a class has no pictures, or a picture is unreadable, has
-            transparency or more than 8 bits, or another shape than the first; the text names the first odd
-            one and its size.
+        DataError: the folder is missing, a class has no pictures, no picture can be read, or one has another shape
+            than the first that can; the text names the first odd one and its size.
     """
     folder = Path(path).expanduser()
     if not str(path) or not folder.is_dir():
@@ -50,19 +49,28 @@ def load_folder(path: str | Path) -> DataSet:
             raise DataError(_empty(folder, name))
         files += mine
         labels += [label] * len(mine)
-    shape = _shape(files[0])
-    for file in files[1:]:
-        if (found := _shape(file)) != shape:
+    shapes, unreadable = {}, {}
+    for index, file in enumerate(files):
+        try:
+            shapes[file] = _shape(file)
+        except DataError as error:
+            unreadable[index] = str(error)
+    if not shapes:
+        raise DataError(unreadable[0])
+    first, shape = next(iter(shapes.items()))
+    for file, found in shapes.items():
+        if found != shape:
             raise DataError(
-                f"{file}: expected {_words(shape)} as {files[0]} is, found {_words(found)}; make all pictures one shape"
+                f"{file}: expected {_words(shape)} as {first} is, found {_words(found)}; make all pictures one shape"
             )
-    return DataSet(f"folder:{path}", tuple(classes), shape, np.array(labels), _Files(tuple(files), shape))
+    return DataSet(f"folder:{path}", tuple(classes), shape, np.array(labels), _Files(tuple(files), shape, unreadable))
 
 
 @dataclass(frozen=True)
 class _Files:
     files: tuple[Path, ...]
     shape: tuple[int, int, int]
+    unreadable: dict[int, str]
 
     def __len__(self) -> int:
         return len(self.files)

@@ -222,8 +222,10 @@ class PooledBackend(ABC):
             if is_out_of_memory(error):
                 raise
             said = (str(error).splitlines() or ["no reason given"])[0]
+            remedy = "" if isinstance(error, ModelError) else "; give a model that takes such inputs, or its own data"
             raise ModelError(
-                f"the base classifier failed on inputs of shape {tuple(x.shape)}: {type(error).__name__}: {said}"
+                f"the base classifier failed on inputs of shape {tuple(x.shape)}: {type(error).__name__}: "
+                f"{said}{remedy}"
             ) from error
         if not isinstance(scores, torch.Tensor) or scores.shape != (self.batch_size, self.num_classes):
             got = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__

@@ -40,7 +40,8 @@ def build(arch: str, *, num_classes: int, shape: tuple[int, ...]) -> nn.Module:
     800
     """
     if arch not in ARCHITECTURES:
-        raise ModelError(unknown("architecture", arch, ARCHITECTURES))
+        denoiser = "; dncnn is a denoiser: give --task denoiser" if arch.startswith("dncnn") else ""
+        raise ModelError(unknown("architecture", arch, ARCHITECTURES) + denoiser)
     if num_classes < 1:
         raise ModelError(f"num_classes must be >= 1, got {num_classes}")
     return ARCHITECTURES[arch](num_classes, tuple(shape))

@@ -20,6 +20,7 @@ from noiseproof.errors import ModelError
 from noiseproof.models.arrays import ArrayClassifier
 from noiseproof.models.base import BaseModel, fingerprint, frozen
 from noiseproof.models.estimators import content_of, function_of, is_estimator
+from noiseproof.models.neighbours import importable, neighbours, text_of
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +33,8 @@ def load_python(
     Called first, without arguments, is whatever can be: a class, a factory. What is there then is a module, a fitted
     classifier of scikit-learn, or a function of one argument on numpy arrays (see ``ArrayClassifier``).
 
-    The fingerprint covers the file's text and a module's or an estimator's weights. It does not cover what a function
-    reads from elsewhere.
+    The file may import those beside it. The fingerprint covers their text and its own, and a module's or an
+    estimator's weights. It does not cover what a function reads from elsewhere.
 
     Args:
         path: of the file.
@@ -52,8 +53,10 @@ def load_python(
         raise ModelError(f"{spec}: arch is for weights files, a Python file is its own; leave arch out")
     source = path.read_bytes()
     architecture = f"{path.name}:{name}"
-    named = f"{architecture} {hashlib.sha256(source).hexdigest()}"
-    with torch.random.fork_rng(devices=[]):
+    folder = path.resolve().parent
+    beside = neighbours(source, folder)
+    named = " ".join(filter(None, (architecture, hashlib.sha256(source).hexdigest(), text_of(beside, folder))))
+    with torch.random.fork_rng(devices=[]), importable(beside, folder):
         torch.default_generator.manual_seed(0)  # unseeded weights are the same at each load
         found = _named(_execute(path, source), name, spec)
     if isinstance(found, nn.Module):

@@ -229,7 +229,10 @@ def _setting(summary: Summary) -> str:
     costs = f"n0 = {summary.n0}, n = {summary.n}" if summary.n else "n0 and n unknown"
     if not summary.even:
         costs = f"n0 <= {summary.n0}, n <= {summary.n}, mean draws {summary.draws / summary.m:.0f} per input"
-    return f"{costs}, alpha = {summary.alpha:g}{f'; {summary.note}' if summary.note else ''}"
+    notes = [summary.note] if summary.note else []
+    if summary.skipped:
+        notes.append(f"{summary.skipped} of the {summary.m} pictures could not be read and count as abstained")
+    return "; ".join([f"{costs}, alpha = {summary.alpha:g}", *notes])
 
 
 def _percent(share: float) -> str:

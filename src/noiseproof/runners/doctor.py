@@ -64,10 +64,7 @@ def doctor(
     )
     chosen = choose_device(device)
     classes = None if num_classes is None else integer("num_classes", num_classes, least=2)
-    several = model if isinstance(model, list | tuple) else [model]
-    silent = all(callable(each) or Path(str(each).rpartition(":")[0]).suffix == ".py" for each in several)
-    classes = len(data_set.classes) if classes is None and silent else classes
-    base = base_model(model, classes, consensus, None, data_set.shape)
+    base = base_model(model, classes, consensus, None, data_set)
     trained = base.trained.get("sigma")
     trained_sigma = float(trained) if isinstance(trained, int | float) and trained > 0 else None
     noise = Gaussian(sigma=sigma if sigma is not None else trained_sigma or _SIGMA)

@@ -13,11 +13,13 @@ from torch import nn
 from noiseproof.arguments import flag, integer
 from noiseproof.data import DataSet
 from noiseproof.data import load as load_data
+from noiseproof.data.dataset import SomeUnreadable
 from noiseproof.engine.contract import choose_device
 from noiseproof.errors import DataError
 from noiseproof.models import BaseModel, ensemble, from_object
 from noiseproof.models import load as load_model
 from noiseproof.models.ensemble import spec_of
+from noiseproof.models.estimators import is_estimator
 from noiseproof.noises import Gaussian
 from noiseproof.procedures import Anytime, Curve, Procedure, SequentialPredict
 from noiseproof.procedures.choose import certify_procedure, decide_procedure, predict_procedure
@@ -67,8 +69,8 @@ def certify(
     """Certify inputs of a data set into a run folder; the same call again resumes, with more inputs it extends.
 
     Args:
-        model: what ``noiseproof.models.load`` takes, a module or a function on numpy arrays (then ``num_classes`` is
-            needed), or a fitted classifier of scikit-learn. Several, in a list, are averaged; a draw then takes a
+        model: what ``noiseproof.models.load`` takes, a module, a function on numpy arrays, or a fitted classifier
+            of scikit-learn. Several, in a list, are averaged; a draw then takes a
             forward pass of each.
         data: ``name[:split]``, ``folder:PATH``, or a data set.
         sigma: standard deviation of the noise in input units ([0, 1] pixels).
@@ -89,7 +91,7 @@ def certify(
         start: index of the first.
         limit: how many inputs at most.
         skip_bad: go on past pictures that cannot be read: each is kept as an abstention, and every share counts it.
-        num_classes: of a model that does not say.
+        num_classes: of a model that does not say; by default as many as the data set has.
         consensus: of several models: the first so many are asked first, the others only where those disagree.
         model_id: a name that stands for the model instead of the fingerprint of its weights.
         root: where data sets lie.
@@ -304,12 +306,15 @@ def job(
     )
     indices = data_set.select(every=every, start=start, limit=limit)
     skipped = unreadable(data_set, indices) if flag("skip_bad", skip_bad) else {}
+    known = data_set.pictures.unreadable if isinstance(data_set.pictures, SomeUnreadable) else {}
+    if not skip_bad and (bad := next((index for index in indices if index in known), None)) is not None:
+        raise DataError(f"{known[bad]}, or go on past it with skip_bad (--skip-bad)")
     if len(skipped) == len(indices):
         raise DataError(
             f"none of the {len(indices)} pictures wanted of {data_set.name} can be read: {skipped[indices[0]]}"
         )
     chosen = choose_device("cpu" if device == "auto" and backend != "torch" else device)
-    base = base_model(model, num_classes, consensus, model_id, tuple(data_set.shape))
+    base = base_model(model, num_classes, consensus, model_id, data_set)
     options = {
         **spec_of(base),
         "data": data_set.name,
@@ -378,23 +383,24 @@ def _flags(procedure: Procedure) -> dict[str, Any]:
 
 
 def base_model(
-    model: Model,
-    num_classes: int | None,
-    consensus: int | None,
-    model_id: str | None,
-    shape: tuple[int, ...],
+    model: Model, num_classes: int | None, consensus: int | None, model_id: str | None, data: DataSet
 ) -> BaseModel:
-    """The base classifier that an argument ``model`` stands for: a spec, a module, one that is loaded, or several."""
+    """The base classifier that an argument ``model`` stands for: a spec, a module, one that is loaded, or several.
+
+    One that cannot say how many classes it has is taken to have those of the data set.
+    """
     several = list(model) if isinstance(model, list | tuple) else [model]
     names = [model_id if model_id is None or len(several) == 1 else f"{model_id} {k}" for k in range(len(several))]
-    members = [_single(each, num_classes, name, shape) for each, name in zip(several, names, strict=True)]
+    members = [_single(each, num_classes, name, data) for each, name in zip(several, names, strict=True)]
     base = ensemble(members, consensus)
     return base if model_id is None else replace(base, fingerprint=f"named {model_id}")
 
 
-def _single(model: Any, num_classes: int | None, model_id: str | None, shape: tuple[int, ...]) -> BaseModel:  # noqa: ANN401
+def _single(model: Any, num_classes: int | None, model_id: str | None, data: DataSet) -> BaseModel:  # noqa: ANN401
     if isinstance(model, BaseModel):
         return model
     if isinstance(model, str | os.PathLike):
-        return load_model(model, num_classes=num_classes, shape=None)
-    return from_object(model, num_classes=num_classes, shape=shape, model_id=model_id)
+        silent = Path(os.fspath(model).rpartition(":")[0]).suffix == ".py"
+        return load_model(model, num_classes=len(data.classes) if silent and num_classes is None else num_classes)
+    classes = len(data.classes) if num_classes is None and not is_estimator(model) else num_classes
+    return from_object(model, num_classes=classes, shape=tuple(data.shape), model_id=model_id)
