@@ -11,7 +11,7 @@ UPPER := stats noises procedures store analysis reports data
 
 help:
 	@echo "make quickstart  train, certify, verify and report on real pictures (about a minute after the install)"
-	@echo "make quickstart-imagenet  pretrained weights, ImageNet pictures, a denoiser (about ten minutes on two cores)"
+	@echo "make quickstart-imagenet  pretrained weights, ImageNet pictures, a denoiser (about nine minutes on two cores)"
 	@echo "make test        run the tests"
 	@echo "make test-core   run the tests of the statistical half where torch is not installed"
 	@echo "make check       lint, types, import contracts"
