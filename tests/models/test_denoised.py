@@ -194,6 +194,13 @@ def test_the_level_is_that_of_the_verb_unless_the_spec_says_one():
     assert denoised_spec("m", "runs/at@0.5", sigma=0.25) == "denoised:runs/at@0.5::m"
 
 
+def test_a_file_of_a_denoisers_name_that_is_none(tmp_path):
+    module = build_denoiser("dncnn-3x4", shape=(1, 8, 8))
+    save_weights(module, tmp_path / "weights.safetensors", {"architecture": "dncnn-3x4"})
+    with pytest.raises(ModelError, match="holds no denoiser but a model dncnn-3x4"):
+        load_denoiser(str(tmp_path))
+
+
 def test_one_is_taken_for_the_other(folders):
     assert error(folders[0]) == (
         f"{folders[0]} holds a denoiser, no classifier; give it as --denoiser, the classifier as --model"

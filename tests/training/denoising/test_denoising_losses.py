@@ -87,6 +87,20 @@ def test_stability_is_by_the_letter(denoiser, classifier, batch, noisy):
     assert not out.accuracy.requires_grad
 
 
+def test_the_targets_of_stability_are_of_the_clean_pictures_not_of_denoised_ones(batch):
+    class Turned(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return 1 - x
+
+    module = nn.Sequential(nn.Flatten(), nn.Linear(64, 3, bias=False))
+    classifier = BaseModel(module.eval(), "linear", 3, SHAPE, "f" * 64, "runs/base")
+    x, y = batch
+    wanted, others = module(x).argmax(dim=1), module(Turned()(x))
+    assert (others.argmax(dim=1) != wanted).any()
+    out = called(StabilityDenoisingLoss(classifier), Turned(), x, y, sigma=0.0)
+    assert out.loss.item() == pytest.approx(F.cross_entropy(others, wanted).item(), rel=1e-5)
+
+
 def test_stability_learns_from_no_label(denoiser, classifier, batch):
     x, y = batch
     both = [called(StabilityDenoisingLoss(classifier), denoiser, x, labels).loss for labels in (y, 2 - y)]
