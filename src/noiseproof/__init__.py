@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from noiseproof.runners.falsify import falsify
     from noiseproof.runners.local import certify, decide, predict
     from noiseproof.store.exchange import export_run, import_run
+    from noiseproof.store.merge import merge
     from noiseproof.store.verify import verify
     from noiseproof.training.loop import train
     from noiseproof.types import ABSTAIN, Certificate, Decision, Prediction
@@ -53,6 +54,7 @@ _HOMES = {
     "export_run": "store.exchange",
     "falsify": "runners.falsify",
     "import_run": "store.exchange",
+    "merge": "store.merge",
     "predict": "runners.local",
     "report": "reports.report",
     "show": "reports.show",
@@ -83,6 +85,7 @@ __all__ = [
     "export_run",
     "falsify",
     "import_run",
+    "merge",
     "predict",
     "report",
     "show",

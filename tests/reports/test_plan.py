@@ -77,8 +77,10 @@ def test_devices_share_the_time_and_the_inputs():
     said = plan_text(PLAN, devices=3)
     row = next(line for line in said.splitlines() if line.startswith("decide"))
     assert "12,000      4.0 s  1.7 s to 10.0 s" in row
-    assert said.splitlines()[-4] == "run on 3 devices, each with a part of the inputs and a run folder of its own"
-    assert said.endswith(f"  {DECIDE} --every 3 --start 2 --out run-2")
+    assert said.splitlines()[-5] == "run on 3 devices, each with a part of the inputs and a run folder of its own"
+    assert said.endswith(
+        f"  {DECIDE} --every 3 --start 2 --out run-2\nthen: noiseproof merge run-0 run-1 run-2 --out run"
+    )
 
 
 def test_within_a_time():
@@ -87,7 +89,9 @@ def test_within_a_time():
     assert "run on 3 devices" in said
     assert "decide within 1.0 min: 1 device like this one." in plan_text(PLAN, within=60.0)
     assert "run on 10 devices" in plan_text(PLAN, within=0.1)  # an input is not divided
-    assert len(plan_text(PLAN, within=0.1).partition("run on 10")[2].splitlines()) == 3
+    many = plan_text(PLAN, within=0.1).partition("run on 10")[2].splitlines()
+    assert len(many) == 4
+    assert many[-1] == "then: noiseproof merge run-{0..9} --out run"
 
 
 @pytest.mark.parametrize("devices", [1, 2, 3, 10])

@@ -24,6 +24,7 @@ from noiseproof.cli import (
     export,
     falsify,
     import_,
+    merge,
     models,
     noise_images,
     plan,
@@ -55,6 +56,7 @@ app.command("plan", short_help="What a run will cost, before it is made.")(plan.
 app.command("certify", short_help="Certify inputs: class and L2 radius.")(certify.certify)
 app.command("decide", short_help="Certified at one radius, or not: few draws.")(decide.decide)
 app.command("predict", short_help="Predict inputs: class or abstention.")(predict.predict)
+app.command("merge", short_help="Shards of one run as one run folder.")(merge.merge)
 app.command("attack", short_help="Attack certified inputs; exit 1 if one breaks.")(attack.attack)
 app.command("falsify", short_help="All attacks, and the sandwich; exit 1 if false.")(falsify.falsify)
 app.command("verify", short_help="Replay a run; exit 1 if it does not hold.")(verify.verify)

@@ -80,7 +80,8 @@ def plan_text(plan: Plan, *, devices: int = 1, within: float | None = None) -> s
         return "\n".join([*lines, "", "run", f"  {best.line} --out run"])
     lines += ["", f"run on {devices} devices, each with a part of the inputs and a run folder of its own"]
     shown = range(devices) if devices <= SHARDS else (0, devices - 1)
-    return "\n".join([*lines, *(f"  {shard_line(plan, best, i, devices)}" for i in shown)])
+    lines += [f"  {shard_line(plan, best, i, devices)}" for i in shown]
+    return "\n".join([*lines, f"then: {merge_line(devices)}"])
 
 
 def outcome_text(plan: Plan, outcome: PlanOutcome) -> str:
@@ -120,6 +121,18 @@ def shard_line(plan: Plan, planned: Planned, i: int, devices: int) -> str:
     if taken["--limit"]:
         words += ["--limit", f"{len(range(i, plan.inputs, devices))}"]
     return " ".join([*words, "--out", f"run-{i}"])
+
+
+def merge_line(devices: int) -> str:
+    """The line that puts the run folders of ``shard_line`` together; of many, as bash writes them.
+
+    >>> merge_line(2)
+    'noiseproof merge run-0 run-1 --out run'
+    >>> merge_line(100)
+    'noiseproof merge run-{0..99} --out run'
+    """
+    runs = [f"run-{i}" for i in range(devices)] if devices <= SHARDS else [f"run-{{0..{devices - 1}}}"]
+    return " ".join(["noiseproof merge", *runs, "--out run"])
 
 
 def time_text(seconds: float) -> str:
