@@ -216,6 +216,20 @@ def test_a_base_classifier_that_fails_is_said_in_one_line():
         votes_of(made(two_lines), segments_of(Gaussian(sigma=0.3), [(0, 5)]))
 
 
+@pytest.mark.parametrize("parts", [[], [nn.Conv2d(1, 1, 1)]])
+def test_a_base_classifier_that_ends_the_program_has_failed(parts):
+    class Ends(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.parts = nn.Sequential(*parts)
+
+        def forward(self, x):
+            raise SystemExit(0)
+
+    with pytest.raises(ModelError, match=r"^the base classifier failed on inputs of .*: SystemExit: 0; give a model"):
+        votes_of(made(Ends().eval()), segments_of(Gaussian(sigma=0.3), [(0, 5)]))
+
+
 @pytest.mark.parametrize(
     "error",
     [

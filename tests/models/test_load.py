@@ -97,6 +97,15 @@ def test_a_training_that_is_not_finished(tmp_path, name):
     )
 
 
+def test_a_folder_of_counts_is_no_model(tmp_path):
+    for name in ("manifest.json", "journal.jsonl"):
+        (tmp_path / name).touch()
+    assert error(tmp_path) == (
+        f"{tmp_path} is a run folder of counts, not of a model; give the run folder of `noiseproof train` "
+        f"(`noiseproof show {tmp_path}` names the model it is about)"
+    )
+
+
 def test_another_kind_of_file(tmp_path):
     path = tmp_path / "model.h5"
     path.touch()

@@ -68,3 +68,12 @@ def test_errors(tmp_path, layer):
     )
     with pytest.raises(ModelError, match=r"callable without arguments that makes one, got NoneType$"):
         load(f"{tmp_path}/net.py:nothing", num_classes=4)
+
+
+def test_a_file_that_ends_the_program_cannot_be_loaded(tmp_path):
+    (tmp_path / "script.py").write_text("import sys\nsys.exit(0)\n")
+    with pytest.raises(ModelError, match=r"script.py cannot be run: SystemExit: 0$"):
+        load(f"{tmp_path}/script.py:net", num_classes=4)
+    (tmp_path / "main.py").write_text("def main():\n    raise SystemExit('usage: main.py FILE')\n")
+    with pytest.raises(ModelError, match=r"main.py:main: main\(\) failed: SystemExit: usage: main.py FILE$"):
+        load(f"{tmp_path}/main.py:main", num_classes=4)

@@ -115,7 +115,7 @@ class Patient:
             part = x[first : first + rows]
             try:
                 got = self.ask(part)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 said = (str(error).splitlines() or ["no reason given"])[0]
                 raise ModelError(
                     f"it fails on a batch of shape {tuple(part.shape)} ({type(error).__name__}: {said})"

@@ -218,7 +218,7 @@ class PooledBackend(ABC):
     def _checked(self, x: torch.Tensor) -> torch.Tensor:
         try:
             scores = self.scores(x)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a model that calls sys.exit(0) is not a run that is done
             if is_out_of_memory(error):
                 raise
             said = (str(error).splitlines() or ["no reason given"])[0]

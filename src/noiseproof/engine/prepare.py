@@ -117,7 +117,7 @@ def fold(module: nn.Module) -> tuple[nn.Module, int]:
     try:
         graph = fx.Tracer().trace(copy.deepcopy(module))  # a copy, since tracing runs the module's Python
         made = copy.deepcopy(module)
-    except Exception as error:  # noqa: BLE001  # whatever a forward pass does with what is no tensor
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a forward pass does with what is no tensor
         log.info("batch-norm is not folded: torch.fx cannot trace the base classifier (%s)", error)
         return module, 0
     parts = dict(made.named_modules())
@@ -160,7 +160,7 @@ def _scores(module: nn.Module, x: Tensor) -> Tensor | None:
     try:
         with torch.inference_mode():
             scores = module(x)
-    except Exception:  # noqa: BLE001  # any, of any module
+    except (Exception, SystemExit):  # noqa: BLE001  # any, of any module
         return None
     return scores if isinstance(scores, Tensor) and bool(torch.isfinite(scores).all()) else None
 

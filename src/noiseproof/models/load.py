@@ -110,6 +110,11 @@ def _weights_of_run(folder: Path) -> Path:
     weights = folder / "weights.safetensors"
     if weights.is_file():
         return weights
+    if (folder / "journal.jsonl").exists():
+        raise ModelError(
+            f"{folder} is a run folder of counts, not of a model; give the run folder of `noiseproof train` "
+            f"(`noiseproof show {folder}` names the model it is about)"
+        )
     if (folder / "checkpoint.pt").exists() or (folder / "manifest.json").exists():
         raise ModelError(
             f"{folder} has no weights.safetensors: the training is not finished; "

@@ -91,7 +91,7 @@ def _execute(path: Path, source: bytes) -> ModuleType:
     sys.modules[title] = python  # dataclasses and pickle look their module up by name
     try:
         spec.loader.exec_module(python)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that ends itself would end us, as if all were done
         raise ModelError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
     return python
 
@@ -106,7 +106,7 @@ def _named(python: ModuleType, name: str, spec: str) -> Any:  # noqa: ANN401 (a 
     if not ready and callable(found) and required_arguments(found) == 0:
         try:
             found = found()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ModelError(f"{spec}: {name}() failed: {type(error).__name__}: {error}") from error
     if isinstance(found, nn.Module) or is_estimator(found):
         return found
