@@ -24,6 +24,12 @@ def test_what_is_none_is_refused_even_if_its_value_is(value):
         integer("n", value)
 
 
+def test_too_large():
+    assert integer("n", 10, most=10) == 10
+    with pytest.raises(ValueError, match=r"^n must be <= 1,000, got 1001$"):
+        integer("n", 1001, most=1000)
+
+
 def test_too_small():
     assert integer("limit", 1, least=1) == 1
     with pytest.raises(ValueError, match="limit must be >= 1, got 0"):

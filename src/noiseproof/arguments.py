@@ -7,16 +7,17 @@ import operator
 import numpy as np
 
 
-def integer(name: str, value: object, *, least: int | None = None) -> int:
+def integer(name: str, value: object, *, least: int | None = None, most: int | None = None) -> int:
     """The argument as a plain int: whatever is an integer by its type, of numpy and torch too, but no bool.
 
     Args:
         name: of the argument.
         value: what was given for it.
         least: the smallest value allowed.
+        most: the largest.
 
     Raises:
-        ValueError: it is no integer (2000.0 and "2000" are none), or too small.
+        ValueError: it is no integer (2000.0 and "2000" are none), too small, or too large.
 
     >>> integer("n", np.int64(2000), least=1)
     2000
@@ -32,6 +33,8 @@ def integer(name: str, value: object, *, least: int | None = None) -> int:
         raise ValueError(f"{name} must be an integer, got {value!r}") from None
     if least is not None and found < least:
         raise ValueError(f"{name} must be >= {least}, got {found}")
+    if most is not None and found > most:
+        raise ValueError(f"{name} must be <= {most:,}, got {found}")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import json
 import signal
@@ -98,6 +99,26 @@ def test_a_changed_digit_fails_verification_with_status_1(model, tmp_path, capsy
     journal.write_text("".join(lines))
     assert run(["verify", str(out)]) == 1
     assert f"line {len(lines)}" in capsys.readouterr().err
+
+
+def test_a_torn_last_line_is_said(model, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run(certify_line(model, out, limit=2)) == 0
+    assert run(["verify", str(out)]) == 0
+    assert "torn last" not in capsys.readouterr().out
+    with (out / "journal.jsonl").open("a") as journal:
+        journal.write('{"is":"range"')
+    assert run(["verify", str(out)]) == 0
+    assert "a torn last line, which is not counted: the run was killed or is under way" in capsys.readouterr().out
+
+
+def test_what_ends_the_program_is_an_error(monkeypatch, capsys):
+    def ends(*_, **__):
+        raise SystemExit(0)
+
+    monkeypatch.setattr(importlib.import_module("noiseproof.store.verify"), "verify", ends)
+    assert run(["verify", "runs/c"]) == 1
+    assert capsys.readouterr().err.startswith("noiseproof: stopped by a model or a package that ends the program")
 
 
 def test_predict_prints_right_wrong_abstained(model, tmp_path, capsys):

@@ -194,6 +194,12 @@ def test_the_level_is_that_of_the_verb_unless_the_spec_says_one():
     assert denoised_spec("m", "runs/at@0.5", sigma=0.25) == "denoised:runs/at@0.5::m"
 
 
+def test_a_denoiser_that_is_a_classifier():
+    both = Denoised(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), nn.Flatten())
+    with pytest.raises(ModelError, match=r"pictures of the shape it gets, \(1, 2, 2\), got \(3,\); is it a classifier"):
+        both(torch.zeros(5, 1, 2, 2))
+
+
 def test_a_file_of_a_denoisers_name_that_is_none(tmp_path):
     module = build_denoiser("dncnn-3x4", shape=(1, 8, 8))
     save_weights(module, tmp_path / "weights.safetensors", {"architecture": "dncnn-3x4"})

@@ -97,6 +97,12 @@ def test_a_training_that_is_not_finished(tmp_path, name):
     )
 
 
+def test_a_python_file_without_a_name(tmp_path):
+    (tmp_path / "m.py").touch()
+    for spec in (f"{tmp_path}/m.py", f"{tmp_path}/m.py:"):
+        assert error(spec) == f"{tmp_path}/m.py is a Python file; say which model in it: {tmp_path}/m.py:name"
+
+
 def test_a_folder_of_counts_is_no_model(tmp_path):
     for name in ("manifest.json", "journal.jsonl"):
         (tmp_path / name).touch()

@@ -19,6 +19,16 @@ def test_tensors_and_metadata_come_back(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["w.safetensors"]
 
 
+def test_equal_weights_are_equal_files(tmp_path):
+    module = torch.nn.Linear(3, 2)
+    told = {name: name.upper() for name in "hgfedcba"} | {"names": "ärger"}
+    for turn in range(6):  # the order that the package gives them differs from call to call
+        said = dict(sorted(told.items(), reverse=turn % 2 == 0))
+        save_weights(module, tmp_path / f"{turn}.safetensors", said)
+        assert load_weights(tmp_path / f"{turn}.safetensors")[1] == told
+    assert len({file.read_bytes() for file in tmp_path.iterdir()}) == 1
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "w.safetensors"
     save_weights(torch.nn.Linear(1, 1), path, {"which": "old"})

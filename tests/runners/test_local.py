@@ -259,6 +259,17 @@ def test_a_model_that_does_not_say_has_the_classes_of_the_data(certified, tmp_pa
         certified("file", model=f"{tmp_path}/m.py:net", num_classes=None)
 
 
+def test_another_sigma_than_trained_is_said_once(certified, model, caplog):
+    base = BaseModel(model, "m", 3, None, "f" * 64, "runs/m", {"sigma": "0.25"})
+    certified("other", model=base, limit=1)
+    assert [record.getMessage() for record in caplog.records if "trained with" in record.getMessage()] == [
+        "runs/m was trained with sigma 0.25, not 0.5: what it certifies holds, but it will not be much"
+    ]
+    caplog.clear()
+    certified("same", model=replace(base, metadata={"sigma": "0.5"}), limit=1)
+    assert "trained with" not in caplog.text
+
+
 def test_a_model_in_training_mode_is_refused(certified, model, tmp_path):
     with pytest.raises(ModelError, match="must be in eval mode"):
         certified(model=model.train())
@@ -275,6 +286,8 @@ def test_a_model_in_training_mode_is_refused(certified, model, tmp_path):
         ({"grid": 100}, "8-bit pictures lie on the grid of 255 steps, got grid=100"),
         ({"limit": 0}, "limit must be >= 1, got 0"),
         ({"n": 3}, "n must be >= 10 to certify anything"),
+        ({"n": 10**12 + 1}, "n must be <= 1,000,000,000,000, got 1000000000001"),
+        ({"num_classes": 1}, "num_classes must be >= 2, got 1"),
         ({"device": "abacus"}, "device must be auto, cpu, or one that torch can use, got 'abacus'"),
     ],
 )

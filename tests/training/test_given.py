@@ -35,6 +35,11 @@ def meaning(out: Path) -> dict:
     return json.loads((out / "manifest.json").read_text())["meaning"]
 
 
+def test_it_does_not_begin_with_a_python_file(stripes, tmp_path):
+    with pytest.raises(ModelError, match=r"^init must be a run folder of train, .*, got mine.py:net$"):
+        train(data=stripes, out=tmp_path / "run", init="mine.py:net", **SMALL)
+
+
 @pytest.fixture
 def earlier(stripes, tmp_path) -> Path:
     train(data=stripes, out=tmp_path / "earlier", **SMALL | {"epochs": 3})

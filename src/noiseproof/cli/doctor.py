@@ -14,7 +14,7 @@ def doctor(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            "--model", metavar="MODEL...", help="Weights, a run folder of train, or file.py:name; several are averaged."
+            "--model", metavar="MODEL...", help="As of certify: `noiseproof models` lists all; several are averaged."
         ),
     ] = None,
     data: Annotated[

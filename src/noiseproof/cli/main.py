@@ -107,6 +107,10 @@ def run(arguments: list[str] | None = None) -> int:
         # the reader of a pipe went away: not an error of ours; keep the interpreter from flushing into it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except SystemExit as end:
+        if "_NOISEPROOF_COMPLETE" in os.environ:  # the shell's completion ends so
+            raise
+        return _complain(f"stopped by a model or a package that ends the program (SystemExit: {end})", 1)
     except Exception as error:  # noqa: BLE001  # what is not a user's mistake is raised again
         return _status_of(error)
     if status == _INTERRUPTED:  # some versions of typer catch the interrupt themselves

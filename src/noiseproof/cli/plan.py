@@ -19,7 +19,7 @@ def plan(
         typer.Option(
             "--model",
             metavar="MODEL...",
-            help="Run folder of train, .safetensors, or file.py:name; several are averaged. Without one: what n buys.",
+            help="As of certify: `noiseproof models` lists all; several are averaged. Without one: what n buys.",
         ),
     ] = None,
     data: Annotated[

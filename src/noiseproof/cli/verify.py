@@ -26,6 +26,8 @@ def verify(
     """Replay a run's journal: hash chain, statistics, printed certificates. Exits 1 at the first that does not hold."""
     if replay < 0:
         raise ValueError(f"replay must be >= 0, got {replay}")
+    from noiseproof.store.folder import JOURNAL
+    from noiseproof.store.journal import torn
     from noiseproof.store.verify import verify as verify_run
 
     held = verify_run(run)
@@ -34,6 +36,11 @@ def verify(
         f"({held.void:,} void), the chain is whole; {held.unfinished} inputs under way"
         + (f"; {held.skipped} pictures skipped as unreadable, counted as abstentions" if held.skipped else "")
         + (f"; noise: {held.arithmetic}" if held.arithmetic else "")
+        + (
+            "; a torn last line, which is not counted: the run was killed or is under way"
+            if torn(run / JOURNAL)
+            else ""
+        )
     )
     if not replay:
         return

@@ -231,7 +231,8 @@ class PooledBackend(ABC):
             got = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
             raise ModelError(
                 f"the base classifier must return scores of shape ({self.batch_size}, {self.num_classes}) "
-                f"for {self.batch_size} inputs and num_classes={self.num_classes}, got {got}"
+                f"for {self.batch_size} inputs and num_classes={self.num_classes}, got {got}; "
+                "give the number of classes that it has (num_classes), its own data, or a model of plain scores"
             )
         return scores
 

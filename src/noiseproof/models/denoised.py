@@ -30,6 +30,17 @@ _EXPECTED = (
 )
 
 
+@torch.fx.wrap  # a node of its own where a forward pass is traced to fold batch-norm
+def _pictures(clean: Tensor, x: Tensor) -> Tensor:
+    """What a denoiser returned, if it has the shape of what it got."""
+    if clean.shape[1:] != x.shape[1:]:
+        raise ModelError(
+            f"the denoiser must return pictures of the shape it gets, {tuple(x.shape[1:])}, "
+            f"got {tuple(clean.shape[1:])}; is it a classifier?"
+        )
+    return clean
+
+
 class Denoised(nn.Module):
     """f(D(x)): noise is added before the denoiser, in input units; f keeps its own normalisation.
 
@@ -48,8 +59,12 @@ class Denoised(nn.Module):
         self.training = False  # each part says for itself whether it is
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scores: noisy pictures [batch, C, H, W] to [batch, classes]."""
-        return self.classifier(self.denoiser(x))  # type: ignore[no-any-return]
+        """Scores: noisy pictures [batch, C, H, W] to [batch, classes].
+
+        Raises:
+            ModelError: the denoiser gives no pictures of the same shape.
+        """
+        return self.classifier(_pictures(self.denoiser(x), x))  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)

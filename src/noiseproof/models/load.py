@@ -80,6 +80,8 @@ def load(
             raise ModelError(f"{text}: arch is for weights files; leave arch out")
         return load_denoised(text, num_classes=num_classes, shape=shape)
     file, colon, name = text.rpartition(":")
+    if colon and file.endswith(".py") and not name:
+        raise ModelError(f"{file} is a Python file; say which model in it: {file}:name")
     if colon and file.endswith(".py"):
         if not Path(file).is_file():
             raise ModelError(f"no such path: {file}; expected {_EXPECTED}")

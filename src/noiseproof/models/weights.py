@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,14 +17,25 @@ from noiseproof.errors import ModelError
 def save_weights(module: nn.Module, path: str | os.PathLike[str], metadata: Mapping[str, str]) -> None:
     """Writes the module's ``state_dict`` and the metadata as one safetensors file, atomically.
 
-    A reader sees the old file or the whole new one, also after a crash. Values that are no plain text are
+    Equal tensors and metadata give equal bytes. A reader sees the old file or the whole new one, also after a
+    crash. Values that are no plain text are
     JSON; the names noiseproof knows are architecture, num_classes, shape, mean, std, sigma, data, noiseproof.
 
     Raises:
         OSError: the file cannot be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
-    write_atomically(Path(path), safetensors.torch.save(tensors, dict(metadata)))
+    write_atomically(Path(path), _in_order(safetensors.torch.save(tensors, dict(metadata))))
+
+
+def _in_order(file: bytes) -> bytes:
+    """A safetensors file with the keys of its metadata sorted: the package writes them in any order."""
+    size = int.from_bytes(file[:8], "little")
+    header = json.loads(file[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of eight
+    return len(text).to_bytes(8, "little") + text + file[8 + size :]
 
 
 def load_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:

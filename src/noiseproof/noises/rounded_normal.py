@@ -88,7 +88,7 @@ def largest_eta(sigma: float, grid: int) -> int:
     cap = floor(TAIL * Fraction(sigma) * grid) + 1
     if cap > 32000 - grid:
         most = (ceil((32000 - grid) / TAIL / grid * 10) - 1) / 10  # rounded down, so that it is itself taken
-        raise ValueError(f"sigma must be <= {most} on the grid of {grid} steps, got {sigma}; use grid=None")
+        raise ValueError(f"sigma must be <= {most} on the grid of {grid} steps, got {sigma}; use grid=None (--grid 0)")
     return cap
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from noiseproof.arguments import integer, real
-from noiseproof.procedures.base import Procedure, check_votes
+from noiseproof.procedures.base import MOST, Procedure, check_votes
 from noiseproof.stats.anytime import anytime_accept, anytime_holds_for_every_class
 from noiseproof.stats.bounds import check_probability
 from noiseproof.types import ABSTAIN, Decision, Draw
@@ -54,7 +54,7 @@ class Anytime(Procedure):
     def __post_init__(self) -> None:
         object.__setattr__(self, "radius", real("radius", self.radius))
         object.__setattr__(self, "alpha", real("alpha", self.alpha))
-        object.__setattr__(self, "n_max", integer("n_max", self.n_max, least=1))
+        object.__setattr__(self, "n_max", integer("n_max", self.n_max, least=1, most=MOST))
         object.__setattr__(self, "look_every", integer("look_every", self.look_every, least=1))
         if not (isfinite(self.radius) and self.radius >= 0):
             raise ValueError(f"radius must be >= 0, got {self.radius}")

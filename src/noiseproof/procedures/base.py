@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     Run = Generator[Draw, Counts, Outcome]
 
 
+MOST = 10**12
+"""Draws of an input: at a million a second they take eleven days, and counts stay far from the end of int64."""
+
+
 class Procedure(ABC):
     """A statistical procedure. A subclass is a frozen dataclass whose fields are its configuration."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from noiseproof.arguments import flag, integer, real
-from noiseproof.procedures.base import Procedure, ask, largest_rival
+from noiseproof.procedures.base import MOST, Procedure, ask, largest_rival
 from noiseproof.stats.bounds import Bounds, one_sided, smallest_n, two_sided
 from noiseproof.types import ABSTAIN, Certificate
 
@@ -43,7 +43,7 @@ class Certify(Procedure):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n0", integer("n0", self.n0, least=1))
-        object.__setattr__(self, "n", integer("n", self.n))
+        object.__setattr__(self, "n", integer("n", self.n, most=MOST))
         object.__setattr__(self, "alpha", real("alpha", self.alpha))
         object.__setattr__(self, "two_sided", flag("two_sided", self.two_sided))
         needed = smallest_n(self.alpha / 2 if self.two_sided else self.alpha)

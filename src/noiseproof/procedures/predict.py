@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from noiseproof.arguments import integer, real
-from noiseproof.procedures.base import Procedure, ask, largest_rival
+from noiseproof.procedures.base import MOST, Procedure, ask, largest_rival
 from noiseproof.stats.top_two import fewest_draws, top_two_p_value
 from noiseproof.types import ABSTAIN, Prediction
 
@@ -38,7 +38,7 @@ class Predict(Procedure):
     verb: ClassVar[str] = "predict"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "n", integer("n", self.n))
+        object.__setattr__(self, "n", integer("n", self.n, most=MOST))
         object.__setattr__(self, "alpha", real("alpha", self.alpha))
         needed = fewest_draws(self.alpha)
         if self.n < needed:

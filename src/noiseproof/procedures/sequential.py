@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from noiseproof.arguments import flag, integer, real
-from noiseproof.procedures.base import Procedure, ask, check_votes, largest_rival
+from noiseproof.procedures.base import MOST, Procedure, ask, check_votes, largest_rival
 from noiseproof.procedures.certify import certificate
 from noiseproof.stats.bounds import Bounds, check_probability, one_sided, smallest_n, two_sided
 from noiseproof.stats.sequential import looks_up_to, spent
@@ -62,7 +62,7 @@ class Sequential(Procedure):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n0", integer("n0", self.n0, least=1))
-        object.__setattr__(self, "n_max", integer("n_max", self.n_max, least=1))
+        object.__setattr__(self, "n_max", integer("n_max", self.n_max, least=1, most=MOST))
         object.__setattr__(self, "first_look", integer("first_look", self.first_look, least=1))
         for name in ("alpha", "acr_loss"):
             object.__setattr__(self, name, real(name, getattr(self, name)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from noiseproof.arguments import integer, real
-from noiseproof.procedures.base import Procedure, check_votes, largest_rival
+from noiseproof.procedures.base import MOST, Procedure, check_votes, largest_rival
 from noiseproof.stats.sequential import looks_up_to, spent
 from noiseproof.stats.top_two import fewest_draws, top_two_p_value
 from noiseproof.types import ABSTAIN, Draw, Prediction
@@ -47,7 +47,7 @@ class SequentialPredict(Procedure):
     verb: ClassVar[str] = "predict"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "n_max", integer("n_max", self.n_max, least=1))
+        object.__setattr__(self, "n_max", integer("n_max", self.n_max, least=1, most=MOST))
         object.__setattr__(self, "first_look", integer("first_look", self.first_look, least=1))
         object.__setattr__(self, "alpha", real("alpha", self.alpha))
         needed = fewest_draws(self.alpha * self._looks()[-1][1])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from noiseproof.arguments import integer, real
-from noiseproof.procedures.base import Procedure, check_votes
+from noiseproof.procedures.base import MOST, Procedure, check_votes
 from noiseproof.procedures.certify import certificate
 from noiseproof.stats.bounds import one_sided, smallest_n
 from noiseproof.types import Draw
@@ -43,7 +43,7 @@ class Simultaneous(Procedure):
     name: ClassVar[str] = "simultaneous"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "n", integer("n", self.n))
+        object.__setattr__(self, "n", integer("n", self.n, most=MOST))
         object.__setattr__(self, "alpha", real("alpha", self.alpha))
         needed = smallest_n(self.alpha / 2)  # two classes at least
         if self.n < needed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -27,6 +28,8 @@ from noiseproof.runners.job import Job, Progress
 
 if TYPE_CHECKING:
     from noiseproof.store import Run
+
+log = logging.getLogger(__name__)
 
 One = str | Path | nn.Module | BaseModel | Callable[..., Any]
 Model = One | Sequence[One]
@@ -291,11 +294,11 @@ def job(
     if rng != "philox" and seed != 0:
         raise ValueError(f"seed must be left out with rng {rng}, whose key comes from the operating system, got {seed}")
     every, start = integer("every", every), integer("start", start)
-    limit, num_classes, batch_size, workers, budget = (
+    num_classes = None if num_classes is None else integer("num_classes", num_classes, least=2)
+    limit, batch_size, workers, budget = (
         None if value is None else integer(name, value)
         for name, value in (
             ("limit", limit),
-            ("num_classes", num_classes),
             ("batch_size", batch_size),
             ("workers", workers),
             ("budget", budget),
@@ -315,6 +318,14 @@ def job(
         )
     chosen = choose_device("cpu" if device == "auto" and backend != "torch" else device)
     base = base_model(model, num_classes, consensus, model_id, data_set)
+    trained = base.trained.get("sigma")
+    if isinstance(trained, int | float) and abs(trained - noise.sigma) > 0.01 * noise.sigma:
+        log.warning(
+            "%s was trained with sigma %g, not %g: what it certifies holds, but it will not be much",
+            base.source,
+            trained,
+            noise.sigma,
+        )
     options = {
         **spec_of(base),
         "data": data_set.name,

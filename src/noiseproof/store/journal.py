@@ -39,6 +39,15 @@ class ChainError(RunError):
     """A line of a journal does not follow from the one before."""
 
 
+def torn(path: Path) -> bool:
+    """Whether a journal ends within a line, which ``read_journal`` leaves out; not where there is none."""
+    if not path.exists() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
+
+
 def read_journal(path: Path, start: str) -> Iterator[Line]:
     """The good lines of a journal, in order. A torn last line (no newline) is not a line.
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from noiseproof.data import DataSet
+from noiseproof.errors import ModelError
 from noiseproof.models import BaseModel, load
 from noiseproof.models.denoised import Denoiser, load_denoiser
 from noiseproof.training.losses import Loss
@@ -85,6 +86,8 @@ def read_given(
     """
     earlier: BaseModel | Denoiser | None = None
     if init is not None:
+        if task == "classifier" and Path(os.fspath(init).rpartition(":")[0]).suffix == ".py":
+            raise ModelError(f"init must be a run folder of train, a .safetensors file or a checkpoint, got {init}")
         earlier = load(init, arch=arch) if task == "classifier" else load_denoiser(init, shape=data.shape)
     return Given(
         init=earlier,
