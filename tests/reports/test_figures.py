@@ -98,6 +98,18 @@ def test_an_infinite_radius_does_not_stretch_the_axis():
     assert curves_figure([summary(radii=(0.5, np.inf))]).axes[0].get_xlim() == (0, pytest.approx(0.525))
 
 
+def test_of_many_runs_the_legend_says_how_wide_the_bands_are():
+    def drawn(runs):
+        figure = curves_figure([summary(str(i)) for i in range(runs)])
+        return len(figure.axes[0].collections), [text.get_text() for text in figure.legends[0].get_texts()]
+
+    assert drawn(4)[0] == 5  # and one for the legend
+    bands, labels = drawn(5)
+    assert bands == 0
+    width = 100 * summary().band
+    assert f"DKW band, probability 0.95: ±{width:.1f} points, not drawn" in labels
+
+
 def test_more_runs_than_colours_differ_by_their_dashes():
     lines = curves_figure([summary(str(i)) for i in range(len(COLOURS) + 1)]).axes[0].lines
     assert lines[0].get_color() == lines[-1].get_color()

@@ -78,8 +78,12 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     return target
 
 
+BANDS = 4
+"""Of more runs the bands would lie over one another; the legend says how wide they are."""
+
+
 def curves_figure(summaries: Sequence[Summary], *, title: str = "") -> Figure:
-    """Certified accuracy against the radius: a step curve and its band for each run.
+    """Certified accuracy against the radius: a step curve for each run, and its band where the runs are few.
 
     The curves are the full ones, a step at every certified input. A dotted line stands at the largest radius a run
     could have certified, where that is known: a curve ends there for want of draws, not of robustness.
@@ -104,8 +108,9 @@ def curves_figure(summaries: Sequence[Summary], *, title: str = "") -> Figure:
         colour, dashes = COLOURS[i % len(COLOURS)], _DASHES[i // len(COLOURS) % len(_DASHES)]
         # Beyond the ceiling there is nothing to estimate: no curve and no band.
         radii, shares = step_curve(summary, right if summary.ceiling is None else _reach(summary))
-        low, high = np.maximum(shares - summary.band, 0), np.minimum(shares + summary.band, 1)
-        axes.fill_between(radii[:-1], low[:-1], high[:-1], step="pre", color=colour, alpha=0.16, linewidth=0)
+        if len(summaries) <= BANDS:
+            low, high = np.maximum(shares - summary.band, 0), np.minimum(shares + summary.band, 1)
+            axes.fill_between(radii[:-1], low[:-1], high[:-1], step="pre", color=colour, alpha=0.16, linewidth=0)
         label = f"{name} (ACR {summary.acr:.3f})"
         axes.step(radii, shares, where="pre", color=colour, linestyle=dashes, linewidth=1.6, label=label)
         if summary.ceiling is not None:
@@ -147,7 +152,11 @@ def _dress(figure: Figure, axes: Axes, summaries: Sequence[Summary], right: floa
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     sure = ", ".join(sorted({f"{1 - summary.delta:.10g}" for summary in summaries}))
-    axes.fill_between([], [], [], color="0.5", alpha=0.25, linewidth=0, label=f"DKW band, probability {sure}")
+    if len(summaries) <= BANDS:
+        axes.fill_between([], [], [], color="0.5", alpha=0.25, linewidth=0, label=f"DKW band, probability {sure}")
+    else:
+        width = max(summary.band for summary in summaries)
+        axes.plot([], [], linestyle="", label=f"DKW band, probability {sure}: ±{100 * width:.1f} points, not drawn")
     if any(summary.ceiling is not None for summary in summaries):
         axes.plot([], [], color="0.3", linestyle=":", linewidth=1.0, label="the most that n draws can certify")
     figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=2)
