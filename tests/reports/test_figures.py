@@ -112,8 +112,8 @@ def test_of_many_runs_the_legend_says_how_wide_the_bands_are():
 
 def test_more_runs_than_colours_differ_by_their_dashes():
     lines = curves_figure([summary(str(i)) for i in range(len(COLOURS) + 1)]).axes[0].lines
-    assert lines[0].get_color() == lines[-1].get_color()
-    assert lines[0].get_linestyle() != lines[-1].get_linestyle()
+    assert lines[0].get_color() == lines[len(COLOURS)].get_color()
+    assert lines[0].get_linestyle() != lines[len(COLOURS)].get_linestyle()
 
 
 @pytest.mark.parametrize(("name", "magic"), [("c.png", b"\x89PNG"), ("c.pdf", b"%PDF"), ("c.SVG", b"<?xml")])
