@@ -87,6 +87,7 @@ def test_the_line_that_is_printed_for_a_device_runs(line, tmp_path, capsys, monk
         (["--sigma", "0.25", "--within", "soon"], 2, "within must be a time such as 90s, 30m, 2h or 1.5d, got 'soon'"),
         (["--sigma", "0.25", "--within", "0h"], 2, "within must be > 0, got '0h'"),
         (["--sigma", "0.25", "--devices", "0"], 2, "devices must be >= 1, got 0"),
+        (["--sigma", "0.25", "--pilot", "0"], 2, "pilot must be >= 1, got 0"),
         (["--sigma", "0", "--radius", "0.5"], 2, "sigma must be > 0, got 0.0"),
         (["--sigma", "0.25", "--alpha", "1.5"], 2, "alpha must be in (0, 1), got 1.5"),
         (["--sigma", "0.25", "--compare", "p", "r"], 2, "leave --sigma, --model and --data out"),
