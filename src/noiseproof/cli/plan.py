@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from noiseproof.arguments import integer
 from noiseproof.cli import options
 
 
@@ -81,7 +80,8 @@ def plan(
         raise ValueError("--model and --data must be given together; without both, plan says what n buys")
     if devices < 1:
         raise ValueError(f"devices must be >= 1, got {devices}")
-    integer("pilot", pilot, least=1)
+    if pilot < 1:
+        raise ValueError(f"pilot must be >= 1, got {pilot}")
     time_left = None if within is None else _seconds(within)
 
     from noiseproof.analysis.plan import Target, draws_for
