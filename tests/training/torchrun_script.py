@@ -58,3 +58,5 @@ if __name__ == "__main__":
         for number, arch in enumerate(sys.argv[2].split(",")):
             result = run(sys.argv[1], arch, dies=bool(doomed) and me == (str(number), doomed[number]), name=name)
             print(f"result {arch} {result.epochs} {result.fingerprint}", flush=True)
+    left = [name for task in Path("/proc/self/task").glob("*/comm") if "gloo" in (name := task.read_text())]
+    assert not left, f"threads that may wake while Python shuts down: {left}"

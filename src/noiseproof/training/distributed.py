@@ -8,6 +8,7 @@ on several GPUs of Cohen et al. 2019.
 
 from __future__ import annotations
 
+import importlib
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -107,6 +108,9 @@ def joined(device: torch.device) -> Iterator[Team]:
             torch.cuda.set_device(device)
         store, rank, size = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
         store = dist.PrefixStore(_attempt(), store)  # type: ignore[attr-defined]
+        # Imported while there is a group, as an optimizer's first step would, it keeps the group (torch 2.13), whose
+        # threads then abort the process now and then while Python shuts down.
+        importlib.import_module("torch._dynamo")
         dist.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=size)
         try:
             yield Team(dist.get_rank(), dist.get_world_size())
