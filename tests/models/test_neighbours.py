@@ -47,6 +47,16 @@ def test_a_file_beside_it_that_is_not_imported_does_not_count(tmp_path):
     assert fingerprint(spec) == before
 
 
+def test_a_folder_of_the_same_name_does_not_hide_a_module(tmp_path):
+    spec = folder(tmp_path)
+    (tmp_path / "parts").mkdir()
+    before = fingerprint(spec)
+    (tmp_path / "parts" / "unused.py").write_text("")  # Python takes parts.py as long as there is no __init__.py
+    assert fingerprint(spec) == before
+    (tmp_path / "parts.py").write_text(PARTS.format(factor=2))
+    assert fingerprint(spec) != before
+
+
 def test_a_changed_neighbour_and_one_of_the_same_name_elsewhere_are_read_again(tmp_path):
     x = torch.ones(1, 2)
     first = load(folder(tmp_path / "a", factor=1), num_classes=2).module

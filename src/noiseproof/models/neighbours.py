@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,8 +28,9 @@ def neighbours(source: bytes, folder: Path) -> dict[str, list[Path]]:
     while texts:
         for name in sorted(_imports(texts.pop()) - found.keys()):
             module, package = folder / f"{name}.py", folder / name
-            files = sorted(package.rglob("*.py")) if package.is_dir() else [module] if module.is_file() else []
-            if files:
+            # as Python chooses: a package with its __init__.py, else the module, else a folder without one
+            is_module = module.is_file() and not (package / "__init__.py").is_file()
+            if files := [module] if is_module else sorted(package.rglob("*.py")):
                 found[name] = files
                 texts += [file.read_bytes() for file in files]
     return found
@@ -57,6 +59,7 @@ def importable(found: dict[str, list[Path]], folder: Path) -> Iterator[None]:
     _imported.clear()
     _imported.update(name for name in found if name not in sys.modules)
     sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()  # a file that was written since the folder was last looked into is found
     try:
         yield
     finally:
