@@ -1,75 +1,99 @@
-"""``noiseproof attack``."""
+"""``noiseproof attack`` and ``noiseproof falsify``."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import typer
+from noiseproof.cli.flags import Spread
+from noiseproof.cli.records import FoundElsewhere, JudgedOn, numbers
+from noiseproof.procedures import Predict
 
-from noiseproof.cli import options
+if TYPE_CHECKING:
+    from noiseproof.runners.attack import AttackReport
+    from noiseproof.runners.falsify import FalsifyReport
+
+Judge = Annotated[Predict, Spread("Judge")]
+At = Annotated[str, "Distances: multiples of each input's certified radius."]
+Seed = Annotated[int, "Of the attack's noise; judgements take theirs from the operating system."]
 
 
 def attack(
-    run: Annotated[Path, typer.Argument(help="Run folder of certify or decide.", metavar="RUN")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder; the same line again resumes in it.")],
-    at: Annotated[str, typer.Option("--at", help="Distances: multiples of each input's certified radius.")] = "1,1.5,2",
-    limit: Annotated[int | None, typer.Option("--limit", help="The first so many certified inputs.")] = None,
-    steps: Annotated[int, typer.Option("--steps", help="Gradient steps of the attack.")] = 20,
-    draws: Annotated[int, typer.Option("--draws", help="Noisy copies each gradient is taken over.")] = 64,
-    step: Annotated[
-        float | None, typer.Option("--step", help="L2 length of a step; by default 2 distance / steps.")
-    ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh/--kept", help="New noise in every step, or one kept.")] = False,
-    clip: Annotated[bool, typer.Option("--clip/--no-clip", help="Stay in [0, 1], as pictures do.")] = True,
-    n: Annotated[int, typer.Option("--n", help="Draws of a judgement (PREDICT, on fresh noise).")] = 1000,
-    alpha: Annotated[float, typer.Option("--alpha", help="Its failure probability.")] = 0.001,
-    seed: Annotated[int, typer.Option("--seed", help="Of the attack's noise; judgements take theirs from the OS.")] = 0,
-    model: options.CertifiedModel = None,
-    denoiser: options.Denoiser = None,
-    root: options.Root = None,
-    device: options.Device = "auto",
-    batch_size: options.BatchSize = None,
-    workers: options.Workers = None,
-    config: options.Config = None,
-) -> None:
-    """Attack a run's certified inputs, at and beyond their radii. Exits 1 if one breaks within its radius."""
-    del config  # its settings have become defaults
-    multiples = options.numbers("at", at)
+    run: Path,
+    /,
+    elsewhere: FoundElsewhere,
+    compute: JudgedOn,
+    judge: Judge,
+    *,
+    out: Path,
+    at: At = "1,1.5,2",
+    limit: int | None = None,
+    steps: int = 20,
+    draws: int = 64,
+    step: float | None = None,
+    fresh: bool = False,
+    clip: bool = True,
+    seed: Seed = 0,
+) -> int:
+    """Attack a run's certified inputs, at and beyond their radii. Exits 1 if one breaks within its radius.
 
+    Args:
+        run: Run folder of certify or decide.
+        out: Folder; the same line again resumes in it.
+        limit: The first so many certified inputs.
+        steps: Gradient steps of the attack.
+        draws: Noisy copies each gradient is taken over.
+        step: L2 length of a step; by default 2 distance / steps.
+        fresh: New noise in every step, not one kept.
+        clip: Stay in [0, 1], as pictures do.
+    """
+    multiples = numbers("at", at)
     from noiseproof.attacks import PGD
     from noiseproof.cli.progress import ProgressBar
     from noiseproof.runners.attack import attack as attack_run
-    from noiseproof.runners.campaign import AttackProgress
 
-    with ProgressBar("attack", "points") as bar:
-
-        def show(progress: AttackProgress) -> None:
-            bar.update(
-                progress.points,
-                progress.points_total,
-                note=f"{progress.broken} broken",
-                seconds_left=progress.seconds_left,
-            )
-
+    method = PGD(steps=steps, draws=draws, step=step, fresh=fresh, clip=clip)
+    with ProgressBar("attack") as bar:
         found = attack_run(
-            run,
-            out=out,
-            at=multiples,
-            limit=limit,
-            method=PGD(steps=steps, draws=draws, step=step, fresh=fresh, clip=clip),
-            n=n,
-            alpha=alpha,
-            seed=seed,
-            model=options.behind(denoiser, model) or None,
-            root=root,
-            device=device,
-            batch_size=batch_size,
-            workers=workers,
-            progress=show,
+            run, method, judge, elsewhere, compute, at=multiples, limit=limit, seed=seed, out=out, progress=bar.show
         )
-    typer.echo(found.text)
-    typer.echo("written: " + ", ".join(str(path) for path in found.files))
+    return _say(found)
+
+
+def falsify(
+    run: Path,
+    /,
+    elsewhere: FoundElsewhere,
+    compute: JudgedOn,
+    judge: Judge,
+    *,
+    out: Path | None = None,
+    at: At = "0.5,0.9,1,1.5,2",
+    limit: int | None = None,
+    seed: Seed = 0,
+) -> int:
+    """Try to show that certificates are false, by all attacks there are. Exits 1 if one breaks within its radius.
+
+    Args:
+        run: Run folder of certify or decide.
+        out: Folder, by default RUN-falsify; resumes in it.
+        limit: The first so many inputs of the run.
+    """
+    multiples = numbers("at", at)
+    from noiseproof.cli.progress import ProgressBar
+    from noiseproof.runners.falsify import falsify as falsify_run
+
+    with ProgressBar("falsify") as bar:
+        found = falsify_run(
+            run, judge, elsewhere, compute, at=multiples, limit=limit, seed=seed, out=out, progress=bar.show
+        )
+    return _say(found)
+
+
+def _say(found: AttackReport | FalsifyReport) -> int:
+    print(found.text)
+    print("written: " + ", ".join(str(path) for path in found.files))
     if found.contradiction:
-        typer.echo(f"noiseproof: {found.contradiction}", err=True)
-        raise typer.Exit(1)
+        print(f"noiseproof: {found.contradiction}", file=sys.stderr)
+    return 1 if found.contradiction else 0

@@ -5,49 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from noiseproof.asked import Subject
+from noiseproof.cli.flags import Spread
+from noiseproof.cli.records import AnyCompute
+from noiseproof.noises import NOISES, Noise
 
-from noiseproof.cli import options
+_ONE = ("every", "start", "limit", "skip_bad", "model_id")
+_HALF = (("sigma", 0.5),)
 
 
 def bench(
-    model: options.Model,
-    data: Annotated[
-        str | None, typer.Option("--data", metavar="NAME[:SPLIT]", help="Data set; without it random pixels.")
-    ] = None,
-    seconds: Annotated[float, typer.Option("--seconds", help="For the measurement itself.")] = 30.0,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE.json", help="Also as JSON.")] = None,
-    sigma: options.Sigma = 0.5,
-    num_classes: options.NumClasses = None,
-    consensus: options.Consensus = None,
-    root: options.Root = None,
-    device: options.Device = "auto",
-    precision: options.Precision = "fp32",
-    backend: options.Backend = "torch",
-    batch_size: options.BatchSize = None,
-    workers: options.Workers = None,
+    subject: Annotated[Subject, Spread("Subject", without=_ONE, optional=("data",))],
+    noise: Annotated[Noise, Spread("Noise", NOISES, "noise", NOISES, defaults=_HALF), "Family of the noise."],
+    compute: AnyCompute,
+    *,
+    seconds: float = 30.0,
+    out: Path | None = None,
 ) -> None:
-    """Measure draws a second: forward only, certify, and the textbook loop, interleaved in one run."""
-    import json
+    """Measure draws a second: forward only, certify, and the textbook loop, interleaved in one run.
 
+    Without --data, pictures are random pixels.
+
+    Args:
+        seconds: For the measurement itself.
+        out: Also as JSON, into this file.
+    """
+    import json
+    import sys
+
+    from noiseproof.reports.bench import bench_text
     from noiseproof.runners.bench import bench as measure
     from noiseproof.store.manifest import write_text
 
-    found = measure(
-        model=model,
-        data=data,
-        seconds=seconds,
-        sigma=sigma,
-        num_classes=num_classes,
-        consensus=consensus,
-        root=root,
-        device=device,
-        precision=precision,
-        backend=backend,
-        batch_size=batch_size,
-        workers=workers,
-    )
-    typer.echo(found.markdown())
+    found = measure(subject, noise, compute, seconds=seconds)
+    print(bench_text(found))
     if out is not None:
         write_text(out, json.dumps(found.table(), indent=2) + "\n")
-        typer.echo(f"written: {out}", err=True)
+        print(f"written: {out}", file=sys.stderr)

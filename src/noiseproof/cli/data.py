@@ -1,35 +1,29 @@
-"""``noiseproof data``."""
+"""``noiseproof data list`` and ``noiseproof data get``."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from noiseproof.cli import options
-from noiseproof.cli.progress import ProgressBar
-
-app = typer.Typer(help="Data sets: what there is, and downloads.", no_args_is_help=True, rich_markup_mode=None)
+from noiseproof.cli.records import Root
 
 
-@app.command("list")
 def list_sets() -> None:
     """The data sets, their splits, and how to have them."""
     from noiseproof.data import DATA_SETS
 
     for name, source in DATA_SETS.items():
-        typer.echo(f"{name:20} {', '.join(source.splits):24} {source.remedy}")
-    typer.echo(f"{'folder:PATH':20} {'':24} pictures in one folder a class")
+        print(f"{name:20} {', '.join(source.splits):24} {source.remedy}")
+    print(f"{'folder:PATH':20} {'':24} pictures in one folder a class")
+    print(f"{'file.py:name':20} {'':24} a DataSet, or a function that makes one")
 
 
-@app.command("get")
-def get(
-    name: Annotated[str, typer.Argument(help="Data set.", metavar="NAME")],
-    root: options.Root = None,
-) -> None:
-    """Download a data set that has a public address, and check it."""
+def get(name: str, /, *, root: Root = None) -> None:
+    """Download a data set that has a public address, and check it.
+
+    Args:
+        name: Data set.
+    """
+    from noiseproof.cli.progress import ProgressBar
     from noiseproof.data import get as get_data
 
-    with ProgressBar(f"get {name}", "bytes") as bar:
-        folder = get_data(name, root=root, progress=lambda done, total: bar.update(done, total))
-    typer.echo(f"{name} is in {folder}")
+    with ProgressBar(f"get {name}") as bar:
+        folder = get_data(name, root=root, progress=bar.bytes)
+    print(f"{name} is in {folder}")

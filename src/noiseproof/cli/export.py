@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
+from typing import Literal
 
 
-def export(
-    run: Annotated[Path, typer.Argument(help="Run folder of certify, predict or import.", metavar="RUN")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file; replaced whole.")],
-    format: Annotated[
-        str,
-        typer.Option("--format", help="tsv: as the research script writes, radii rounded down. csv, parquet: all."),
-    ] = "tsv",
-) -> None:
-    """A run as one table, a row an input."""
+def export(run: Path, /, *, out: Path, format: Literal["tsv", "csv", "parquet"] = "tsv") -> None:
+    """A run as one table, a row an input.
+
+    Args:
+        run: Run folder of certify, predict or import.
+        out: The file; replaced whole.
+        format: tsv as the research script writes, radii rounded down; csv and parquet have all.
+    """
     from noiseproof.store.exchange import export_run
 
-    typer.echo(f"written: {export_run(run, out=out, format=format)}")
+    print(f"written: {export_run(run, out=out, format=format)}")

@@ -5,89 +5,68 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any, NamedTuple
 
-import typer
+from cyclopts import App, CycloptsError, Group, Parameter
 
-from noiseproof.cli import (
-    attack,
-    audit,
-    baselines,
-    bench,
-    card,
-    certify,
-    compare,
-    data,
-    decide,
-    doctor,
-    experiment,
-    export,
-    falsify,
-    import_,
-    merge,
-    models,
-    noise_images,
-    plan,
-    predict,
-    quickstart,
-    report,
-    show,
-    train,
-    verify,
-)
-from noiseproof.cli.words import expanded
+from noiseproof.cli.help import TwoColumns
+from noiseproof.cli.settings import read
 from noiseproof.version import __version__
 
 _INTERRUPTED = 130
 
-app = typer.Typer(
-    name="noiseproof",
-    help="Certified robustness by randomized smoothing: train, certify, verify, report.",
-    epilog="Start with: noiseproof quickstart --out quickstart",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-app.command("quickstart", short_help="The main job on real pictures, in a minute.")(quickstart.quickstart)
-app.command("train", short_help="Train a base classifier under noise.")(train.train)
-app.command("doctor", short_help="Check a base classifier; exit 1 if refused.")(doctor.doctor)
-app.command("plan", short_help="What a run will cost, before it is made.")(plan.plan)
-app.command("certify", short_help="Certify inputs: class and L2 radius.")(certify.certify)
-app.command("decide", short_help="Certified at one radius, or not: few draws.")(decide.decide)
-app.command("predict", short_help="Predict inputs: class or abstention.")(predict.predict)
-app.command("merge", short_help="Shards of one run as one run folder.")(merge.merge)
-app.command("attack", short_help="Attack certified inputs; exit 1 if one breaks.")(attack.attack)
-app.command("falsify", short_help="All attacks, and the sandwich; exit 1 if false.")(falsify.falsify)
-app.command("verify", short_help="Replay a run; exit 1 if it does not hold.")(verify.verify)
-app.command("report", short_help="Tables and curves from stored counts.")(report.report)
-app.command("compare", short_help="Methods side by side on the same inputs.")(compare.compare)
-app.command("experiment", short_help="Figures and tables of the paper from runs.")(experiment.experiment)
-app.command("card", short_help="What a run promises and what not, on one page.")(card.card)
-app.command("noise-images", short_help="Pictures under noise at several sigma.")(noise_images.noise_images)
-app.command("show", short_help="Settings, progress, fingerprints of a run.")(show.show)
-app.command("audit", short_help="What published per-image files say of themselves.")(audit.audit)
-app.command("import", short_help="A published file as a run folder.")(import_.import_)
-app.command("export", short_help="A run as TSV, CSV or Parquet.")(export.export)
-app.command("bench", short_help="Draws a second, beside the textbook loop.")(bench.bench)
-app.add_typer(data.app, name="data")
-app.add_typer(baselines.app, name="baselines")
-app.command("models", short_help="What --model takes, and what is installed.")(models.models)
+
+class Verb(NamedTuple):
+    """The module of a verb, what the verb is for, and what it does in one line."""
+
+    module: str
+    purpose: str
+    does: str
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"noiseproof {__version__}")
-        raise typer.Exit
+START, CERTIFY, TRUST, LOOK, EXCHANGE, PAPER = "Start", "Certify", "Trust", "Look", "Exchange", "The paper"
 
+VERBS = {
+    "quickstart": Verb("quickstart", START, "The main job on real pictures, in a minute."),
+    "data list": Verb("data", START, "Data sets, and how to have them."),
+    "data get": Verb("data", START, "Download a data set and check it."),
+    "models": Verb("models", START, "What --model takes, and what is installed."),
+    "completion": Verb("completion", START, "A script that completes lines in bash, zsh or fish."),
+    "train": Verb("train", CERTIFY, "Train a base classifier under noise."),
+    "doctor": Verb("doctor", CERTIFY, "Check a base classifier; exit 1 if refused."),
+    "plan": Verb("plan", CERTIFY, "What a run will cost, before it is made."),
+    "certify": Verb("runs", CERTIFY, "Certify inputs: class and radius."),
+    "decide": Verb("runs", CERTIFY, "Certified at one radius, or not: few draws."),
+    "predict": Verb("runs", CERTIFY, "Predict inputs: class or abstention."),
+    "merge": Verb("merge", CERTIFY, "Shards of one run as one run folder."),
+    "bench": Verb("bench", CERTIFY, "Draws a second, beside the textbook loop."),
+    "verify": Verb("verify", TRUST, "Replay a run; exit 1 if it does not hold."),
+    "attack": Verb("attack", TRUST, "Attack certified inputs; exit 1 if one breaks."),
+    "falsify": Verb("attack", TRUST, "All attacks, and the sandwich; exit 1 if false."),
+    "card": Verb("card", TRUST, "What a run promises and what not, on one page."),
+    "show": Verb("show", LOOK, "Settings, progress, fingerprints of a run."),
+    "report": Verb("report", LOOK, "Tables and curves from stored counts."),
+    "compare": Verb("report", LOOK, "Methods side by side on the same inputs."),
+    "noise-images": Verb("noise_images", LOOK, "Pictures under noise at several sigma."),
+    "import": Verb("import_", EXCHANGE, "A published file as a run folder."),
+    "export": Verb("export", EXCHANGE, "A run as TSV, CSV or Parquet."),
+    "audit": Verb("audit", EXCHANGE, "What published per-image files say of themselves."),
+    "recipes": Verb("recipes", PAPER, "Settings of published trainings, for train --recipe."),
+    "experiment": Verb("experiment", PAPER, "Figures and tables of the paper from runs."),
+    "baselines train": Verb("baselines", PAPER, "Train a network for another certificate."),
+    "baselines certify": Verb("baselines", PAPER, "Class and radius by another certificate."),
+    "baselines report": Verb("baselines", PAPER, "Smoothing beside other certificates."),
+}
+"""Every verb; its module is loaded when it is asked for."""
 
-@app.callback()
-def _noiseproof(
-    _version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
-    ] = False,
-) -> None:
-    """Certified robustness by randomized smoothing: train, certify, verify, report."""
+_FAMILIES = {"data": "Data sets: what there is, and downloads.", "baselines": "Smoothing beside other certificates in L2."}
+_FUNCTIONS = {"data list": "list_sets", "import": "import_", "noise-images": "noise_images"}
+"""Functions that are not called as their verb is."""
+
+_ABOUT = "Certified robustness by randomized smoothing: train, certify, verify, report."
+_PURPOSES = (START, CERTIFY, TRUST, LOOK, EXCHANGE, PAPER)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -98,42 +77,89 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     logging.basicConfig(level=logging.WARNING, format="noiseproof: %(message)s", stream=sys.stderr)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        words = expanded(sys.argv[1:] if arguments is None else arguments)
-        status = typer.main.get_command(app).main(words, prog_name="noiseproof", standalone_mode=False)
+        app, words = app_for(words)
+        status = app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:
-        return _stopped()
+        return _complain("stopped; nothing is lost: the same line again goes on from here", _INTERRUPTED)
     except BrokenPipeError:
         # the reader of a pipe went away: not an error of ours; keep the interpreter from flushing into it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except SystemExit as end:
-        if "_NOISEPROOF_COMPLETE" in os.environ:  # the shell's completion ends so
-            raise
         return _complain(f"stopped by a model or a package that ends the program (SystemExit: {end})", 1)
     except Exception as error:  # noqa: BLE001  # what is not a user's mistake is raised again
         return _status_of(error)
-    if status == _INTERRUPTED:  # some versions of typer catch the interrupt themselves
-        return _stopped()
     return status if isinstance(status, int) else 0
+
+
+def app_for(words: Sequence[str]) -> tuple[App, list[str]]:
+    """What parses a command line, and the words together with those of its settings files.
+
+    Only the verb that is asked for is loaded; the others stand in the help by their one line.
+    """
+    app = _app("noiseproof", f"{_ABOUT}\n\nStart with: noiseproof quickstart --out quickstart")
+    asked = next((verb for verb in (" ".join(words[:2]), " ".join(words[:1])) if verb in VERBS), None)
+    found, apps = list(words), {"": app}
+    groups = {purpose: Group(purpose, sort_key=number) for number, purpose in enumerate(_PURPOSES)}
+    for name, verb in VERBS.items():
+        group = groups[verb.purpose]
+        above, _, last = name.rpartition(" ")
+        if above not in apps:
+            apps[above] = _app(above, _FAMILIES[above], group)
+            app.command(apps[above])
+        if name == asked:
+            function, found = read(verb_function(name), name, words)
+            apps[above].command(function, name=last, group=group)
+        else:
+            apps[above].command(f"noiseproof.cli.{verb.module}:{last}", name=last, help=verb.does, group=group)
+    return app, found
+
+
+def app_of_all() -> App:
+    """What parses any command line, with every verb loaded: for completion."""
+    app = _app("noiseproof", _ABOUT)
+    families = {name: _app(name, does) for name, does in _FAMILIES.items()}
+    for family in families.values():
+        app.command(family)
+    for name in VERBS:
+        above, _, last = name.rpartition(" ")
+        (families[above] if above else app).command(read(verb_function(name), name, [])[0], name=last)
+    return app
+
+
+def verb_function(verb: str) -> Callable[..., Any]:
+    """The function of a verb."""
+    function: Callable[..., Any] = getattr(
+        import_module(f"noiseproof.cli.{VERBS[verb].module}"), _FUNCTIONS.get(verb, verb.rpartition(" ")[2])
+    )
+    return function
+
+
+def _app(name: str, does: str, group: Group | None = None) -> App:
+    return App(
+        name=name,
+        help=does,
+        group=group,
+        version=f"noiseproof {__version__}",
+        help_flags=["--help"],
+        help_format="plaintext",
+        help_formatter=TwoColumns(),
+        default_parameter=Parameter(show_env_var=False),
+    )
 
 
 def _status_of(error: Exception) -> int:
     from noiseproof.errors import NoiseproofError
 
-    if isinstance(error, typer.Abort):
-        return _stopped()
-    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # usage errors, whoever ships click
-        return _complain(f"{error.format_message().rstrip('.')}; see --help", int(error.exit_code))
+    if isinstance(error, CycloptsError):
+        return _complain(f"{str(error).rstrip('.')}; see --help", 2)
     if isinstance(error, NoiseproofError):
         return _complain(str(error), 1)
     if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
         return _complain(str(error), 2)
     raise error
-
-
-def _stopped() -> int:
-    return _complain("stopped; nothing is lost: the same line again goes on from here", _INTERRUPTED)
 
 
 def _complain(text: str, status: int) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import typer
-
 
 def models() -> None:
     """What --model takes: every source of models, what it needs, and whether that is installed here."""
@@ -16,4 +14,4 @@ def models() -> None:
             state = f'needs {", ".join(missing)}: pip install "noiseproof[{source.extra}]"'
         else:
             state = f"ready ({', '.join(source.packages)})"
-        typer.echo(f"{source.spec:28} {source.what:66} {state}")
+        print(f"{source.spec:28} {source.what:66} {state}")

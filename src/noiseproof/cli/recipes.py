@@ -5,9 +5,13 @@ from __future__ import annotations
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+
+def recipes() -> None:
+    """The names that train --recipe takes: settings of published trainings."""
+    for name in recipe_names():
+        print(name)
 
 
 def recipe_names() -> list[str]:
@@ -42,27 +46,3 @@ def read_recipe(name: str) -> dict[str, Any]:
 
 def _root() -> Traversable:
     return resources.files("noiseproof").joinpath("recipes")
-
-
-def _use(context: typer.Context, name: str | None) -> str | None:
-    """Take the recipe's settings as defaults; a settings file wins over them, and a flag over both."""
-    if name == "list":
-        for known in recipe_names():
-            typer.echo(known)
-        raise typer.Exit
-    if name is not None:
-        settings = {key.replace("-", "_"): value for key, value in read_recipe(name).items()}
-        context.default_map = settings | dict(context.default_map or {})
-    return name
-
-
-Recipe = Annotated[
-    str | None,
-    typer.Option(
-        "--recipe",
-        metavar="NAME",
-        is_eager=True,
-        callback=_use,
-        help="Settings of a published training; flags win; `--recipe list`.",
-    ),
-]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 
-def show(run: Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")]) -> None:
-    """A run's settings, progress and fingerprints."""
+def show(run: Path, /) -> None:
+    """A run's settings, progress and fingerprints.
+
+    Args:
+        run: Run folder.
+    """
     from noiseproof.reports.show import show as show_run
 
-    typer.echo(show_run(run))
+    print(show_run(run))

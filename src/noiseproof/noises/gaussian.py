@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite, sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -44,8 +44,8 @@ class Gaussian(Noise):
 
     Args:
         sigma: standard deviation in input units ([0, 1] pixels), > 0.
-        grid: number of steps the pixel range [0, 1] has (255 for 8-bit pictures), or None for float noise. A finer
-            one, up to 4096, is for inputs that are on none and are moved to it (``quantised``).
+        grid: number of steps the pixel range [0, 1] has (255 for 8-bit pictures); 0 or None: float noise, which claims
+            less. A finer one, up to 4096, is for inputs that are on none and are moved to it (``quantised``).
         dimension: number of coordinates of the input; None leaves the sampler's total variation out.
 
     Raises:
@@ -61,7 +61,7 @@ class Gaussian(Noise):
 
     sigma: float
     grid: int | None = 255
-    dimension: int | None = None
+    dimension: int | None = field(default=None, metadata={"flag": None})
 
     family: ClassVar[str] = "gaussian"
     norm: ClassVar[str] = "l2"
@@ -73,7 +73,7 @@ class Gaussian(Noise):
         if not (isfinite(self.sigma) and self.sigma > 0):
             raise ValueError(f"sigma must be > 0, got {self.sigma}")
         if self.grid is not None:
-            object.__setattr__(self, "grid", integer("grid", self.grid))
+            object.__setattr__(self, "grid", integer("grid", self.grid) or None)
         if self.grid is not None and not 1 <= self.grid <= FINEST:
             raise ValueError(f"grid must be in 1..{FINEST} steps, or None for float noise, got {self.grid}")
         if self.grid is not None and self.sigma < 0.05 / self.grid:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.random.bit_generator import ISeedSequence
@@ -15,7 +15,8 @@ from noiseproof.noises.chacha import chacha_words
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
-GENERATORS = ("philox", "chacha20")
+Generator = Literal["philox", "chacha20"]
+GENERATORS = get_args(Generator)
 """Fast, and its randomness beyond doubt in practice; cryptographic, keyed by the operating system."""
 
 BLOCK = 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from noiseproof.arguments import integer, real
 from noiseproof.procedures.base import Procedure, check_votes
 from noiseproof.procedures.decide import GAMMA, RATIO, n_max_of_boundaries, threshold_test
+from noiseproof.procedures.radii import parse_radii
 from noiseproof.stats.bounds import check_probability
 from noiseproof.types import ABSTAIN, Certificate, Draw
 
@@ -32,7 +33,8 @@ class Curve(Procedure):
     that is not claimed yet is out of reach.
 
     Args:
-        radii: the grid, ascending, in input units in the norm of the noise; 0 asks for the class alone.
+        radii: the grid, ascending, in input units in the norm of the noise, or START:STOP:STEP; 0 asks for the class
+            alone.
         alpha: failure probability of an input's certificate, in (0, 1).
         n_max: draws at most.
         first_look: draws at the first look, >= 1.
@@ -45,7 +47,7 @@ class Curve(Procedure):
     Source: fixed-sequence testing (Maurer, Hothorn, Lehmacher 1995) of the tests of ``Decide``.
     """
 
-    radii: tuple[float, ...]
+    radii: tuple[float, ...] = field(metadata={"flag": str})
     alpha: float = 0.001
     n_max: int = 100_000
     first_look: int = 100
@@ -55,7 +57,8 @@ class Curve(Procedure):
     name: ClassVar[str] = "curve"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "radii", tuple(real("radii", radius) for radius in self.radii))
+        radii = parse_radii(self.radii) if isinstance(self.radii, str) else self.radii
+        object.__setattr__(self, "radii", tuple(real("radii", radius) for radius in radii))
         object.__setattr__(self, "alpha", real("alpha", self.alpha))
         object.__setattr__(self, "n_max", n_max_of_boundaries(self.n_max))
         object.__setattr__(self, "first_look", integer("first_look", self.first_look, least=1))

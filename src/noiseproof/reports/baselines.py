@@ -16,7 +16,7 @@ from noiseproof.errors import RunError
 from noiseproof.reports.experiment_figures import Curve, curves_of
 from noiseproof.reports.figures import COLOURS, save_figure
 from noiseproof.reports.files import make_folder, write_tables
-from noiseproof.reports.grid import parse_radii
+from noiseproof.procedures.radii import parse_radii
 from noiseproof.reports.report import DEFAULT_RADII
 from noiseproof.reports.tables import Table
 from noiseproof.stats import dkw_band, lecuyer_radius, li_radius

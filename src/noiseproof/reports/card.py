@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noiseproof.errors import RunError
-from noiseproof.reports.grid import parse_radii
+from noiseproof.procedures.radii import parse_radii
 from noiseproof.reports.report import DEFAULT_RADII, run_summary
 from noiseproof.reports.tables import Table, norm_name
 from noiseproof.stats import false_certificates

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from noiseproof.reports.grid import parse_radii
+from noiseproof.procedures.radii import parse_radii
 
 
 @dataclass(frozen=True)

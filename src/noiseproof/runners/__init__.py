@@ -1,6 +1,7 @@
-"""Where a job runs: so far, in this process."""
+"""Where a job runs, and what else is done with a model and data put together."""
 
-from noiseproof.runners.job import Cost, Job, Progress
-from noiseproof.runners.local import certify, decide, job, predict
+from noiseproof.runners.job import Cost, Job
+from noiseproof.runners.resolve import resolve
+from noiseproof.runners.run import run
 
-__all__ = ["Cost", "Job", "Progress", "certify", "decide", "job", "predict"]
+__all__ = ["Cost", "Job", "resolve", "run"]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from noiseproof.asked import Asked, Compute, Elsewhere, Subject
 from noiseproof.errors import ModelError, RunError, UnsupportedError
 from noiseproof.noises import Gaussian
 from noiseproof.noises.keys import input_key
-from noiseproof.runners.local import job
+from noiseproof.runners.resolve import resolve
 from noiseproof.store import Run, read_run
 from noiseproof.store.manifest import differences
 from noiseproof.types import Certificate, Decision, Record
@@ -19,10 +20,8 @@ from noiseproof.types import Certificate, Decision, Record
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from noiseproof.data import DataSet
     from noiseproof.procedures import Procedure
     from noiseproof.runners.job import Job
-    from noiseproof.runners.local import Model
 
 
 def certified_run(path: Path) -> Run:
@@ -67,58 +66,35 @@ def claim_of(record: Record) -> Claim | None:
     return Claim(outcome.prediction, outcome.radius)
 
 
-def certified_job(
-    run: Run,
-    procedure: Procedure,
-    model: Model | None,
-    data: str | DataSet | None,
-    root: str | Path | None,
-    device: str,
-    batch_size: int | None,
-    workers: int | None,
-) -> Job:
+def certified_job(run: Run, procedure: Procedure, elsewhere: Elsewhere, compute: Compute) -> Job:
     """A job about the model and the data of a run, which are checked to be those that were certified.
 
     Args:
         run: what was certified.
         procedure: the job's.
-        model: the model, where the run's settings do not lead to it; of several, what the run has of a consensus.
-        data: the data set, likewise.
-        root: where data sets lie; by default as in the run.
-        device: where to compute.
-        batch_size: rows a forward pass.
-        workers: batches computed at once.
+        elsewhere: where model and data lie now, as far as the run's settings do not lead to them.
+        compute: where to compute; in the run's precision and with its backend.
 
     Raises:
         ModelError: the model is not there, or not the certified one; names both fingerprints.
         RunError: the data set is not the certified one.
     """
-    assert isinstance(run.noise, Gaussian)
-    stored: dict[str, Any] = run.state.sessions[-1]["settings"] if run.state.sessions else {}
-    meaning = run.manifest.meaning
-    before = stored.get("model", "")
-    given = before if model is None else model
-    # of another number of models no consensus is asked: then the fingerprints say that they are not those of the run
-    several = isinstance(given, list | tuple) and isinstance(before, list) and len(given) == len(before)
+    before, meaning = Asked.of(run), run.manifest.meaning
     try:
-        asked = job(
-            procedure,
-            model=given,
-            data=meaning["data"]["name"] if data is None else data,
-            sigma=run.noise.sigma,
-            grid=run.noise.grid,
-            num_classes=meaning["model"]["num_classes"],
-            consensus=stored.get("consensus") if several else None,
-            model_id=stored.get("model_id"),
-            root=stored.get("root") if root is None else root,
-            device=device,
-            precision=meaning["precision"],
-            backend=meaning["backend"],
-            batch_size=batch_size,
-            workers=workers,
+        asked = resolve(
+            replace(
+                before,
+                procedure=procedure,
+                noise=replace(before.noise, dimension=None),  # type: ignore[type-var]  # families are dataclasses
+                subject=_moved(before.subject, elsewhere),
+                compute=replace(compute, precision=before.compute.precision, backend=before.compute.backend),
+                seed=0,
+                rng="philox",
+                budget=None,
+            )
         )
     except ModelError as error:
-        remedy = "; give the certified model with --model" if model is None else ""
+        remedy = "; give the certified model with --model" if elsewhere.model is None else ""
         raise ModelError(f"{error}{remedy}") from None
     found = asked.manifest.meaning
     wanted, got = meaning["model"]["fingerprint"], found["model"]["fingerprint"]
@@ -133,13 +109,27 @@ def certified_job(
     return asked
 
 
+def _moved(subject: Subject, elsewhere: Elsewhere) -> Subject:
+    """The subject of a run, all its inputs, with the model and the data where they lie now."""
+    subject = replace(subject, every=1, start=0, limit=None, skip_bad=False)
+    if elsewhere.data is not None:
+        subject = replace(subject, data=elsewhere.data)
+    if elsewhere.root is not None:
+        subject = replace(subject, root=elsewhere.root)
+    if elsewhere.model is None:
+        return subject if elsewhere.denoiser is None else replace(subject, denoiser=elsewhere.denoiser)
+    moved = replace(subject, model=elsewhere.model, denoiser=elsewhere.denoiser)
+    # of another number of models no consensus is asked: then the fingerprints say that they are not those of the run
+    return moved if len(moved.models) == len(subject.models) > 1 else replace(moved, consensus=None)
+
+
 def certified_input(asked: Job, record: Record) -> NDArray[np.float64]:
     """The clean input in [0, 1], checked to be the picture that was certified.
 
     Raises:
         RunError: it is another picture.
     """
-    pixels = asked.noise.encode(asked.data.pixels(record.index))
+    pixels = asked.input(record.index)
     if input_key(pixels).rpartition("-")[0] != record.key.rpartition("-")[0]:
         raise RunError(
             f"input {record.index} of {asked.data.name} is another picture than the certified one: "

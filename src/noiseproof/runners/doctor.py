@@ -4,36 +4,29 @@ from __future__ import annotations
 
 import secrets
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noiseproof.arguments import integer
+from noiseproof.asked import Compute
 from noiseproof.checks import Diagnosis, Patient, diagnose
 from noiseproof.checks.noise_health import noise_health
-from noiseproof.data import DataSet
-from noiseproof.data import load as load_data
-from noiseproof.engine.contract import choose_device
 from noiseproof.noises import Gaussian
-from noiseproof.runners.local import base_model
+from noiseproof.runners.resolve import data_of, device_of, model_of
 
 if TYPE_CHECKING:
-    from noiseproof.runners.local import Model
+    from noiseproof.asked import Subject
+    from noiseproof.noises import Noise
 
 _SIGMA = 0.25
 """Where neither the caller nor the model says one."""
 
 
 def doctor(
+    subject: Subject,
+    noise: Noise | None = None,
+    compute: Compute | None = None,
     *,
-    model: Model,
-    data: str | DataSet,
-    sigma: float | None = None,
-    num_classes: int | None = None,
-    consensus: int | None = None,
-    limit: int | None = None,
     seed: int = 0,
-    root: str | Path | None = None,
-    device: str = "auto",
 ) -> Diagnosis:
     """Check a base classifier: a function of each row, in the right units, trained with noise, on the right labels?
 
@@ -42,15 +35,11 @@ def doctor(
     of 1e-6 each.
 
     Args:
-        model: path of weights, ``file.py:name``, or a module; or several, which are averaged.
-        data: name of a data set, or one.
-        sigma: of the noise to be certified under; by default what the model says it was trained with, or .25.
-        num_classes: of a model that does not say; by default as many as the data set has.
-        consensus: of several models: the first so many are asked first, the others only where those disagree.
-        limit: pictures to measure accuracy on; by default 512, of large pictures 64.
+        subject: the model, and the data set; accuracy is measured on ``limit`` pictures spread over it, by default 512,
+            of large pictures 64.
+        noise: to be certified under; by default Gaussian, as the model says it was trained with, or of sigma .25.
+        compute: its device.
         seed: of everything random in the checks.
-        root: where data sets lie.
-        device: "auto", "cpu", "cuda", ...
 
     Raises:
         ValueError: an argument is out of range.
@@ -58,40 +47,34 @@ def doctor(
         DataError: the data set is missing.
     """
     begun = time.monotonic()
-    seed, limit = integer("seed", seed), None if limit is None else integer("limit", limit, least=1)
-    data_set = (
-        load_data(data, split="test", root=None if root is None else Path(root)) if isinstance(data, str) else data
-    )
-    chosen = choose_device(device)
-    classes = None if num_classes is None else integer("num_classes", num_classes, least=2)
-    base = base_model(model, classes, consensus, None, data_set)
+    seed, data = integer("seed", seed), data_of(subject)
+    if subject.limit is not None:
+        integer("limit", subject.limit, least=1)
+    base = model_of(subject, data, sigma=getattr(noise, "sigma", None))
     trained = base.trained.get("sigma")
     trained_sigma = float(trained) if isinstance(trained, int | float) and trained > 0 else None
-    noise = Gaussian(sigma=sigma if sigma is not None else trained_sigma or _SIGMA)
+    noise = noise or Gaussian(sigma=trained_sigma or _SIGMA)
     patient = Patient.of(
         base.module,
-        data_set,
-        num_classes=len(data_set.classes),
-        sigma=noise.sigma,
+        data,
+        num_classes=len(data.classes),
+        noise=noise,
         trained_sigma=trained_sigma,
-        device=chosen,
+        device=device_of(compute or Compute()),
         seed=seed,
-        limit=limit,
+        limit=subject.limit,
     )
     findings = diagnose(patient)
-    return Diagnosis(base.source, data_set.name, noise.sigma, findings, round(time.monotonic() - begun, 3))
+    return Diagnosis(base.source, data.name, noise, findings, round(time.monotonic() - begun, 3))
 
 
-def doctor_noise(
-    *, sigma: float | None = None, grid: int | None = 255, seed: int = 0, rng: str = "philox", draws: int = 2_400
-) -> Diagnosis:
+def doctor_noise(noise: Noise | None = None, *, seed: int = 0, rng: str = "philox", draws: int = 2_400) -> Diagnosis:
     """Test the noise that a run with these settings would draw against its exact law; needs no model.
 
     All tests together refuse healthy noise with probability at most 1e-6; ``noise_health`` says what they find.
 
     Args:
-        sigma: of the noise; .25 by default.
-        grid: steps of the pixel grid, or None for float noise.
+        noise: by default Gaussian of sigma .25.
         seed: of the draws; not with "chacha20", whose key comes from the operating system.
         rng: "philox" or "chacha20".
         draws: how many, of 3,072 numbers each.
@@ -100,11 +83,11 @@ def doctor_noise(
         ValueError: an argument is out of range.
     """
     begun, seed = time.monotonic(), integer("seed", seed)
-    noise = Gaussian(sigma=_SIGMA if sigma is None else sigma, grid=grid)
+    noise = noise or Gaussian(sigma=_SIGMA)
     if rng == "chacha20":
         if seed != 0:
             raise ValueError(f"seed must be left out with rng {rng}, whose key comes from the system, got {seed}")
         seed = secrets.randbits(256)
     findings = tuple(noise_health(noise, seed=seed, rng=rng, draws=draws))
     made, where = f"noise of {rng} ({noise.arithmetic}, seed {seed})", f"{draws:,} draws"
-    return Diagnosis(made, where, noise.sigma, findings, round(time.monotonic() - begun, 3))
+    return Diagnosis(made, where, noise, findings, round(time.monotonic() - begun, 3))

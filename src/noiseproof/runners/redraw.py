@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from noiseproof.asked import Compute, Elsewhere
 from noiseproof.engine import Drawn, Engine, Task
 from noiseproof.errors import RunError
 from noiseproof.procedures import Procedure
@@ -19,11 +20,9 @@ from noiseproof.store.verify import VerificationError
 from noiseproof.types import ABSTAIN, Draw, Prediction
 
 if TYPE_CHECKING:
-    from noiseproof.data import DataSet
     from noiseproof.engine.pooled import PooledBackend
     from noiseproof.noises import Noise
     from noiseproof.procedures.base import Run as Asking
-    from noiseproof.runners.local import Model
     from noiseproof.store import Run
     from noiseproof.types import Record
 
@@ -52,12 +51,9 @@ class Redrawn:
 def redraw(
     run: str | Path,
     count: int,
+    elsewhere: Elsewhere | None = None,
+    compute: Compute | None = None,
     *,
-    model: Model | None = None,
-    data: str | DataSet | None = None,
-    root: str | Path | None = None,
-    device: str = "auto",
-    workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Redrawn:
     """Draw some finished inputs of a run again, from their keys, and compare the counts.
@@ -68,11 +64,8 @@ def redraw(
     Args:
         run: a run folder of certify, predict or decide.
         count: how many inputs; all, where there are fewer.
-        model: where the run's settings do not lead to its model.
-        data: likewise.
-        root: where data sets lie; by default as in the run.
-        device: where to compute.
-        workers: batches computed at once.
+        elsewhere: where model and data lie now, where the run's settings do not lead to them.
+        compute: device and workers; precision, backend and batch size are those of the run.
         progress: called with inputs done and wanted.
 
     Raises:
@@ -87,7 +80,8 @@ def redraw(
     chosen = random.SystemRandom().sample(drawn, min(count, len(drawn)))
     chosen.sort(key=lambda record: record.index)
     sizes = {session.get("batch_size") for session in found.state.sessions}
-    asked = certified_job(found, found.procedure, model, data, root, device, sizes.pop(), workers)
+    compute = replace(compute or Compute(), batch_size=sizes.pop())
+    asked = certified_job(found, found.procedure, elsewhere or Elsewhere(), compute)
     with asked.draws_with() as backend:
         exact = _drawn_by_the_same(found, backend)
         backend.tolerance = max((session.get("tolerance", 0.0) for session in found.state.sessions), default=0.0)
@@ -96,7 +90,7 @@ def redraw(
             if progress is not None:
                 progress(done, len(chosen))
             certified_input(asked, record)  # refuses another picture
-            x = asked.noise.encode(asked.data.pixels(record.index))
+            x = asked.input(record.index)
             meaning = found.manifest.meaning
             engine = Engine(backend, asked.noise, _Again(record), int(meaning["seed"]), meaning.get("rng", "philox"))
             differing += _differing(record, engine, x, exact=exact)

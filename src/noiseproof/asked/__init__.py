@@ -1,0 +1,7 @@
+"""A run, written down once: the records from which flags, settings files, lines, jobs and manifests come."""
+
+from noiseproof.asked.asked import Asked
+from noiseproof.asked.compute import Compute
+from noiseproof.asked.subject import Elsewhere, Subject
+
+__all__ = ["Asked", "Compute", "Elsewhere", "Subject"]

@@ -1,0 +1,44 @@
+"""Where a run is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from noiseproof.arguments import integer
+from noiseproof.errors import unknown
+
+Precision = Literal["fp32", "tf32", "bf16"]
+Backend = Literal["torch", "onnxruntime", "openvino"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compute:
+    """Where a run is computed: nothing of it but precision and backend is part of what the counts mean.
+
+    Attributes:
+        device: auto, cpu, cuda, cuda:1, ...
+        precision: Of the forward pass.
+        backend: What computes the scores; of the same counts up to rounding.
+        batch_size: Rows a forward pass.
+        workers: Batches computed at once (a core each on a CPU).
+        executor: What makes the draws.
+
+    Raises:
+        ValueError: a name is unknown, or a number too small.
+    """
+
+    device: str = "auto"
+    precision: Precision = "fp32"
+    backend: Backend = "torch"
+    batch_size: int | None = None
+    workers: int | None = None
+    executor: str = "in-process"
+
+    def __post_init__(self) -> None:
+        for name, known in (("precision", get_args(Precision)), ("backend", get_args(Backend))):
+            if getattr(self, name) not in known:
+                raise ValueError(unknown(name, str(getattr(self, name)), known))
+        for name in ("batch_size", "workers"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, integer(name, getattr(self, name), least=1))

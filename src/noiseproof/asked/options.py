@@ -1,0 +1,94 @@
+"""The fields of a record as options: their kinds, their defaults, and what of them was asked."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+REQUIRED = MISSING
+"""The default of an option that has none."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """A field of a record.
+
+    Attributes:
+        name: of the field; the flag's with hyphens.
+        kind: what a flag or a settings file may give for it, as a type.
+        default: the value where it is left out, or ``REQUIRED``.
+    """
+
+    name: str
+    kind: Any
+    default: Any
+
+
+def options(record: type) -> Iterator[Option]:
+    """The options of a record: its fields, but those whose metadata says ``{"flag": None}``.
+
+    A field's metadata may name another type for flags than its own (``{"flag": str}``).
+
+    >>> from noiseproof.procedures import Predict
+    >>> [(option.name, option.default) for option in options(Predict)]
+    [('n', 1000), ('alpha', 0.001)]
+    """
+    hints = get_type_hints(record)
+    for each in fields(record):
+        kind = each.metadata.get("flag", hints[each.name])
+        if kind is not None:
+            default = each.default if each.default_factory is MISSING else each.default_factory()
+            yield Option(each.name, kind, default)
+
+
+def asked_of(record: Any) -> dict[str, Any]:  # noqa: ANN401  # any record
+    """What differs from the defaults in a record, as plain values under the names of its options.
+
+    >>> from noiseproof.procedures import Predict
+    >>> asked_of(Predict(n=500))
+    {'n': 500}
+    """
+    found = {}
+    for option in options(type(record)):
+        value = getattr(record, option.name)
+        if option.default is REQUIRED or value != option.default:
+            found[option.name] = plain(value)
+    return found
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401  # any setting
+    """A setting as a settings file holds it."""
+    if isinstance(value, tuple) and value and all(isinstance(each, float) for each in value):
+        return ",".join(number(each) for each in value)
+    if isinstance(value, tuple | list):
+        return [plain(each) for each in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def number(value: float) -> str:
+    """A float in the fewest digits that give it back.
+
+    >>> number(0.25), number(2.0), number(1 / 3)
+    ('0.25', '2', '0.33333333333333331')
+    """
+    return f"{value:g}" if float(f"{value:g}") == value else f"{value:.17g}"
+
+
+def line(verb: str, settings: dict[str, Any], *arguments: str | Path) -> str:
+    """The command line that asks for these settings.
+
+    >>> line("certify", {"model": ["a", "b"], "sigma": 0.25, "skip_bad": True}, "x y")
+    "noiseproof certify 'x y' --model a b --sigma 0.25 --skip-bad"
+    """
+    words = ["noiseproof", *verb.split(), *map(str, arguments)]
+    for name, value in settings.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+            continue
+        values = value if isinstance(value, list) else [value]
+        words += [f"--{flag}", *(number(each) if isinstance(each, float) else str(each) for each in values)]
+    return shlex.join(words)

@@ -1,0 +1,84 @@
+"""What is asked about: base classifiers and inputs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from noiseproof.arguments import flag, integer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is asked about: a base classifier, and which inputs of a data set.
+
+    In Python a model may also be a module, a loaded ``BaseModel``, a function on numpy arrays or a fitted classifier of
+    scikit-learn, and the data a ``DataSet``.
+
+    Attributes:
+        model: Run folder of train, weights, file.py:name, ...: `noiseproof models` lists all; several are averaged.
+        data: Data set, folder:PATH or file.py:name; `noiseproof data list`.
+        denoiser: What stands before the model: run folder of train --task denoiser, ffdnet, or diffusers:FOLDER.
+        consensus: Of several models: where the first K agree, the others are not asked.
+        num_classes: Of a model that does not say; by default those of the data.
+        model_id: A name that stands for the model, instead of its fingerprint.
+        every: Take every K-th input ...
+        start: ... beginning with this index ...
+        limit: ... and this many inputs at most.
+        skip_bad: Go on past unreadable pictures, counted as abstentions.
+        root: Where data sets lie (or NOISEPROOF_DATA).
+
+    Raises:
+        ValueError: a number is none, or too small.
+    """
+
+    model: Any = field(metadata={"flag": tuple[str, ...]})
+    data: Any = field(metadata={"flag": str})
+    denoiser: str | None = None
+    consensus: int | None = None
+    num_classes: int | None = None
+    model_id: str | None = None
+    every: int = 1
+    start: int = 0
+    limit: int | None = None
+    skip_bad: bool = False
+    root: Path | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.model, list | tuple):
+            object.__setattr__(self, "model", self.model[0] if len(self.model) == 1 else tuple(self.model))
+        for name, least in (("every", None), ("start", None), ("limit", None), ("num_classes", 2), ("consensus", None)):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, integer(name, getattr(self, name), least=least))
+        object.__setattr__(self, "skip_bad", flag("skip_bad", self.skip_bad))
+        if self.root is not None:
+            object.__setattr__(self, "root", Path(self.root))
+
+    @property
+    def models(self) -> tuple[Any, ...]:
+        """The models, one or several."""
+        return self.model if isinstance(self.model, tuple) else (self.model,)
+
+    def settings(self) -> dict[str, Any]:
+        """Models and data as what can be written down: a path is its text."""
+        model = [os.fspath(each) if isinstance(each, os.PathLike) else each for each in self.models]
+        return {"model": model[0] if len(model) == 1 else model, "data": getattr(self.data, "name", self.data)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """Where the model and the data of a finished run lie now; what is left out is where the run says.
+
+    Attributes:
+        model: The run's model, where it no longer lies where it lay; of an ensemble, all of them.
+        denoiser: Likewise, what stands before the model.
+        data: Likewise, the data set.
+        root: Where data sets lie.
+    """
+
+    model: Any = field(default=None, metadata={"flag": tuple[str, ...] | None})
+    denoiser: str | None = None
+    data: Any = field(default=None, metadata={"flag": str | None})
+    root: Path | None = None

@@ -1,0 +1,71 @@
+"""What verbs share: the records of a run, and the flags beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from noiseproof.asked import Compute, Elsewhere, Subject
+from noiseproof.cli.flags import Spread
+from noiseproof.noises import NOISES, Noise
+from noiseproof.noises.words import GENERATORS
+from noiseproof.procedures import PROCEDURES, Procedure
+
+AnyNoise = Annotated[Noise, Spread("Noise", NOISES, "noise", NOISES), "Family of the noise; its flags follow."]
+AnySubject = Annotated[Subject, Spread("Subject")]
+AnyCompute = Annotated[Compute, Spread("Compute")]
+FoundElsewhere = Annotated[Elsewhere, Spread("Subject")]
+JudgedOn = Annotated[Compute, Spread("Compute", without=("precision", "backend", "executor"))]
+DrawnOn = Annotated[Compute, Spread("Compute", without=("precision", "backend", "batch_size", "executor"))]
+
+Seed = Annotated[int, "Of everything random; left out with chacha20."]
+Rng = Annotated[
+    Literal[tuple(GENERATORS)],  # type: ignore[valid-type]  # the registry's names
+    "Generator of the noise; chacha20 is keyed by the operating system, the key kept with the run.",
+]
+Alpha = Annotated[float, "Failure probability per input, fixed before sampling."]
+Out = Annotated[Path, "Run folder; the same line again resumes in it."]
+Folder = Annotated[Path, "Folder for what is written."]
+Radii = Annotated[str, "START:STOP:STEP (both ends in) or a,b,c, in input units (L2)."]
+Data = Annotated[str, "Data set, folder:PATH or file.py:name; `noiseproof data list`."]
+Root = Annotated[Path | None, "Where data sets lie (or NOISEPROOF_DATA)."]
+DryRun = Annotated[bool, "Say what it will cost, and stop."]
+
+
+def asked_for(verb: str, about: str) -> Spread:
+    """All of a run, with the procedures of a verb, that of its own name first."""
+    named = {name: made for name, made in PROCEDURES.items() if made.verb == verb}
+    procedures = Spread("Procedure", {verb: named.pop(verb)} | named, "procedure", PROCEDURES)
+    return Spread(
+        "Run",
+        parts=(
+            ("procedure", Annotated[Procedure, procedures, about]),
+            ("noise", AnyNoise),
+            ("subject", AnySubject),
+            ("compute", AnyCompute),
+        ),
+    )
+
+
+def numbers(name: str, text: str) -> list[float]:
+    """Numbers separated by commas.
+
+    Raises:
+        ValueError: one is none.
+    """
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"{name} must be numbers such as 1,1.5,2, got {text!r}") from None
+
+
+def integers(name: str, text: str) -> list[int]:
+    """Whole numbers separated by commas.
+
+    Raises:
+        ValueError: one is none.
+    """
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"{name} must be whole numbers separated by commas, got {text!r}") from None

@@ -1,0 +1,78 @@
+"""``noiseproof certify``, ``decide`` and ``predict``: one job, three questions."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from noiseproof.asked import Asked
+from noiseproof.cli.progress import ProgressBar, duration
+from noiseproof.cli.records import DryRun, Out, asked_for
+
+if TYPE_CHECKING:
+    from noiseproof.runners import Job
+    from noiseproof.store import Run
+
+_OTHERS = "Another one's flags: add --help behind its name."
+
+
+def certify(asked: Annotated[Asked, asked_for("certify", _OTHERS)], *, out: Out, dry_run: DryRun = False) -> None:
+    """Certify inputs: the class of the smoothed classifier and the radius inside which it cannot change."""
+    run_asked(asked, out, dry_run=dry_run, then="certified inputs; next: noiseproof report {out} --out report")
+
+
+def decide(asked: Annotated[Asked, asked_for("decide", _OTHERS)], *, out: Out, dry_run: DryRun = False) -> None:
+    """Decide whether inputs are certified at one radius, each with as few draws as it takes."""
+    run_asked(asked, out, dry_run=dry_run, then="decisions; next: noiseproof verify {out}")
+
+
+def predict(asked: Annotated[Asked, asked_for("predict", _OTHERS)], *, out: Out, dry_run: DryRun = False) -> None:
+    """Predict inputs: the class of the smoothed classifier, or an abstention."""
+    run_asked(asked, out, dry_run=dry_run, then="predictions")
+
+
+def run_asked(asked: Asked, out: Path, *, dry_run: bool, then: str) -> None:
+    """Run what is asked and say what came of it, or what it will cost."""
+    from noiseproof.runners import resolve
+
+    job = resolve(asked)
+    if dry_run:
+        _print_cost(job, out)
+        return
+    run = run_job(job, out)
+    void = sum(record.void for record in run.records)
+    if void:
+        print(
+            f"noiseproof: warning: {void:,} of {sum(record.draws for record in run.records):,} draws were void (NaN or "
+            "infinite scores); they count against the top class; look at the base classifier",
+            file=sys.stderr,
+        )
+    from noiseproof.reports.report import summary_table
+
+    print(summary_table(run))
+    print(f"{out} holds {len(run.records)} {then.format(out=out)}")
+
+
+def run_job(job: Job, out: Path) -> Run:
+    """Run a job with a progress bar."""
+    for line in _takes(job):
+        print(f"noiseproof: {line}", file=sys.stderr)
+    with ProgressBar(job.asked.procedure.verb) as bar:
+        return job.run(out, bar.show)
+
+
+def _print_cost(job: Job, out: Path) -> None:
+    cost = job.cost(out)
+    print(f"{cost.inputs:,} of {cost.inputs_total:,} inputs to do, {cost.draws:,} draws at most")
+    print(f"{cost.draws_per_second:,.0f} draws/s on this machine now: about {duration(cost.seconds)}")
+    for line in _takes(job):
+        print(line)
+
+
+def _takes(job: Job) -> list[str]:
+    """What a draw takes, where it is more than one forward pass."""
+    from noiseproof.models.ensemble import passes
+
+    said = passes(job.model)
+    return [f"{job.model.architecture}: a draw takes {said}"] if said else []

@@ -1,0 +1,11 @@
+"""What makes the draws of a job, one executor a file. A new one is one line in ``EXECUTORS``."""
+
+from noiseproof.registry import Registry
+from noiseproof.runners.executors.base import Began, Executor
+from noiseproof.runners.executors.in_process import InProcess
+
+EXECUTORS: Registry[type[Executor]] = Registry(
+    "executor", lambda made: made.name, [InProcess], group="noiseproof.executors"
+)
+
+__all__ = ["EXECUTORS", "Began", "Executor", "InProcess"]

@@ -1,0 +1,123 @@
+"""What is asked becomes a job: the model loaded, the data found, the inputs chosen, everything checked."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from noiseproof.data import load as load_data
+from noiseproof.data.dataset import SomeUnreadable
+from noiseproof.engine.contract import choose_device
+from noiseproof.errors import DataError
+from noiseproof.models import BaseModel, ensemble, from_object
+from noiseproof.models import load as load_model
+from noiseproof.models.denoised import denoised_spec
+from noiseproof.models.estimators import is_estimator
+from noiseproof.runners.job import Job
+
+if TYPE_CHECKING:
+    import torch
+
+    from noiseproof.asked import Asked, Compute, Subject
+    from noiseproof.data import DataSet
+
+log = logging.getLogger(__name__)
+
+
+def resolve(asked: Asked) -> Job:
+    """The job of a run: everything resolved and checked, nothing drawn.
+
+    Raises:
+        ValueError: an argument is out of range.
+        NoiseproofError: model or data cannot be used.
+    """
+    subject, noise = asked.subject, asked.noise
+    data = data_of(subject)
+    indices = data.select(every=subject.every, start=subject.start, limit=subject.limit)
+    skipped = unreadable(data, indices) if subject.skip_bad else {}
+    known = data.pictures.unreadable if isinstance(data.pictures, SomeUnreadable) else {}
+    if not subject.skip_bad and (bad := next((index for index in indices if index in known), None)) is not None:
+        raise DataError(f"{known[bad]}, or go on past it with skip_bad (--skip-bad)")
+    if len(skipped) == len(indices):
+        raise DataError(f"none of the {len(indices)} pictures wanted of {data.name} can be read: {skipped[indices[0]]}")
+    device = device_of(asked.compute)
+    model = model_of(subject, data, sigma=getattr(noise, "sigma", None))
+    trained, sigma = model.trained.get("sigma"), getattr(noise, "sigma", None)
+    if sigma and isinstance(trained, int | float) and abs(trained - sigma) > 0.01 * sigma:
+        log.warning(
+            "%s was trained with sigma %g, not %g: what it certifies holds, but it will not be much",
+            model.source,
+            trained,
+            sigma,
+        )
+    return Job(
+        asked,
+        model,
+        data,
+        [index for index in indices if index not in skipped],
+        noise.on(tuple(data.shape)),
+        device,
+        asked.seed,
+        skipped,
+    )
+
+
+def data_of(subject: Subject) -> DataSet:
+    """The data set that a subject names, or has."""
+    if isinstance(subject.data, str):
+        return load_data(subject.data, split="test", root=subject.root)
+    data: DataSet = subject.data
+    return data
+
+
+def device_of(compute: Compute) -> torch.device:
+    """The device; the CPU where a backend knows no other and none is asked for."""
+    return choose_device("cpu" if compute.device == "auto" and compute.backend != "torch" else compute.device)
+
+
+def unreadable(data: DataSet, indices: Sequence[int]) -> dict[int, str]:
+    """Which of these pictures cannot be read, and why; reads each of them once."""
+    found: dict[int, str] = {}
+    for index in indices:
+        try:
+            data.pixels(index)
+        except DataError as error:
+            found[index] = str(error)
+    return found
+
+
+def model_of(subject: Subject, data: DataSet, *, sigma: float | None) -> BaseModel:
+    """The base classifier that a subject names, or has; several are averaged.
+
+    One that cannot say how many classes it has is taken to have those of the data set.
+
+    Args:
+        subject: names it, and what stands before it.
+        data: what it is about.
+        sigma: the noise level of a denoiser that must be told one and whose spec does not say it.
+
+    Raises:
+        ValueError: an argument is out of range.
+        ModelError: it cannot be loaded.
+    """
+    models, model_id = subject.models, subject.model_id
+    if subject.denoiser is not None:
+        models = tuple(denoised_spec(os.fspath(model), subject.denoiser, sigma=sigma) for model in models)
+    names = [model_id if model_id is None or len(models) == 1 else f"{model_id} {k}" for k in range(len(models))]
+    members = [_single(each, subject.num_classes, name, data) for each, name in zip(models, names, strict=True)]
+    base = ensemble(members, subject.consensus)
+    return base if model_id is None else replace(base, fingerprint=f"named {model_id}")
+
+
+def _single(model: Any, num_classes: int | None, model_id: str | None, data: DataSet) -> BaseModel:  # noqa: ANN401
+    if isinstance(model, BaseModel):
+        return model
+    if isinstance(model, str | os.PathLike):
+        silent = Path(os.fspath(model).rpartition(":")[0]).suffix == ".py"
+        return load_model(model, num_classes=len(data.classes) if silent and num_classes is None else num_classes)
+    classes = len(data.classes) if num_classes is None and not is_estimator(model) else num_classes
+    return from_object(model, num_classes=classes, shape=tuple(data.shape), model_id=model_id)
