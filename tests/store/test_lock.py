@@ -73,3 +73,26 @@ def test_a_full_disk_is_one_line_and_leaves_no_lock(tmp_path, monkeypatch):
             FolderLock(tmp_path).acquire()
     with FolderLock(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_not_another_process(tmp_path, monkeypatch, code):
+    def none(file, how):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("noiseproof.store.lock.fcntl.flock", none)
+    with pytest.raises(RunError) as caught:
+        FolderLock(tmp_path).acquire()
+    assert str(caught.value) == (
+        f"cannot lock {tmp_path}: {os.strerror(code)}; choose another --out, on a file system that has locks"
+    )
+
+
+@pytest.mark.parametrize("code", [errno.EWOULDBLOCK, errno.EACCES])
+def test_a_network_file_system_says_in_two_ways_that_another_has_it(tmp_path, monkeypatch, code):
+    def taken(file, how):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("noiseproof.store.lock.fcntl.flock", taken)
+    with pytest.raises(RunError, match=r"is in use by another process \(pid unknown\)"):
+        FolderLock(tmp_path).acquire()

@@ -1,4 +1,7 @@
-"""Downloading a public data set: resumed where it broke off, checked before it gets its name."""
+"""Downloading a public data set: resumed where it broke off, checked before it gets its name.
+
+Not pooch: it throws a broken download away and begins anew, and asks one address a file.
+"""
 
 from __future__ import annotations
 

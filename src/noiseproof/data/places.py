@@ -1,4 +1,7 @@
-"""Where data sets lie on a disk, in the order they are looked for."""
+"""Where data sets lie on a disk, in the order they are looked for.
+
+Not platformdirs: the cache is one line here, and the same folder on every system, as every page says.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""One writer a run folder."""
+"""One writer a run folder.
+
+flock itself, not filelock: that cannot say who has the lock (before version 4 it erases the pid in the file), gives it
+back when its object is collected, makes a missing folder, and may fall back to marker files that outlive a killed writer.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,7 @@ class FolderLock:
         """Take the lock.
 
         Raises:
-            RunError: another process has it, or the folder cannot be written.
+            RunError: another process has it, or the folder cannot be written or locked.
         """
         path = self._folder / "lock"
         try:
@@ -41,12 +45,17 @@ class FolderLock:
             raise RunError(f"cannot write in {self._folder}: {error.strerror}; choose another --out") from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except (BlockingIOError, PermissionError):  # some network file systems say the second
             holder = os.pread(file, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(file)
             raise RunError(
                 f"run folder {self._folder} is in use by another process (pid {holder}); "
                 "wait for it, or choose another --out"
+            ) from None
+        except OSError as error:
+            os.close(file)
+            raise RunError(
+                f"cannot lock {self._folder}: {error.strerror}; choose another --out, on a file system that has locks"
             ) from None
         try:
             os.ftruncate(file, 0)

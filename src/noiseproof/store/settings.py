@@ -1,4 +1,8 @@
-"""Settings as TOML: what a user may write in a file, and what a run keeps of its own."""
+"""Settings as TOML: what a user may write in a file, and what a run keeps of its own.
+
+The standard library reads it. Written it is flat, one line a setting, which is JSON's spelling of a value: tomlkit and
+tomli-w refuse None, paths and names that are no Unicode, so before them the same cases would stand here.
+"""
 
 from __future__ import annotations
 
