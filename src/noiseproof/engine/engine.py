@@ -34,12 +34,14 @@ class Task:
         x: the input as ``Noise.encode`` returns it.
         drawn: votes that are known already: stage -> ranges (first, n, votes) that tile [0, m).
         label: the true class, for a label-aware procedure.
+        index: its place in the data set, for whoever reads the events.
     """
 
     key: str
     x: NDArray[Any]
     drawn: dict[str, list[tuple[int, int, tuple[int, ...]]]] = field(default_factory=dict)
     label: int | None = None
+    index: int | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from noiseproof.asked import Compute, Elsewhere
 from noiseproof.engine import Drawn, Engine, Task
 from noiseproof.errors import RunError
 from noiseproof.procedures import Procedure
+from noiseproof.progress import Progress
 from noiseproof.runners.certified import certified_input, certified_job
 from noiseproof.store import read_run
 from noiseproof.store.verify import VerificationError
@@ -54,7 +55,7 @@ def redraw(
     elsewhere: Elsewhere | None = None,
     compute: Compute | None = None,
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Redrawn:
     """Draw some finished inputs of a run again, from their keys, and compare the counts.
 
@@ -66,7 +67,7 @@ def redraw(
         count: how many inputs; all, where there are fewer.
         elsewhere: where model and data lie now, where the run's settings do not lead to them.
         compute: device and workers; precision, backend and batch size are those of the run.
-        progress: called with inputs done and wanted.
+        progress: called now and then.
 
     Raises:
         VerificationError: counts that differ; names the input and the request.
@@ -88,7 +89,7 @@ def redraw(
         differing = 0
         for done, record in enumerate(chosen):
             if progress is not None:
-                progress(done, len(chosen))
+                progress(Progress(done, len(chosen), "inputs"))
             certified_input(asked, record)  # refuses another picture
             x = asked.input(record.index)
             meaning = found.manifest.meaning

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import betaincc, gammaln, xlog1py, xlogy
+from noiseproof.stats import special
 
 from noiseproof.stats.bounds import check_probability
 
@@ -125,10 +125,10 @@ def _log_wealth(k: NDArray[np.float64], n: NDArray[np.float64], p0: float) -> ND
     q0 = 1 - p0
     failures = n - k
     excess = k - n * p0
-    entropy = xlog1py(k, excess / (n * p0)) + xlog1py(failures, -excess / (n * q0))
+    entropy = special.xlog1py(k, excess / (n * p0)) + special.xlog1py(failures, -excess / (n * q0))
     small = _half(k) + _half(failures) - _whole(n)
     prior = math.log(2 * math.atan2(math.sqrt(q0), math.sqrt(p0)))  # B(1/2,1/2) P(Beta(1/2,1/2) > p0)
-    tail = betaincc(k + 0.5, failures + 0.5, p0)
+    tail = special.betaincc(k + 0.5, failures + 0.5, p0)
     deep = tail < _DEEP
     wealth: NDArray[np.float64] = (
         entropy + 0.5 * np.log(2 * math.pi / n) + small + np.log(np.where(deep, 1, tail)) - prior
@@ -143,7 +143,7 @@ def _half(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Log Gamma(x + 1/2) - (x log x - x + log(2 pi) / 2)."""
     y = np.maximum(x, 16)
     series = (-1 / 24 + (7 / 2880 + (-31 / 40320 + 127 / 430080 / y**2) / y**2) / y**2) / y
-    exact = gammaln(np.minimum(x, 16) + 0.5) - xlogy(x, x) + x - 0.5 * math.log(2 * math.pi)
+    exact = special.gammaln(np.minimum(x, 16) + 0.5) - special.xlogy(x, x) + x - 0.5 * math.log(2 * math.pi)
     chosen: NDArray[np.float64] = np.where(x < 16, exact, series)
     return chosen
 
@@ -152,7 +152,7 @@ def _whole(n: NDArray[np.float64]) -> NDArray[np.float64]:
     """Log Gamma(n + 1) - (n log n - n + log(2 pi n) / 2)."""
     y = np.maximum(n, 16)
     series = (1 / 12 + (-1 / 360 + (1 / 1260 - 1 / 1680 / y**2) / y**2) / y**2) / y
-    exact = gammaln(np.minimum(n, 16) + 1) - xlogy(n, n) + n - 0.5 * np.log(2 * math.pi * n)
+    exact = special.gammaln(np.minimum(n, 16) + 1) - special.xlogy(n, n) + n - 0.5 * np.log(2 * math.pi * n)
     chosen: NDArray[np.float64] = np.where(n < 16, exact, series)
     return chosen
 

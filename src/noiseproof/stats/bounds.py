@@ -6,7 +6,7 @@ import itertools
 import math
 from dataclasses import dataclass
 
-from scipy.special import betainccinv, ndtri
+from noiseproof.stats import special
 
 _TAIL_MARGIN = 1 + 2.0**-25
 """Covers the error of ``betainccinv``, worst when n is largest; measured against 60-digit arithmetic."""
@@ -114,7 +114,7 @@ def clopper_pearson_tail(k: int, n: int, alpha: float) -> float:
     check_probability("alpha", alpha)
     if k == 0:
         return 1.0
-    exact = -math.expm1(math.log(alpha) / n) if k == n else float(betainccinv(n - k + 1, k, alpha))
+    exact = -math.expm1(math.log(alpha) / n) if k == n else float(special.betainccinv(n - k + 1, k, alpha))
     return min(1.0, exact * _TAIL_MARGIN)
 
 
@@ -227,7 +227,7 @@ def _check_counts(k: int, n: int) -> None:
 
 def _quantile_down(tail: float) -> float:
     # each quantile is rounded by itself: where the two nearly cancel, a margin on their sum would cover nothing
-    quantile = -float(ndtri(tail))
+    quantile = -float(special.ndtri(tail))
     return quantile * (1 - math.copysign(_QUANTILE_MARGIN, quantile))
 
 

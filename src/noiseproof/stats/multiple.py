@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import bdtrc
+from noiseproof.stats import special
 
 from noiseproof.stats.bounds import check_probability, clopper_pearson_lower
 
@@ -39,7 +39,7 @@ def false_certificates(m: int, alpha: float, rho: float) -> int:
     _check_size(m)
     check_probability("alpha", alpha)
     check_probability("rho", rho)
-    return bisect.bisect_left(range(m), True, key=lambda f: bool(bdtrc(f, m, alpha) <= rho))
+    return bisect.bisect_left(range(m), True, key=lambda f: bool(special.bdtrc(f, m, alpha) <= rho))
 
 
 def fixed_set_lower(k: int, m: int, alpha: float, rho: float) -> float:

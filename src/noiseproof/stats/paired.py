@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scipy.special import bdtr
+from noiseproof.stats import special
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -26,4 +26,4 @@ def mcnemar(only_first: int, only_second: int) -> float:
     for name, count in (("only_first", only_first), ("only_second", only_second)):
         if count < 0:
             raise ValueError(f"{name} must be >= 0, got {count}")
-    return min(1.0, 2 * float(bdtr(min(only_first, only_second), only_first + only_second, 0.5)))
+    return min(1.0, 2 * float(special.bdtr(min(only_first, only_second), only_first + only_second, 0.5)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from scipy.special import betainc
+from noiseproof.stats import special
 
 from noiseproof.stats.bounds import check_probability
 
@@ -34,7 +34,7 @@ def top_two_p_value(n1: int, n2: int) -> float:
     most, least = max(n1, n2), min(n1, n2)
     if most == 0:
         return 1.0
-    return min(1.0, 2 * float(betainc(most, least + 1, 0.5)))
+    return min(1.0, 2 * float(special.betainc(most, least + 1, 0.5)))
 
 
 def fewest_draws(alpha: float) -> int:

@@ -1,0 +1,11 @@
+"""``scipy.special``, imported when it is first used: who asks for help computes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # scipy has no types
+    from scipy import special
+
+    return getattr(special, name)
