@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from noiseproof import doctor
 from noiseproof.checks import Diagnosis
 from noiseproof.models import BaseModel
+from tests.asking import doctor
 
 
 class Planted(nn.Module):

@@ -10,9 +10,10 @@ pytest.importorskip("torch")
 import torch
 from torch import nn
 
-from noiseproof import doctor, train
+from noiseproof import train
 from noiseproof.data import DataSet
 from noiseproof.models import build
+from tests.asking import doctor
 
 SEEDS = range(20)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from noiseproof.cli.words import expanded
 from typer.main import get_command
 
 from noiseproof.cli.main import app
-from noiseproof.cli.words import expanded
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])

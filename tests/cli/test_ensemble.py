@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from noiseproof.cli.words import AVERAGING, expanded
 from typer.main import get_command
 
 from noiseproof.cli.main import app, run
-from noiseproof.cli.words import AVERAGING, expanded
 
 SOURCE = """
 import torch

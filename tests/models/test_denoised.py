@@ -12,7 +12,7 @@ from noiseproof.engine.prepare import prepared
 from noiseproof.errors import ModelError
 from noiseproof.models import BaseModel, build, ensemble, fingerprint, load, save_weights
 from noiseproof.models.denoised import Denoised, build_denoiser, denoised, denoised_spec, load_denoised, load_denoiser
-from noiseproof.runners import certify
+from tests.asking import certify
 
 SHAPE = (1, 16, 16)
 

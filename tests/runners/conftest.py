@@ -47,7 +47,7 @@ def tiny_model(classes: int = 3, seed: int = 0) -> Any:
 @pytest.fixture
 def certified(data: DataSet, model: Any, tmp_path: Path) -> Callable[..., Any]:
     """Certify the tiny data with the tiny model; changes win."""
-    from noiseproof import certify
+    from tests.asking import certify
 
     def run(out: str = "run", **changes: Any) -> Any:
         settings = {

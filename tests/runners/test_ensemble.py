@@ -15,11 +15,9 @@ from noiseproof import verify
 from noiseproof.engine.prepare import fold, prepared
 from noiseproof.errors import ModelError, RunError
 from noiseproof.models import Ensemble
-from noiseproof.runners.bench import bench
-from noiseproof.runners.doctor import doctor
-from noiseproof.runners.falsify import falsify
 from noiseproof.runners.redraw import redraw
 from noiseproof.store import read_run
+from tests.asking import bench, doctor, falsify
 
 SOURCE = """
 import torch

@@ -16,18 +16,17 @@ import torch
 from torch import nn
 
 import noiseproof.engine.engine
-from noiseproof import SmoothedClassifier, decide, predict, show, verify
+from noiseproof import SmoothedClassifier, show, verify
 from noiseproof.data import DataSet
 from noiseproof.errors import ModelError, RunError
 from noiseproof.models import BaseModel
 from noiseproof.noises import Gaussian
 from noiseproof.procedures import Certify
-from noiseproof.runners import job
-from noiseproof.runners.redraw import redraw
 from noiseproof.store import read_run
 from noiseproof.store.manifest import write_manifest
 from noiseproof.store.verify import VerificationError
 from noiseproof.types import Decision, Prediction
+from tests.asking import certify, decide, job, predict, redraw
 
 
 class Stop(Exception):
@@ -466,7 +465,6 @@ def test_every_20th_of_a_test_set_of_1000_limited_to_50_is_50(tmp_path):
             return torch.nn.functional.one_hot((x.mean(dim=(1, 2, 3)) * 10).long().clamp(0, 9), 10).float()
 
     settings = {"model": Brightness().eval(), "num_classes": 10, "sigma": 0.25, "n0": 10, "n": 20, "workers": 1}
-    from noiseproof import certify
 
     run = certify(data="fashion-mnist-small:test", out=tmp_path, every=20, limit=50, device="cpu", **settings)
     assert [record.index for record in run.records] == list(range(0, 1000, 20))
@@ -478,7 +476,6 @@ def test_every_20th_of_a_test_set_of_1000_limited_to_50_is_50(tmp_path):
 
 def test_a_single_input(tmp_path, make_model):
     data = DataSet("one", ("a", "b", "c"), (1, 4, 4), np.array([0]), np.zeros((1, 1, 4, 4), np.uint8))
-    from noiseproof import certify
 
     run = certify(
         model=make_model(), data=data, sigma=0.5, out=tmp_path, n0=1, n=10, num_classes=3, workers=1, device="cpu"

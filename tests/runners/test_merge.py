@@ -9,11 +9,12 @@ import pytest
 
 pytest.importorskip("torch")
 
-from noiseproof import attack, decide, merge, verify
+from noiseproof import merge, verify
 from noiseproof.attacks import PGD
 from noiseproof.errors import DataError, RunError
 from noiseproof.runners.redraw import Redrawn, redraw
 from noiseproof.store import read_run
+from tests.asking import attack, decide
 
 
 def ranges(folder):

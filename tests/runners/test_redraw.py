@@ -10,14 +10,15 @@ import pytest
 
 pytest.importorskip("torch")
 
-from noiseproof import decide, verify
+from noiseproof import verify
 from noiseproof.errors import ModelError, RunError
 from noiseproof.noises import noise_from
 from noiseproof.procedures import replay
-from noiseproof.runners.redraw import Redrawn, redraw
+from noiseproof.runners.redraw import Redrawn
 from noiseproof.store import Manifest, Range, RunFolder, read_run
 from noiseproof.store.manifest import write_manifest
 from noiseproof.store.verify import VerificationError
+from tests.asking import decide, redraw
 
 
 def forge(path, run, meaning, *, move, device=None):

@@ -17,9 +17,9 @@ from noiseproof.cli.main import run as command
 from noiseproof.data import DataSet
 from noiseproof.errors import DataError
 from noiseproof.reports.report import summary_table
-from noiseproof.runners import certify, decide, predict
 from noiseproof.store import read_run, verify
 from noiseproof.store.verify import VerificationError
+from tests.asking import certify, decide, predict
 
 BAD = 2
 

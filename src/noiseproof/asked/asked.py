@@ -66,9 +66,7 @@ class Asked:
         said |= asked_of(self.procedure)
         defaults = {each.name: each.default for each in fields(self)}
         said |= {
-            name: getattr(self, name)
-            for name in ("budget", "seed", "rng")
-            if getattr(self, name) != defaults[name]
+            name: getattr(self, name) for name in ("budget", "seed", "rng") if getattr(self, name) != defaults[name]
         }
         return said | asked_of(self.compute)
 

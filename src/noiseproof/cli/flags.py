@@ -72,7 +72,9 @@ def with_flags(function: Callable[..., Any], words: Sequence[str]) -> Callable[.
         return function(*first, **made)
 
     flags = [parameter for argument in arguments.values() for parameter in argument.parameters]
-    flags.append(_flag("config", Path | None, None, "Settings in TOML, same names as flags; a flag wins.", "", positional))
+    flags.append(
+        _flag("config", Path | None, None, "Settings in TOML, same names as flags; a flag wins.", "", positional)
+    )
     bare = inspect.Signature(sorted(flags, key=lambda each: each.kind))
     verb.__signature__ = bare  # type: ignore[attr-defined]
     verb.__doc__ = (function.__doc__ or "").split("\n\nArgs:")[0].split("\n\n    Args:")[0]
@@ -110,9 +112,7 @@ def _argument(parameter: inspect.Parameter, hint: Any, text: str, words: Sequenc
         record = variants.get(word or names[0], variants[names[0]])
         choices = Literal[tuple(names)]  # type: ignore[valid-type]  # what is unknown cyclopts refuses
         parameters.append(_flag(spread.flag, choices, names[0], own or text, spread.group, positional))
-    parts = {
-        name: _argument(parameter.replace(name=name), part, "", words, positional) for name, part in spread.parts
-    }
+    parts = {name: _argument(parameter.replace(name=name), part, "", words, positional) for name, part in spread.parts}
     fields = list(_fields(record, spread, may_be_none, positional))
     parameters += fields + [each for part in parts.values() for each in part.parameters]
     required = [option.name for option in options(record) if option.default is REQUIRED]
@@ -163,9 +163,7 @@ def _flag(name: str, kind: Any, default: Any, said: str, group: str, positional:
         negative=None if kind is bool else (),
         show_default=default not in (None, inspect.Parameter.empty, (), False),
     )
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, marked]
-    )
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, marked])
 
 
 _GROUPS = {

@@ -61,7 +61,10 @@ VERBS = {
 }
 """Every verb; its module is loaded when it is asked for."""
 
-_FAMILIES = {"data": "Data sets: what there is, and downloads.", "baselines": "Smoothing beside other certificates in L2."}
+_FAMILIES = {
+    "data": "Data sets: what there is, and downloads.",
+    "baselines": "Smoothing beside other certificates in L2.",
+}
 _FUNCTIONS = {"data list": "list_sets", "import": "import_", "noise-images": "noise_images"}
 """Functions that are not called as their verb is."""
 

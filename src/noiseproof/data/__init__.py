@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from noiseproof.data.cifar10 import CIFAR10_BATCHES
@@ -15,37 +14,40 @@ from noiseproof.data.folder import load_folder
 from noiseproof.data.foolbox_imagenet import FOOLBOX_IMAGENET
 from noiseproof.data.imagenet import IMAGENET
 from noiseproof.data.mnist import MNIST
+from noiseproof.data.python_file import is_python, load_python
 from noiseproof.data.svhn import SVHN_CROPPED
 from noiseproof.errors import unknown
+from noiseproof.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from noiseproof.data.source import Source
 
 __all__ = ["DATA_SETS", "DataSet", "get", "load"]
 
-DATA_SETS: Mapping[str, Source] = MappingProxyType(
-    {
-        CIFAR10_BATCHES.name: CIFAR10_BATCHES,
-        CIFAR10_JPEG.name: CIFAR10_JPEG,
-        FASHION_MNIST.name: FASHION_MNIST,
-        FASHION_MNIST_SMALL.name: FASHION_MNIST_SMALL,
-        FOOLBOX_IMAGENET.name: FOOLBOX_IMAGENET,
-        IMAGENET.name: IMAGENET,
-        MNIST.name: MNIST,
-        SVHN_CROPPED.name: SVHN_CROPPED,
-    }
+DATA_SETS: Registry[Source] = Registry(
+    "data set",
+    lambda source: source.name,
+    [
+        CIFAR10_BATCHES,
+        CIFAR10_JPEG,
+        FASHION_MNIST,
+        FASHION_MNIST_SMALL,
+        FOOLBOX_IMAGENET,
+        IMAGENET,
+        MNIST,
+        SVHN_CROPPED,
+    ],
+    group="noiseproof.data_sets",
 )
-"""Every data set with a name; ``folder:PATH`` stands beside them."""
+"""Every data set with a name; ``folder:PATH`` and ``file.py:name`` stand beside them."""
 
 
 def load(spec: str, *, split: str = "test", root: Path | None = None) -> DataSet:
     """The data set that a spec names.
 
     Args:
-        spec: ``NAME`` or ``NAME:SPLIT``, where the split written there wins over ``split``; or
-            ``folder:PATH``, whose subfolders are the classes (no splits: give the folder of the split).
+        spec: ``NAME`` or ``NAME:SPLIT``, where the split written there wins over ``split``; ``folder:PATH``, whose
+            subfolders are the classes (no splits: give the folder of the split); or ``file.py:name``.
         split: ``train`` or ``test`` (ImageNet's ``val``), where the spec names none.
         root: a folder of data sets, looked at first.
 
@@ -60,10 +62,12 @@ def load(spec: str, *, split: str = "test", root: Path | None = None) -> DataSet
     name, _, rest = spec.partition(":")
     if name == "folder":
         return load_folder(rest)
+    if is_python(spec):
+        return load_python(spec)
     if name not in DATA_SETS and Path(spec).is_dir():
         raise ValueError(f"unknown data set {spec!r}, which is a folder; give folder:{spec}")
     if name not in DATA_SETS:
-        raise ValueError(unknown("data set", name, [*DATA_SETS, "folder:PATH"]))
+        raise ValueError(unknown("data set", name, [*DATA_SETS.names(), "folder:PATH", "file.py:name"]))
     source = DATA_SETS[name]
     chosen = rest or split
     if chosen not in source.splits:

@@ -13,10 +13,10 @@ from noiseproof.analysis import certified_share
 from noiseproof.analysis.compared import common_inputs
 from noiseproof.analysis.training_cost import training_cost
 from noiseproof.errors import RunError
+from noiseproof.procedures.radii import parse_radii
 from noiseproof.reports.experiment_figures import Curve, curves_of
 from noiseproof.reports.figures import COLOURS, save_figure
 from noiseproof.reports.files import make_folder, write_tables
-from noiseproof.procedures.radii import parse_radii
 from noiseproof.reports.report import DEFAULT_RADII
 from noiseproof.reports.tables import Table
 from noiseproof.stats import dkw_band, lecuyer_radius, li_radius

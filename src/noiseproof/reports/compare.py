@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from noiseproof.analysis import Summary
 from noiseproof.analysis.compared import PairedTest, common_inputs, paired_tests
 from noiseproof.analysis.training_cost import TrainingCost, training_cost
+from noiseproof.procedures.radii import parse_radii
 from noiseproof.reports.figures import curves_figure, save_figure
 from noiseproof.reports.files import make_folder, write_tables
-from noiseproof.procedures.radii import parse_radii
 from noiseproof.reports.report import DEFAULT_RADII, run_summary
 from noiseproof.reports.tables import Table, accuracy_table, norm_name
 from noiseproof.reports.units import INPUT_UNITS

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from noiseproof.analysis import Summary, decision_table, prediction_table, summarize
 from noiseproof.errors import RunError
+from noiseproof.procedures.radii import parse_radii
 from noiseproof.reports.figures import draw_curves
 from noiseproof.reports.files import make_folder, write_tables
-from noiseproof.procedures.radii import parse_radii
 from noiseproof.reports.tables import Table, accuracy_table, guarantees_table, norm_name
 from noiseproof.store.manifest import KIND_IMPORT, import_note
 from noiseproof.store.run import Run, read_run

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from noiseproof.engine import Drawn, Finished, Segment, Task, check_budget
+from noiseproof.engine import Drawn, Segment, Task, check_budget
 from noiseproof.engine.choose import backend_for
 from noiseproof.engine.contract import check_backend, check_eval_mode, check_graph, check_precision
 from noiseproof.engine.require import check_available

@@ -49,6 +49,12 @@ def run(
         NoiseproofError: model, data or run folder cannot be used.
     """
     asked = Asked(
-        procedure=procedure, noise=noise, subject=subject, compute=compute or Compute(), seed=seed, rng=rng, budget=budget
+        procedure=procedure,
+        noise=noise,
+        subject=subject,
+        compute=compute or Compute(),
+        seed=seed,
+        rng=rng,  # type: ignore[arg-type]  # Asked refuses what is unknown
+        budget=budget,
     )
     return resolve(asked).run(Path(out), progress)

@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from noiseproof.stats import special
 
+from noiseproof.stats import special
 from noiseproof.stats.bounds import check_probability
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 
 from noiseproof.stats import special
-
 from noiseproof.stats.bounds import check_probability
 
 
