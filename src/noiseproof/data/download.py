@@ -13,13 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noiseproof.data.places import destination
-from noiseproof.data.published import Downloadable
-from noiseproof.data.shipped import Shipped
-from noiseproof.errors import DataError, unknown
+from noiseproof.errors import DataError
 
 if TYPE_CHECKING:
-    from noiseproof.data.published import PublishedFile
+    from noiseproof.data.published import Downloadable, PublishedFile
 
 Progress = Callable[[int, int], None]
 """Called with the bytes that are here and the bytes of the whole data set."""
@@ -30,43 +27,6 @@ _TIMEOUT = 30.0
 _PASSING = frozenset({408, 416, 429, 500, 502, 503, 504})
 
 _log = logging.getLogger(__name__)
-
-
-def get(
-    name: str,
-    *,
-    root: Path | None = None,
-    progress: Progress | None = None,
-    address: str | None = None,
-    pause: float = 1.0,
-) -> Path:
-    """Downloads every file of a named public data set; what is already here and right is not fetched again.
-
-    Args:
-        name: a data set with a public address, such as ``fashion-mnist``.
-        root: the folder of data sets to put it in; without it NOISEPROOF_DATA, then ~/.cache/noiseproof.
-        progress: called after every piece.
-        address: a base address to use instead of the published ones.
-        pause: seconds before a second attempt at one address, doubled for each further one.
-
-    Returns:
-        The folder ROOT/NAME, where ``load`` finds the set.
-
-    Raises:
-        ValueError: the name is unknown, or ``address`` is not http or https.
-        DataError: the set has no public address, no address serves it, a file is not the published one, or
-            the folder cannot be written.
-    """
-    from noiseproof.data import DATA_SETS  # the registry, which re-exports this function
-
-    if name not in DATA_SETS:
-        raise ValueError(unknown("data set", name, DATA_SETS))
-    source = DATA_SETS[name]
-    if isinstance(source, Shipped):
-        raise DataError(f"{name} ships inside noiseproof: there is nothing to download; load it by its name")
-    if not isinstance(source, Downloadable):
-        raise DataError(f"{name} has no address to download it from; {source.remedy}")
-    return download(source, destination(name, root), progress=progress, address=address, pause=pause)
 
 
 def download(
