@@ -14,7 +14,7 @@ import pytest
 
 import noiseproof
 
-UPPER_HALF = ["arguments", "errors", "types", "stats", "noises", "procedures", "store", "analysis", "reports"]
+UPPER_HALF = "arguments errors progress types stats noises procedures store analysis reports".split()
 
 WALK_WITHOUT_TORCH = """
 import importlib, pkgutil, sys

@@ -40,18 +40,8 @@ def attack(
     from noiseproof.attacks import PGD
     from noiseproof.cli.progress import ProgressBar
     from noiseproof.runners.attack import attack as attack_run
-    from noiseproof.runners.campaign import AttackProgress
 
-    with ProgressBar("attack", "points") as bar:
-
-        def show(progress: AttackProgress) -> None:
-            bar.update(
-                progress.points,
-                progress.points_total,
-                note=f"{progress.broken} broken",
-                seconds_left=progress.seconds_left,
-            )
-
+    with ProgressBar("attack") as bar:
         found = attack_run(
             run,
             out=out,
@@ -66,7 +56,7 @@ def attack(
             device=device,
             batch_size=batch_size,
             workers=workers,
-            progress=show,
+            progress=bar.show,
         )
     typer.echo(found.text)
     typer.echo("written: " + ", ".join(str(path) for path in found.files))

@@ -30,6 +30,6 @@ def get(
     """Download a data set that has a public address, and check it."""
     from noiseproof.data import get as get_data
 
-    with ProgressBar(f"get {name}", "bytes") as bar:
-        folder = get_data(name, root=root, progress=lambda done, total: bar.update(done, total))
+    with ProgressBar(f"get {name}") as bar:
+        folder = get_data(name, root=root, progress=bar.show)
     typer.echo(f"{name} is in {folder}")

@@ -35,19 +35,9 @@ def falsify(
     multiples = options.numbers("at", at)
 
     from noiseproof.cli.progress import ProgressBar
-    from noiseproof.runners.campaign import AttackProgress
     from noiseproof.runners.falsify import falsify as falsify_run
 
-    with ProgressBar("falsify", "points") as bar:
-
-        def show(progress: AttackProgress) -> None:
-            bar.update(
-                progress.points,
-                progress.points_total,
-                note=f"{progress.broken} broken",
-                seconds_left=progress.seconds_left,
-            )
-
+    with ProgressBar("falsify") as bar:
         found = falsify_run(
             run,
             out=out,
@@ -61,7 +51,7 @@ def falsify(
             device=device,
             batch_size=batch_size,
             workers=workers,
-            progress=show,
+            progress=bar.show,
         )
     typer.echo(found.text)
     typer.echo("written: " + ", ".join(str(path) for path in found.files))

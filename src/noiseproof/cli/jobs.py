@@ -10,24 +10,20 @@ import typer
 from noiseproof.cli.progress import ProgressBar, duration
 
 if TYPE_CHECKING:
-    from noiseproof.runners import Job, Progress
+    from noiseproof.progress import Progress
+    from noiseproof.runners import Job
     from noiseproof.store import Run
 
 
 def run_job(job: Job, out: Path, title: str) -> Run:
     """Run a job with a progress bar."""
     cost = _cost(job)
-    with ProgressBar(title, "inputs") as bar:
+    with ProgressBar(title) as bar:
 
         def show(progress: Progress) -> None:
             while cost:  # said once, when it is sure that the run goes on
                 typer.echo(f"noiseproof: {cost.pop()}", err=True)
-            bar.update(
-                progress.inputs,
-                progress.inputs_total,
-                note=f"{progress.draws_per_second:,.0f} draws/s",
-                seconds_left=progress.seconds_left,
-            )
+            bar.show(progress)
 
         return job.run(out, show)
 

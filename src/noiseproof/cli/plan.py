@@ -100,15 +100,10 @@ def plan(
         return
 
     from noiseproof.cli.progress import ProgressBar
-    from noiseproof.runners.plan import PlanProgress
     from noiseproof.runners.plan import plan as make
     from noiseproof.store.manifest import write_text
 
-    with ProgressBar("plan", "pilot draws") as bar:
-
-        def show(progress: PlanProgress) -> None:
-            bar.update(progress.draws, progress.draws_total)
-
+    with ProgressBar("plan") as bar:
         made = make(
             model=options.behind(denoiser, model, sigma=sigma),
             data=data,
@@ -136,7 +131,7 @@ def plan(
             backend=backend,
             batch_size=batch_size,
             workers=workers,
-            progress=show,
+            progress=bar.show,
         )
     if out is not None:
         write_text(out, made.text())

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from math import inf
 from types import TracebackType
 from typing import Self
+
+from noiseproof.progress import Progress
 
 _EVERY = 5.0  # seconds between lines where there is no terminal
 
@@ -13,34 +16,36 @@ _EVERY = 5.0  # seconds between lines where there is no terminal
 class ProgressBar:
     """Shows how far something is, with rate and time left."""
 
-    def __init__(self, title: str, unit: str) -> None:
-        """A bar with a title that counts units; nothing is shown before the first update."""
-        self._title, self._unit = title, unit
+    def __init__(self, title: str) -> None:
+        """A bar with a title; nothing is shown before something is told."""
+        self._title = title
         self._terminal = sys.stderr.isatty()
         self._last = time.monotonic()
         self._shown = ""
         if self._terminal:
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+            from rich.progress import Progress as Bar
 
-            self._bar = Progress(
+            self._bar = Bar(
                 TextColumn("{task.description}"),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn(unit),
+                TextColumn("{task.fields[unit]}"),
                 TextColumn("{task.fields[note]}"),
                 console=Console(stderr=True),
             )
-            self._task = self._bar.add_task(title, total=None, note="")
+            self._task = self._bar.add_task(title, total=None, unit="", note="")
 
-    def update(self, done: float, total: float, *, note: str = "", seconds_left: float | None = None) -> None:
-        """Show that ``done`` of ``total`` is done."""
-        if seconds_left is not None and seconds_left != float("inf"):
-            note = f"{note}, {duration(seconds_left)} left" if note else f"{duration(seconds_left)} left"
+    def show(self, progress: Progress) -> None:
+        """Show how far it is; what a long call may be given as its ``progress``."""
+        left = "" if progress.seconds_left == inf else f"{duration(progress.seconds_left)} left"
+        note = ", ".join(filter(None, (progress.note, left)))
+        done, total, unit = int(progress.done), progress.total, progress.unit
         if self._terminal:
-            self._bar.update(self._task, completed=done, total=total, note=note)
+            self._bar.update(self._task, completed=progress.done, total=total, unit=unit, note=note)
             return
-        text = f"{self._title}: {done:,.0f} of {total:,.0f} {self._unit}" + (f", {note}" if note else "")
+        text = ", ".join(filter(None, (f"{self._title}: {done:,} of {total:,.0f} {unit}", note)))
         now = time.monotonic()
         if now - self._last >= _EVERY and text != self._shown:
             print(text, file=sys.stderr, flush=True)

@@ -47,9 +47,9 @@ def verify(
     from noiseproof.cli.progress import ProgressBar
     from noiseproof.runners.redraw import redraw
 
-    with ProgressBar("verify", "inputs") as bar:
+    with ProgressBar("verify") as bar:
         again = redraw(
-            run, replay, model=model or None, data=data, root=root, device=device, workers=workers, progress=bar.update
+            run, replay, model=model or None, data=data, root=root, device=device, workers=workers, progress=bar.show
         )
     which = ", ".join(str(index) for index in again.inputs)
     how = (

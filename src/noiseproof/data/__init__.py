@@ -22,10 +22,10 @@ from noiseproof.data.svhn import SVHN_CROPPED
 from noiseproof.errors import DataError, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from noiseproof.data.download import Progress
     from noiseproof.data.source import Source
+    from noiseproof.progress import Progress
 
 __all__ = ["DATA_SETS", "DataSet", "get", "load"]
 
@@ -79,7 +79,7 @@ def get(
     name: str,
     *,
     root: Path | None = None,
-    progress: Progress | None = None,
+    progress: Callable[[Progress], None] | None = None,
     address: str | None = None,
     pause: float = 1.0,
 ) -> Path:

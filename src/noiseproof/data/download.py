@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noiseproof.errors import DataError
+from noiseproof.progress import Progress
 
 if TYPE_CHECKING:
     from noiseproof.data.published import Downloadable, PublishedFile
-
-Progress = Callable[[int, int], None]
-"""Called with the bytes that are here and the bytes of the whole data set."""
 
 _ATTEMPTS = 3
 _CHUNK = 1 << 16
@@ -33,7 +31,7 @@ def download(
     source: Downloadable,
     folder: Path,
     *,
-    progress: Progress | None = None,
+    progress: Callable[[Progress], None] | None = None,
     address: str | None = None,
     pause: float = 1.0,
 ) -> Path:
@@ -69,7 +67,7 @@ def download(
                 fetch.from_any(addresses)
             before += file.size
             if progress is not None:
-                progress(before, total)
+                progress(Progress(before, total, "bytes"))
         source.unpack(folder)
     except OSError as error:
         raise DataError(
@@ -94,7 +92,7 @@ class _Fetch:
     source: Downloadable
     file: PublishedFile
     folder: Path
-    progress: Progress
+    progress: Callable[[int], None]
     pause: float
 
     @property
@@ -156,7 +154,7 @@ class _Fetch:
                     done += len(piece)
                     if done > self.file.size:
                         break
-                    self.progress(done, self.file.size)
+                    self.progress(done)
         if done < self.file.size:
             raise _TransferError(f"the connection broke off at {done:,} of {self.file.size:,} bytes")
         return resumed
@@ -207,9 +205,9 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _shifted(progress: Progress | None, before: int, total: int) -> Progress:
-    def shifted(done: int, _: int) -> None:
+def _shifted(progress: Callable[[Progress], None] | None, before: int, total: int) -> Callable[[int], None]:
+    def shifted(done: int) -> None:
         if progress is not None:
-            progress(before + done, total)
+            progress(Progress(before + done, total, "bytes"))
 
     return shifted

@@ -27,6 +27,7 @@ from noiseproof.models.ensemble import has_consensus, passes
 from noiseproof.noises import Words
 from noiseproof.noises.keys import input_key
 from noiseproof.noises.words import BLOCK, GENERATORS
+from noiseproof.progress import Progress
 from noiseproof.store import Manifest, Range, Run, RunFolder, check_meaning, read_manifest, read_run
 from noiseproof.store.run import DRAWN_BY
 from noiseproof.store.state import skipped_key
@@ -42,27 +43,6 @@ if TYPE_CHECKING:
     from noiseproof.types import Record
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a job is.
-
-    Attributes:
-        inputs: finished inputs, those of earlier sessions included.
-        inputs_total: inputs wanted.
-        draws: draws made in this session.
-        draws_total: draws this session has to make at most.
-        draws_per_second: mean rate of this session.
-        seconds_left: at that rate.
-    """
-
-    inputs: int
-    inputs_total: int
-    draws: int
-    draws_total: int
-    draws_per_second: float
-    seconds_left: float
 
 
 @dataclass(frozen=True)
@@ -338,7 +318,7 @@ class Job:
                 left = max(0.0, (total - draws) / rate) if draws else float("inf")
                 if done > before:  # where inputs stop early, the most they can draw says little
                     left = min(left, elapsed / (done - before) * (len(self.indices) - done))
-                progress(Progress(done, len(self.indices), draws, total, rate, left))
+                progress(Progress(done, len(self.indices), "inputs", f"{rate:,.0f} draws/s", left))
 
     def _tasks(self, state: State, where: dict[str, int]) -> Iterator[Task]:
         """The inputs that are not finished, each with the draws it has already; notes where each key belongs."""

@@ -24,9 +24,10 @@ from noiseproof.models.estimators import is_estimator
 from noiseproof.noises import Gaussian
 from noiseproof.procedures import Anytime, Curve, Procedure, SequentialPredict
 from noiseproof.procedures.choose import certify_procedure, decide_procedure, predict_procedure
-from noiseproof.runners.job import Job, Progress
+from noiseproof.runners.job import Job
 
 if TYPE_CHECKING:
+    from noiseproof.progress import Progress
     from noiseproof.store import Run
 
 log = logging.getLogger(__name__)

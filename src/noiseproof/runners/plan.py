@@ -24,6 +24,7 @@ from noiseproof.models.ensemble import passes
 from noiseproof.noises import Gaussian, Words
 from noiseproof.noises.keys import input_key
 from noiseproof.procedures import Procedure
+from noiseproof.progress import Progress
 from noiseproof.runners.local import job
 from noiseproof.stats.bounds import check_probability
 from noiseproof.types import ABSTAIN, Draw, Prediction
@@ -39,19 +40,6 @@ if TYPE_CHECKING:
 
 MEANING = ("model", "data", "noise", "precision", "backend")
 """Of a run's manifest: what the numbers of a plan are about."""
-
-
-@dataclass(frozen=True)
-class PlanProgress:
-    """How far a plan is.
-
-    Attributes:
-        draws: of the pilot, made so far.
-        draws_total: of the pilot.
-    """
-
-    draws: int
-    draws_total: int
 
 
 def plan(
@@ -82,7 +70,7 @@ def plan(
     backend: str = "torch",
     batch_size: int | None = None,
     workers: int | None = None,
-    progress: Callable[[PlanProgress], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Plan:
     """What a run would cost and find, by every procedure that answers the target, before it is made.
 
@@ -203,9 +191,7 @@ class _Measured:
     device: dict[str, Any]
 
 
-def _measure(
-    asked: Job, inputs: int, n: int, seconds: float, progress: Callable[[PlanProgress], None] | None
-) -> _Measured:
+def _measure(asked: Job, inputs: int, n: int, seconds: float, progress: Callable[[Progress], None] | None) -> _Measured:
     """The votes of the pilot, and how fast they came; where that took less than ``seconds``, more draws are timed."""
     count = min(inputs, len(asked.indices))
     chosen = [asked.indices[i * len(asked.indices) // count] for i in range(count)]
@@ -234,7 +220,7 @@ def _measure(
                 if not stage:
                     votes[event.task.key] += np.asarray(event.votes, dtype=np.int64)
                 if progress is not None:
-                    progress(PlanProgress(min(drawn, count * n), count * n))
+                    progress(Progress(min(drawn, count * n), count * n, "pilot draws"))
             stage += 1
         took = max(time.monotonic() - started, 1e-9)
         device = backend.environment()

@@ -13,6 +13,7 @@ import numpy as np
 from noiseproof.engine import Drawn, Engine, Task
 from noiseproof.errors import RunError
 from noiseproof.procedures import Procedure
+from noiseproof.progress import Progress
 from noiseproof.runners.certified import certified_input, certified_job
 from noiseproof.store import read_run
 from noiseproof.store.verify import VerificationError
@@ -58,7 +59,7 @@ def redraw(
     root: str | Path | None = None,
     device: str = "auto",
     workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Redrawn:
     """Draw some finished inputs of a run again, from their keys, and compare the counts.
 
@@ -73,7 +74,7 @@ def redraw(
         root: where data sets lie; by default as in the run.
         device: where to compute.
         workers: batches computed at once.
-        progress: called with inputs done and wanted.
+        progress: called before each input.
 
     Raises:
         VerificationError: counts that differ; names the input and the request.
@@ -94,7 +95,7 @@ def redraw(
         differing = 0
         for done, record in enumerate(chosen):
             if progress is not None:
-                progress(done, len(chosen))
+                progress(Progress(done, len(chosen), "inputs"))
             certified_input(asked, record)  # refuses another picture
             x = asked.noise.encode(asked.data.pixels(record.index))
             meaning = found.manifest.meaning
