@@ -31,7 +31,7 @@ from scipy.stats import binom
 
 from noiseproof.noises import Gaussian
 from noiseproof.procedures import Certify, Sequential
-from noiseproof.procedures.decide import GAMMA, RATIO
+from noiseproof.procedures.boundaries import GAMMA, RATIO
 from noiseproof.stats.anytime import anytime_boundary
 from noiseproof.stats.expected import expected, expected_curve
 from noiseproof.stats.sequential import group_sequential

@@ -18,7 +18,7 @@ import torch
 from noiseproof.analysis.training_cost import passes_per_picture
 from noiseproof.engine.allocator import keep_large_blocks
 from noiseproof.models import build
-from noiseproof.training import LOSSES, Progress
+from noiseproof.training import LOSSES, Phase
 from noiseproof.training.losses import Loss, find_loss
 
 SIGMA = 0.5
@@ -53,7 +53,7 @@ def main() -> None:
 
     def step(loss: Loss) -> float:
         started = time.perf_counter()
-        out = loss(model, x, y, sigma=SIGMA, generator=random, progress=Progress(50.0, 1), targets=targets)
+        out = loss(model, x, y, sigma=SIGMA, generator=random, phase=Phase(50.0, 1), targets=targets)
         optimizer.zero_grad()
         out.loss.backward()
         optimizer.step()

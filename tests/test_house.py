@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
 import pytest
 
 import noiseproof
 
-UPPER_HALF = ["arguments", "errors", "types", "stats", "noises", "procedures", "store", "analysis", "reports"]
+UPPER_HALF = "arguments errors progress types stats noises procedures store analysis reports".split()
 
 WALK_WITHOUT_TORCH = """
 import importlib, pkgutil, sys
@@ -31,6 +35,13 @@ for room in sys.argv[1:]:
         walked.append(found.name)
 print(*walked)
 """
+
+
+PACKAGE = Path(noiseproof.__file__).parent
+MODULES = {
+    ".".join(("noiseproof", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
 
 
 def python(code: str, *arguments: str) -> str:
@@ -82,3 +93,26 @@ def test_the_package_lists_what_it_offers():
         _ = noiseproof.certfy
     for room in set(noiseproof._HOMES.values()):
         importlib.import_module(f"noiseproof.{room}")
+
+
+def imported(node: ast.AST) -> Iterator[str]:
+    """What is imported anywhere below a node, functions included; what only type checkers see is not."""
+    for_checkers = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        inner = {f"{node.module}.{alias.name}" for alias in node.names}
+        yield from inner & MODULES.keys()
+        if not inner <= MODULES.keys():
+            yield node.module or ""
+    for child in node.orelse if for_checkers else ast.iter_child_nodes(node):
+        yield from imported(child)
+
+
+def test_no_module_imports_one_that_imports_it():
+    imports = {name: {*imported(ast.parse(path.read_text()))} & MODULES.keys() for name, path in MODULES.items()}
+    assert "noiseproof.models.diffusion" in imports["noiseproof.models.denoised"]  # in a function
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))

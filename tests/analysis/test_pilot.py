@@ -14,7 +14,7 @@ from noiseproof.analysis import pilot as module
 from noiseproof.analysis.pilot import HIGHEST, LOWEST, PilotInput, forecast, posterior, posterior_cells
 from noiseproof.noises import Gaussian
 from noiseproof.procedures import Certify, Curve, Decide, Sequential
-from noiseproof.procedures.decide import threshold_test
+from noiseproof.procedures.boundaries import threshold_test
 from noiseproof.stats.expected import expected, expected_curve
 
 NOISE = Gaussian(sigma=0.25, grid=None)

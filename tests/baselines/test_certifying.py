@@ -40,7 +40,7 @@ def test_each_input_has_a_class_a_radius_and_the_classes_of_the_attack(model, pi
     seen = []
     found = certify(Lipschitz(), model=model, data=pictures, out=tmp_path / "c", every=10, progress=seen.append)
     assert [each.index for each in found.inputs] == [0, 10, 20, 30]
-    assert [each.inputs for each in seen] == [1, 2, 3, 4]
+    assert [each.done for each in seen] == [1, 2, 3, 4]
     first = found.inputs[0]
     assert first.key == input_key(Gaussian(sigma=0.5, grid=255).encode(pictures.pixels(0)))  # as smoothed runs have it
     network = lipschitz_cnn(2, (1, 4, 4)).double().requires_grad_(False)

@@ -17,7 +17,7 @@ def test_it_learns_and_says_what_it_was(plain, pictures, tmp_path):
     seen = []
     path = train(plain(), data=pictures, out=tmp_path / "a", steps=30, batch_size=10, lr=0.01, progress=seen.append)
     assert path == tmp_path / "a" / "weights.safetensors"
-    assert [each.step for each in seen] == list(range(1, 31))
+    assert [each.done for each in seen] == list(range(1, 31))
     tensors, said = load_weights(path)
     assert said["architecture"] == "lipschitz-cnn"
     assert json.loads(said["baseline"])["tau"] == 10.0
@@ -30,21 +30,21 @@ def test_it_learns_and_says_what_it_was(plain, pictures, tmp_path):
 
 def test_a_stopped_training_goes_on_to_the_same_weights(plain, pictures, tmp_path, monkeypatch):
     class Random(plain):
-        def loss(self, network, x, y, progress):
-            return super().loss(network, x + torch.rand_like(x), y, progress)
+        def loss(self, network, x, y, fraction):
+            return super().loss(network, x + torch.rand_like(x), y, fraction)
 
     monkeypatch.setattr(training, "_KEEP_EVERY", 3)
     whole = train(Random(), data=pictures, out=tmp_path / "whole", steps=8, batch_size=9)
 
     def stop(progress):
-        if progress.step == 5:
+        if progress.done == 5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train(Random(), data=pictures, out=tmp_path / "parts", steps=8, batch_size=9, progress=stop)
     steps = []
     parts = train(
-        Random(), data=pictures, out=tmp_path / "parts", steps=8, batch_size=9, progress=lambda p: steps.append(p.step)
+        Random(), data=pictures, out=tmp_path / "parts", steps=8, batch_size=9, progress=lambda p: steps.append(p.done)
     )
     assert steps == [4, 5, 6, 7, 8]  # from the last kept one, not from the beginning
     one, other = load_weights(whole)[0], load_weights(parts)[0]
@@ -72,7 +72,7 @@ def test_another_training_in_the_same_folder_is_refused(plain, pictures, tmp_pat
 
 def test_a_loss_that_is_no_number_stops_it(plain, pictures, tmp_path):
     class Broken(plain):
-        def loss(self, network, x, y, progress):
+        def loss(self, network, x, y, fraction):
             return network(x).sum() * float("nan")
 
     with pytest.raises(ModelError, match=r"the loss of lipschitz is no number at step 0"):

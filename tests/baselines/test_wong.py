@@ -79,7 +79,7 @@ def test_the_loss_is_plain_at_first_and_never_below_it_later(package, network):
     plain = nn.functional.cross_entropy(network(x), y)
     method = Wong(eps=0.5, projections=64)  # no fewer than the pixels: exact
     assert float(method.loss(network, x, y, 0.0)) == float(plain)
-    losses = [float(method.loss(network, x, y, progress)) for progress in (0.5, 0.6, 0.75, 1.0)]
+    losses = [float(method.loss(network, x, y, fraction)) for fraction in (0.5, 0.6, 0.75, 1.0)]
     assert float(plain) < losses[0] < losses[1] < losses[2] == pytest.approx(losses[3])
 
 

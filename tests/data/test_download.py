@@ -100,7 +100,7 @@ def test_an_address_may_end_in_a_slash_or_not(tmp_path, site, tiny):
 
 def test_progress_rises_to_the_size_of_the_whole_set(tmp_path, site, tiny):
     told = []
-    fetch(tiny, tmp_path, site.address, progress=lambda done, total: told.append((done, total)))
+    fetch(tiny, tmp_path, site.address, progress=lambda progress: told.append((progress.done, progress.total)))
     whole = sum(file.size for file in tiny.files)
     assert {total for _, total in told} == {whole}
     assert [done for done, _ in told] == sorted(done for done, _ in told)
@@ -112,7 +112,7 @@ def test_what_is_here_and_right_is_not_fetched_again(tmp_path, site, tiny):
     fetch(tiny, tmp_path, site.address)
     site.asked.clear()
     told = []
-    fetch(tiny, tmp_path, site.address, progress=lambda done, total: told.append(done / total))
+    fetch(tiny, tmp_path, site.address, progress=lambda progress: told.append(progress.done / progress.total))
     assert site.asked == []
     assert told[-1] == 1.0
 

@@ -21,7 +21,7 @@ from noiseproof.noises import Gaussian
 from noiseproof.procedures import Certify, Curve, Decide, Procedure, Sequential
 from noiseproof.procedures import certify as certify_module
 from noiseproof.procedures import sequential as sequential_module
-from noiseproof.procedures.certify import certificate
+from noiseproof.procedures.base import certificate
 from noiseproof.stats import clopper_pearson_lower, one_sided
 from noiseproof.stats.bounds import Bounds
 from noiseproof.types import Certificate, Draw, Outcome

@@ -21,7 +21,7 @@ from noiseproof.training import (
     Loss,
     LossOut,
     MACERLoss,
-    Progress,
+    Phase,
     SmoothAdvLoss,
     SmoothMixLoss,
     StabilityLoss,
@@ -104,7 +104,7 @@ def called(loss, net, batch, sigma=SIGMA, seed=2) -> LossOut:
     generator = torch.Generator().manual_seed(seed)
     x, y = batch
     soft = (5 * x.flatten(1)[:, :3]).softmax(dim=1)  # a picture's own, wherever it stands
-    return loss(net, x, y, sigma=sigma, generator=generator, progress=Progress(20.0, 1), targets=soft)
+    return loss(net, x, y, sigma=sigma, generator=generator, phase=Phase(20.0, 1), targets=soft)
 
 
 def step(loss, net, batch, **options) -> list[torch.Tensor]:

@@ -11,7 +11,7 @@ from noiseproof.engine.contract import check_eval_mode
 from noiseproof.engine.prepare import prepared
 from noiseproof.errors import ModelError
 from noiseproof.models import BaseModel, build, ensemble, fingerprint, load, save_weights
-from noiseproof.models.denoised import Denoised, build_denoiser, denoised, denoised_spec, load_denoised, load_denoiser
+from noiseproof.models.denoised import Denoised, build_denoiser, denoised, denoised_parts, denoised_spec, load_denoiser
 from tests.asking import certify
 
 SHAPE = (1, 16, 16)
@@ -219,7 +219,7 @@ def test_one_is_taken_for_the_other(folders):
 @pytest.mark.parametrize("spec", ["denoised:", "denoised:a", "denoised:::b", "denoised:a::", "a::b"])
 def test_specs_that_are_none(spec):
     with pytest.raises(ModelError) as caught:
-        load_denoised(spec)
+        denoised_parts(spec)
     assert str(caught.value) == f"a denoised classifier is denoised:DENOISER::CLASSIFIER, got {spec}"
 
 

@@ -143,8 +143,8 @@ def test_a_stopped_attack_goes_on_where_it_stopped(attacked, tmp_path, monkeypat
     whole = attacked("whole", batch_size=8, limit=3)
 
     def stop(progress):
-        assert progress.points_total == 9
-        if progress.points == 4:
+        assert progress.total == 9
+        if progress.done == 4:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -156,7 +156,7 @@ def test_a_stopped_attack_goes_on_where_it_stopped(attacked, tmp_path, monkeypat
     monkeypatch.setattr(PGD, "climb", lambda self, *a, **s: attacks.append(1) or climb(self, *a, **s))
     after = attacked(batch_size=8, limit=3, progress=shown.append)
     assert len(attacks) == 5
-    assert [progress.points for progress in shown] == [5, 6, 7, 8, 9]
+    assert [progress.done for progress in shown] == [5, 6, 7, 8, 9]
     assert set(before) <= set(after.points)
 
     def same(points):

@@ -270,7 +270,7 @@ def test_it_resumes_extends_and_refuses_another_meaning(half_space, tmp_path):
     made = half_space()
 
     def stop(progress):
-        if progress.points >= 5:
+        if progress.done >= 5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import replace
 from itertools import pairwise
@@ -31,6 +32,13 @@ from tests.asking import certify, decide, job, predict, redraw
 
 class Stop(Exception):
     """A soft interrupt."""
+
+
+def drawn_last(folder):
+    """The draws that the last session of a run wrote down."""
+    lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    begun = max(number for number, line in enumerate(lines) if line["is"] == "session")
+    return sum(line["n"] for line in lines[begun:] if line["is"] == "range")
 
 
 def test_every_input_is_certified_and_verified(certified, data, tmp_path):
@@ -120,7 +128,7 @@ def test_an_interrupt_anywhere_leads_to_the_counts_of_the_uninterrupted_run(
         again = []
         assert as_set(certified(out, progress=again.append, limit=4)) == whole
         if again:
-            assert again[-1].draws == again[-1].draws_total == (4 - finished) * 320 - known  # none was drawn twice
+            assert drawn_last(tmp_path / out) == (4 - finished) * 320 - known  # none was drawn twice
         assert verify(tmp_path / out).unfinished == 0
     assert in_the_middle > 3
 
@@ -383,16 +391,15 @@ def test_void_draws_are_in_the_record_and_count_against_the_top(certified, tmp_p
     assert verify(tmp_path / "run").void == sum(record.void for record in run.records)
 
 
-def test_progress_counts_inputs_and_draws(certified):
+def test_progress_counts_inputs_and_says_how_fast_they_are_drawn(certified, tmp_path):
     seen = []
     certified(progress=seen.append, limit=3)
-    assert [(p.inputs, p.inputs_total) for p in seen][-1] == (3, 3)
-    assert (seen[-1].draws, seen[-1].draws_total, seen[-1].seconds_left) == (960, 960, 0.0)
-    assert all(a.draws <= b.draws and a.inputs <= b.inputs for a, b in pairwise(seen))
-    assert seen[0].draws_per_second > 0
+    assert (seen[-1].done, seen[-1].total, seen[-1].unit, seen[-1].seconds_left) == (3, 3, "inputs", 0.0)
+    assert all(a.done <= b.done for a, b in pairwise(seen))
+    assert re.fullmatch(r"[1-9][\d,]* draws/s", seen[0].note)
     seen.clear()
     certified(progress=seen.append, limit=4)
-    assert (seen[0].inputs, seen[-1].inputs, seen[-1].draws) == (3, 4, 320)
+    assert (seen[0].done, seen[-1].done, drawn_last(tmp_path / "run")) == (3, 4, 320)
 
 
 def test_the_time_left_is_never_negative(certified):

@@ -145,6 +145,6 @@ def test_scores_that_are_no_numbers_are_refused(planned):
 
 def test_progress_ends_with_the_pilot(planned):
     seen = []
-    planned(progress=lambda progress: seen.append((progress.draws, progress.draws_total)), seconds=0.1)
+    planned(progress=lambda progress: seen.append((progress.done, progress.total)), seconds=0.1)
     assert seen[-1] == (200, 200)
     assert np.diff([draws for draws, _ in seen]).min() >= 0

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from noiseproof.cli.main import run
-from noiseproof.cli.train import _quality
 from noiseproof.errors import ModelError, RunError
 from noiseproof.models import load, load_weights
 from noiseproof.models.denoised import Denoised, load_denoiser
-from noiseproof.training import TrainProgress, train
+from noiseproof.training import train
+from noiseproof.training.progress import _quality
 
 SMALL = {"arch": "dncnn-4x8", "task": "denoiser", "sigma": 0.25, "epochs": 2, "batch_size": 8}
 
@@ -94,4 +94,4 @@ def test_the_verb(tmp_path, capsys):
 
 @pytest.mark.parametrize(("accuracy", "said"), [(math.nan, "PSNR 20.0 dB"), (0.5, "accuracy under noise 50.0%")])
 def test_what_the_bar_says(accuracy, said):
-    assert _quality(TrainProgress(0, 1, 1, 2, 0.01, accuracy, 10.0, 1.0)) == said
+    assert _quality(0.01, accuracy) == said

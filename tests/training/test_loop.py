@@ -1,4 +1,5 @@
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -42,7 +43,7 @@ def stop_in_epoch(number):
     """A progress callable that interrupts before the epoch is saved."""
 
     def stop(moment):
-        if moment.epoch == number and moment.batch == moment.batches:
+        if moment.done == number + 1:
             raise KeyboardInterrupt
 
     return stop
@@ -145,15 +146,15 @@ def test_the_order_and_the_noise_change_with_the_epoch(stripes, tmp_path):
     assert torch.equal(y2.sort()[0], y.sort()[0])
 
 
-def test_a_loss_sees_pictures_in_0_1_sigma_and_progress(stripes, tmp_path):
+def test_a_loss_sees_pictures_in_0_1_sigma_and_the_phase(stripes, tmp_path):
     seen = []
 
     class Spy(GaussianLoss):
-        def __call__(self, model, x, y, *, sigma, generator, progress, targets):
+        def __call__(self, model, x, y, *, sigma, generator, phase, targets):
             assert targets is None
-            seen.append((x.min().item(), x.max().item(), x.shape[0], sigma, progress.epoch, progress.rate_drops))
+            seen.append((x.min().item(), x.max().item(), x.shape[0], sigma, phase.epoch, phase.rate_drops))
             assert model.training
-            return super().__call__(model, x, y, sigma=sigma, generator=generator, progress=progress)
+            return super().__call__(model, x, y, sigma=sigma, generator=generator, phase=phase)
 
     small(stripes, tmp_path / "m", loss=Spy(), step_size=1)
     assert all(low >= 0 and 0.9 < high <= 1 for low, high, *_ in seen)
@@ -218,7 +219,7 @@ from noiseproof.training import train
 make_stripes = runpy.run_path({conftest!r})["make_stripes"]
 
 def die(moment):
-    if moment.epoch == 1 and moment.batch == moment.batches:
+    if moment.done == 2:
         os.kill(os.getpid(), signal.SIGKILL)
 
 train(data=make_stripes(), arch="lenet", out={out!r}, progress=die, **{settings!r})
@@ -255,7 +256,8 @@ def test_a_resumed_run_does_not_repeat_the_epochs_it_has(stripes, tmp_path):
         small(stripes, tmp_path, progress=stop_in_epoch(2))
     moments = []
     small(stripes, tmp_path, progress=moments.append)
-    assert {moment.epoch for moment in moments} == {2}
+    assert [moment.done for moment in moments][-1] == 3
+    assert all(moment.done > 2 for moment in moments)
 
 
 def test_the_loss_of_an_epoch_is_the_mean_over_pictures(stripes, tmp_path):
@@ -417,9 +419,9 @@ def test_lost_metrics(stripes, tmp_path):
 
 def test_a_training_that_diverges_is_not_saved(stripes, tmp_path):
     class Diverging(GaussianLoss):
-        def __call__(self, *arguments, progress, **options):
-            out = super().__call__(*arguments, progress=progress, **options)
-            return LossOut(out.loss * float("nan" if progress.epoch >= 1 else 1), out.accuracy)
+        def __call__(self, *arguments, phase, **options):
+            out = super().__call__(*arguments, phase=phase, **options)
+            return LossOut(out.loss * float("nan" if phase.epoch >= 1 else 1), out.accuracy)
 
     with pytest.raises(RunError, match=r"^the training diverged: loss is nan in epoch 2; give a lower lr$"):
         small(stripes, tmp_path, loss=Diverging())
@@ -431,21 +433,21 @@ def test_progress(stripes, tmp_path, monkeypatch):
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_REPORTS", 0.0)
     moments = []
     result = small(stripes, tmp_path, progress=moments.append)
-    assert [(m.epoch, m.batch) for m in moments] == [(e, b) for e in range(3) for b in (1, 2, 3)]
-    assert {(m.epochs, m.batches) for m in moments} == {(3, 3)}
-    assert moments[-1].loss == result.loss
-    assert moments[-1].accuracy == result.accuracy
+    assert [m.done for m in moments] == [batches / 3 for batches in range(1, 10)]
+    assert {(m.total, m.unit) for m in moments} == {(3, "epochs")}
+    said = f"loss {result.loss:.3f}, accuracy under noise {result.accuracy:.1%}, "
+    assert moments[-1].note.startswith(said)
     assert moments[-1].seconds_left == 0
-    assert all(m.images_per_second > 0 for m in moments)
-    left = moments[3]  # 56 of 120 pictures done
-    assert left.seconds_left == pytest.approx(64 / left.images_per_second)
+    speeds = [float(re.search(r"([\d,]+) pictures/s", m.note)[1].replace(",", "")) for m in moments]
+    assert all(speed > 0 for speed in speeds)
+    assert moments[3].seconds_left == pytest.approx(64 / speeds[3], rel=1 / speeds[3])  # 56 of 120 pictures done
 
 
 def test_reports_are_rare_but_the_end_of_an_epoch_is_one(stripes, tmp_path, monkeypatch):
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_REPORTS", 1e9)
     moments = []
     small(stripes, tmp_path, progress=moments.append)
-    assert [(m.epoch, m.batch) for m in moments] == [(0, 3), (1, 3), (2, 3)]
+    assert [m.done for m in moments] == [1, 2, 3]
 
 
 def test_bf16(stripes, tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import log_ndtr, ndtr, ndtri
 
 from noiseproof.procedures import Certify, Curve, Decide
-from noiseproof.procedures.decide import threshold_test
+from noiseproof.procedures.boundaries import threshold_test
 from noiseproof.stats.bounds import one_sided
 from noiseproof.stats.expected import expected, expected_curve
 

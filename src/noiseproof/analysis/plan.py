@@ -12,7 +12,7 @@ from noiseproof.analysis.draws_needed import draws_needed, largest_radius
 from noiseproof.analysis.pilot import Estimate, Forecast, PilotInput
 from noiseproof.errors import RunError
 from noiseproof.procedures import Certify, Curve, Decide, Sequential
-from noiseproof.procedures.decide import MOST_DRAWS
+from noiseproof.procedures.boundaries import MOST_DRAWS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

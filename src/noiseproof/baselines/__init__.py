@@ -3,19 +3,17 @@
 from types import MappingProxyType
 
 from noiseproof.baselines.base import Certifier, Method, Radii
-from noiseproof.baselines.certifying import CertifyProgress, certify
+from noiseproof.baselines.certifying import certify
 from noiseproof.baselines.lipschitz import Lipschitz
-from noiseproof.baselines.training import StepProgress, train
+from noiseproof.baselines.training import train
 from noiseproof.baselines.wong import Wong
 
 __all__ = [
     "METHODS",
     "Certifier",
-    "CertifyProgress",
     "Lipschitz",
     "Method",
     "Radii",
-    "StepProgress",
     "Wong",
     "certify",
     "train",

@@ -57,8 +57,8 @@ class Method(ABC):
         """
 
     @abstractmethod
-    def loss(self, network: nn.Module, x: Tensor, y: Tensor, progress: float) -> Tensor:
-        """The loss of a batch, a scalar; ``progress`` grows from 0 to 1 over the training."""
+    def loss(self, network: nn.Module, x: Tensor, y: Tensor, fraction: float) -> Tensor:
+        """The loss of a batch, a scalar; ``fraction`` grows from 0 to 1 over the training."""
 
     def trained(self, network: nn.Module) -> nn.Module:
         """The trained network as plain layers of torch: what is stored and certified."""

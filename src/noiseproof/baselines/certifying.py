@@ -7,7 +7,6 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from noiseproof.models import load as load_model
 from noiseproof.models.base import fingerprint, frozen
 from noiseproof.models.weights import load_weights
 from noiseproof.noises.keys import input_key
+from noiseproof.progress import Progress
 from noiseproof.store.baselines import KIND_BASELINE, Baseline, BaselineFolder, Determined, read_baseline
 from noiseproof.store.manifest import Manifest
 from noiseproof.version import __version__
@@ -39,21 +39,6 @@ _ATTACKED = 0.99999
 """The share of the radius that the attack may use: within it the certificate must hold, at it rounding decides."""
 
 
-@dataclass(frozen=True)
-class CertifyProgress:
-    """How far it is.
-
-    Attributes:
-        inputs: finished, those of earlier sessions included.
-        inputs_total: wanted.
-        seconds_left: at the mean rate of this session.
-    """
-
-    inputs: int
-    inputs_total: int
-    seconds_left: float
-
-
 def certify(
     method: Method,
     *,
@@ -66,7 +51,7 @@ def certify(
     at: Sequence[float] = DEFAULT_AT,
     attack: PGD = DEFAULT_PGD,
     root: str | Path | None = None,
-    progress: Callable[[CertifyProgress], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Baseline:
     """Class and radius of each input, and the network's class where PGD ends at multiples of that radius.
 
@@ -121,7 +106,8 @@ def certify(
             if progress is not None:
                 each = (time.monotonic() - begun) / number
                 finished = len(indices) - len(left) + number
-                progress(CertifyProgress(finished, len(indices), each * (len(left) - number)))
+                seconds_left = each * (len(left) - number)
+                progress(Progress(finished, len(indices), "inputs", "with attacks", seconds_left))
     return read_baseline(Path(out))
 
 

@@ -59,9 +59,9 @@ class Lipschitz(Method):
                 made.append(layer)
         return nn.Sequential(*made)
 
-    def loss(self, network: nn.Module, x: Tensor, y: Tensor, progress: float) -> Tensor:
+    def loss(self, network: nn.Module, x: Tensor, y: Tensor, fraction: float) -> Tensor:
         """Cross-entropy of tau times the scores, divided by tau."""
-        del progress
+        del fraction
         return nn.functional.cross_entropy(self.tau * network(x), y) / self.tau
 
     def trained(self, network: nn.Module) -> nn.Module:

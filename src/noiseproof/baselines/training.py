@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,29 +16,13 @@ from noiseproof.data import DataSet, load
 from noiseproof.errors import ModelError, RunError
 from noiseproof.models.base import frozen
 from noiseproof.models.weights import save_weights
+from noiseproof.progress import Progress
 from noiseproof.store.manifest import write_text
 
 WEIGHTS = "weights.safetensors"
 _CHECKPOINT = "checkpoint.pt"
 _SETTINGS = "training.json"
 _KEEP_EVERY = 50
-
-
-@dataclass(frozen=True)
-class StepProgress:
-    """How far a training is.
-
-    Attributes:
-        step: steps done.
-        steps: of how many.
-        loss: of the last batch.
-        seconds: spent, of earlier starts too.
-    """
-
-    step: int
-    steps: int
-    loss: float
-    seconds: float
 
 
 def train(
@@ -52,7 +35,7 @@ def train(
     lr: float = 1e-3,
     seed: int = 0,
     root: str | Path | None = None,
-    progress: Callable[[StepProgress], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Path:
     """Train a network by a method; ``weights.safetensors`` and ``training.json`` in ``out``. The same call resumes.
 
@@ -108,7 +91,7 @@ def _run(
     lr: float,
     seed: int,
     asked: dict[str, object],
-    progress: Callable[[StepProgress], None] | None,
+    progress: Callable[[Progress], None] | None,
 ) -> Path:
     network = method.begin(len(data.classes), data.shape).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=lr)
@@ -135,7 +118,8 @@ def _run(
         rate.step()
         seconds = before + time.monotonic() - begun
         if progress is not None:
-            progress(StepProgress(step + 1, steps, float(loss.detach()), seconds))
+            seconds_left = seconds / (step + 1) * (steps - step - 1)
+            progress(Progress(step + 1, steps, "steps", f"loss {float(loss.detach()):.3f}", seconds_left))
         if (step + 1) % _KEEP_EVERY == 0:
             _keep(kept, network, optimizer, rate, step + 1, seconds)
     plain = frozen(method.trained(network.eval()))

@@ -63,11 +63,11 @@ class Wong(Method):
         _package()
         return build(self.architecture, num_classes=num_classes, shape=shape)
 
-    def loss(self, network: nn.Module, x: Tensor, y: Tensor, progress: float) -> Tensor:
+    def loss(self, network: nn.Module, x: Tensor, y: Tensor, fraction: float) -> Tensor:
         """Cross-entropy of the worst scores that the bound allows at eps."""
-        if progress < _PLAIN:
+        if fraction < _PLAIN:
             return F.cross_entropy(network(x), y)
-        grown = min(1.0, _FIRST + (1 - _FIRST) * (progress - _PLAIN) / (_RAMP - _PLAIN))
+        grown = min(1.0, _FIRST + (1 - _FIRST) * (fraction - _PLAIN) / (_RAMP - _PLAIN))
         few = self.projections < x[0].numel()  # no fewer than the pixels: the package has exact bounds only
         settings = {"proj": self.projections, "norm_type": "l2_normal"} if few else {"norm_type": "l2"}
         return F.cross_entropy(_package().RobustBounds(network, self.eps * grown, **settings)(x, y), y)

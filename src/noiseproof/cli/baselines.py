@@ -11,7 +11,7 @@ from noiseproof.cli import options
 from noiseproof.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
-    from noiseproof.baselines import CertifyProgress, Method, StepProgress
+    from noiseproof.baselines import Method
 
 app = typer.Typer(
     help="Smoothing beside other certificates in L2.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
@@ -43,12 +43,7 @@ def train(
     del config  # its settings have become defaults
     from noiseproof.baselines import train as train_baseline
 
-    with ProgressBar(f"train {method}", "steps") as bar:
-
-        def show(progress: StepProgress) -> None:
-            left = progress.seconds / progress.step * (progress.steps - progress.step)
-            bar.update(progress.step, progress.steps, note=f"loss {progress.loss:.3f}", seconds_left=left)
-
+    with ProgressBar(f"train {method}") as bar:
         weights = train_baseline(
             _method(method, eps=eps, projections=projections, tau=tau),
             data=data,
@@ -58,7 +53,7 @@ def train(
             lr=lr,
             seed=seed,
             root=root,
-            progress=show,
+            progress=bar.show,
         )
     typer.echo(f"{weights.parent} holds the network; next: noiseproof baselines certify {method} --model {out} ...")
 
@@ -82,11 +77,7 @@ def certify(
 
     from noiseproof.baselines import certify as certify_baseline
 
-    with ProgressBar(f"certify {method}", "inputs") as bar:
-
-        def show(progress: CertifyProgress) -> None:
-            bar.update(progress.inputs, progress.inputs_total, note="with attacks", seconds_left=progress.seconds_left)
-
+    with ProgressBar(f"certify {method}") as bar:
         found = certify_baseline(
             _method(method),
             model=model,
@@ -97,7 +88,7 @@ def certify(
             limit=limit,
             at=multiples,
             root=root,
-            progress=show,
+            progress=bar.show,
         )
     from noiseproof.reports.baselines import broken_within, one_line
 

@@ -25,5 +25,5 @@ def get(name: str, /, *, root: Root = None) -> None:
     from noiseproof.data import get as get_data
 
     with ProgressBar(f"get {name}") as bar:
-        folder = get_data(name, root=root, progress=bar.bytes)
+        folder = get_data(name, root=root, progress=bar.show)
     print(f"{name} is in {folder}")

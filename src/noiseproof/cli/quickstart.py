@@ -50,7 +50,7 @@ def quickstart(
 def _fashion_mnist(out: Path, epochs: int, inputs: int, n: int) -> None:
     """Train, certify, verify and report."""
     from noiseproof.cli.jobs import run_job
-    from noiseproof.cli.train import training_bar
+    from noiseproof.cli.progress import ProgressBar
     from noiseproof.procedures import Certify
 
     procedure = Certify(n0=100, n=n, alpha=0.001)
@@ -65,7 +65,7 @@ def _fashion_mnist(out: Path, epochs: int, inputs: int, n: int) -> None:
         f"train --data {DATA} --arch lenet --sigma {SIGMA} --epochs {epochs} --batch-size 64 --step-size 10 "
         f"--out {model}",
     )
-    with training_bar("train") as show:
+    with ProgressBar("train") as bar:
         train(
             data=DATA,
             arch="lenet",
@@ -74,7 +74,7 @@ def _fashion_mnist(out: Path, epochs: int, inputs: int, n: int) -> None:
             batch_size=64,
             step_size=10,
             out=model,
-            progress=show,
+            progress=bar.show,
         )
     every = max(1, 1000 // inputs)
     _say(

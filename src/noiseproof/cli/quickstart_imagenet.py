@@ -97,17 +97,12 @@ def _attacked(run: Run, out: Path, data: DataSet, base: BaseModel) -> dict[int, 
     from noiseproof.attacks.ddn import DDN
     from noiseproof.cli.progress import ProgressBar
     from noiseproof.runners.attack import attack
-    from noiseproof.runners.campaign import AttackProgress
     from noiseproof.runners.certified import claim_of
 
     wanted = sum(claim_of(record) is not None for record in run.records if record.index < SHOWN)
     if not wanted:
         return {}
-    with ProgressBar("attack", "points") as bar:
-
-        def show(progress: AttackProgress) -> None:
-            bar.update(progress.points, progress.points_total, seconds_left=progress.seconds_left)
-
+    with ProgressBar("attack") as bar:
         found = attack(
             run.path,
             out=out,
@@ -117,7 +112,7 @@ def _attacked(run: Run, out: Path, data: DataSet, base: BaseModel) -> dict[int, 
             n=JUDGED,
             model=base,
             data=data,
-            progress=show,
+            progress=bar.show,
         )
     if found.contradiction:
         typer.echo(f"noiseproof: {found.contradiction}", err=True)

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from noiseproof.cli import options
 from noiseproof.cli.progress import ProgressBar
 from noiseproof.cli.recipes import Recipe
-
-if TYPE_CHECKING:
-    from noiseproof.training import TrainProgress
-
 
 _NOUNS = {"classifier": "model", "denoiser": "denoiser"}
 
@@ -118,7 +112,7 @@ def train(
     settings = _settings(loss_setting or [])
     with joined(find_device(device)):  # once for all of them: torchrun's processes meet only once
         for value, folder in folders.items():
-            with training_bar(f"train sigma {value}" if len(folders) > 1 else "train") as show:
+            with ProgressBar(f"train sigma {value}" if len(folders) > 1 else "train") as bar:
                 train_model(
                     data=data,
                     task=task,
@@ -148,7 +142,7 @@ def train(
                     threads=threads,
                     tensorboard=tensorboard,
                     root=root,
-                    progress=show,
+                    progress=bar.show,
                 )
             if is_first_process():
                 given = f"MODEL --denoiser {folder}" if task == "denoiser" else folder
@@ -199,26 +193,3 @@ def _value(text: str) -> bool | int | float | str:
         except ValueError:
             pass
     return text
-
-
-@contextmanager
-def training_bar(title: str) -> Iterator[Callable[[TrainProgress], None]]:
-    """A progress bar that a training loop can call."""
-    with ProgressBar(title, "epochs") as bar:
-
-        def show(progress: TrainProgress) -> None:
-            bar.update(
-                progress.epoch + progress.batch // progress.batches,
-                progress.epochs,
-                note=f"loss {progress.loss:.3f}, {_quality(progress)}, {progress.images_per_second:,.0f} pictures/s",
-                seconds_left=progress.seconds_left,
-            )
-
-        yield show
-
-
-def _quality(progress: TrainProgress) -> str:
-    """How good a model is so far; of a denoiser without a classifier, its peak signal-to-noise ratio."""
-    if math.isnan(progress.accuracy):
-        return f"PSNR {-10 * math.log10(max(progress.loss, 1e-12)):.1f} dB"
-    return f"accuracy under noise {progress.accuracy:.1%}"

@@ -8,19 +8,25 @@ from typing import TYPE_CHECKING
 from noiseproof.data.cifar10 import CIFAR10_BATCHES
 from noiseproof.data.cifar10_jpeg import CIFAR10_JPEG
 from noiseproof.data.dataset import DataSet
-from noiseproof.data.download import get
+from noiseproof.data.download import download as fetch
 from noiseproof.data.fashion_mnist import FASHION_MNIST, FASHION_MNIST_SMALL
 from noiseproof.data.folder import load_folder
 from noiseproof.data.foolbox_imagenet import FOOLBOX_IMAGENET
 from noiseproof.data.imagenet import IMAGENET
 from noiseproof.data.mnist import MNIST
+from noiseproof.data.places import destination
+from noiseproof.data.published import Downloadable
 from noiseproof.data.python_file import is_python, load_python
+from noiseproof.data.shipped import Shipped
 from noiseproof.data.svhn import SVHN_CROPPED
-from noiseproof.errors import unknown
+from noiseproof.errors import DataError, unknown
 from noiseproof.registry import Registry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from noiseproof.data.source import Source
+    from noiseproof.progress import Progress
 
 __all__ = ["DATA_SETS", "DataSet", "get", "load"]
 
@@ -73,3 +79,38 @@ def load(spec: str, *, split: str = "test", root: Path | None = None) -> DataSet
     if chosen not in source.splits:
         raise ValueError(unknown(f"split of {name}", chosen, source.splits))
     return source.load(chosen, root)
+
+
+def get(
+    name: str,
+    *,
+    root: Path | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    address: str | None = None,
+    pause: float = 1.0,
+) -> Path:
+    """Downloads every file of a named public data set; what is already here and right is not fetched again.
+
+    Args:
+        name: a data set with a public address, such as ``fashion-mnist``.
+        root: the folder of data sets to put it in; without it NOISEPROOF_DATA, then ~/.cache/noiseproof.
+        progress: called after every piece.
+        address: a base address to use instead of the published ones.
+        pause: seconds before a second attempt at one address, doubled for each further one.
+
+    Returns:
+        The folder ROOT/NAME, where ``load`` finds the set.
+
+    Raises:
+        ValueError: the name is unknown, or ``address`` is not http or https.
+        DataError: the set has no public address, no address serves it, a file is not the published one, or
+            the folder cannot be written.
+    """
+    if name not in DATA_SETS:
+        raise ValueError(unknown("data set", name, DATA_SETS))
+    source = DATA_SETS[name]
+    if isinstance(source, Shipped):
+        raise DataError(f"{name} ships inside noiseproof: there is nothing to download; load it by its name")
+    if not isinstance(source, Downloadable):
+        raise DataError(f"{name} has no address to download it from; {source.remedy}")
+    return fetch(source, destination(name, root), progress=progress, address=address, pause=pause)

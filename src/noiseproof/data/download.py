@@ -16,16 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noiseproof.data.places import destination
-from noiseproof.data.published import Downloadable
-from noiseproof.data.shipped import Shipped
-from noiseproof.errors import DataError, unknown
+from noiseproof.errors import DataError
+from noiseproof.progress import Progress
 
 if TYPE_CHECKING:
-    from noiseproof.data.published import PublishedFile
-
-Progress = Callable[[int, int], None]
-"""Called with the bytes that are here and the bytes of the whole data set."""
+    from noiseproof.data.published import Downloadable, PublishedFile
 
 _ATTEMPTS = 3
 _CHUNK = 1 << 16
@@ -35,48 +30,11 @@ _PASSING = frozenset({408, 416, 429, 500, 502, 503, 504})
 _log = logging.getLogger(__name__)
 
 
-def get(
-    name: str,
-    *,
-    root: Path | None = None,
-    progress: Progress | None = None,
-    address: str | None = None,
-    pause: float = 1.0,
-) -> Path:
-    """Downloads every file of a named public data set; what is already here and right is not fetched again.
-
-    Args:
-        name: a data set with a public address, such as ``fashion-mnist``.
-        root: the folder of data sets to put it in; without it NOISEPROOF_DATA, then ~/.cache/noiseproof.
-        progress: called after every piece.
-        address: a base address to use instead of the published ones.
-        pause: seconds before a second attempt at one address, doubled for each further one.
-
-    Returns:
-        The folder ROOT/NAME, where ``load`` finds the set.
-
-    Raises:
-        ValueError: the name is unknown, or ``address`` is not http or https.
-        DataError: the set has no public address, no address serves it, a file is not the published one, or
-            the folder cannot be written.
-    """
-    from noiseproof.data import DATA_SETS  # the registry, which re-exports this function
-
-    if name not in DATA_SETS:
-        raise ValueError(unknown("data set", name, DATA_SETS))
-    source = DATA_SETS[name]
-    if isinstance(source, Shipped):
-        raise DataError(f"{name} ships inside noiseproof: there is nothing to download; load it by its name")
-    if not isinstance(source, Downloadable):
-        raise DataError(f"{name} has no address to download it from; {source.remedy}")
-    return download(source, destination(name, root), progress=progress, address=address, pause=pause)
-
-
 def download(
     source: Downloadable,
     folder: Path,
     *,
-    progress: Progress | None = None,
+    progress: Callable[[Progress], None] | None = None,
     address: str | None = None,
     pause: float = 1.0,
 ) -> Path:
@@ -112,7 +70,7 @@ def download(
                 fetch.from_any(addresses)
             before += file.size
             if progress is not None:
-                progress(before, total)
+                progress(Progress(before, total, "bytes"))
         source.unpack(folder)
     except OSError as error:
         raise DataError(
@@ -137,7 +95,7 @@ class _Fetch:
     source: Downloadable
     file: PublishedFile
     folder: Path
-    progress: Progress
+    progress: Callable[[int], None]
     pause: float
 
     @property
@@ -199,7 +157,7 @@ class _Fetch:
                     done += len(piece)
                     if done > self.file.size:
                         break
-                    self.progress(done, self.file.size)
+                    self.progress(done)
         if done < self.file.size:
             raise _TransferError(f"the connection broke off at {done:,} of {self.file.size:,} bytes")
         return resumed
@@ -250,9 +208,9 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _shifted(progress: Progress | None, before: int, total: int) -> Progress:
-    def shifted(done: int, _: int) -> None:
+def _shifted(progress: Callable[[Progress], None] | None, before: int, total: int) -> Callable[[int], None]:
+    def shifted(done: int) -> None:
         if progress is not None:
-            progress(before + done, total)
+            progress(Progress(before + done, total, "bytes"))
 
     return shifted

@@ -18,6 +18,7 @@ from noiseproof.errors import ModelError
 from noiseproof.models.base import BaseModel, fingerprint, frozen
 from noiseproof.models.checkpoint import SUFFIXES, load_checkpoint
 from noiseproof.models.dncnn import DnCNN, dncnn_size
+from noiseproof.models.python_file import load_python
 from noiseproof.models.weights import load_weights
 
 PREFIX = "denoised:"
@@ -126,8 +127,6 @@ def load_denoiser(
         ModelError: there is no such path, the file is damaged or holds no denoiser, a level is missing or out of range,
             a package is missing, or it takes other pictures.
     """
-    from noiseproof.models.load import load  # which loads denoised classifiers
-
     text = os.fspath(spec)
     name, level = _level_in(text)
     if name == "ffdnet" or name.startswith("diffusers:"):
@@ -136,7 +135,11 @@ def load_denoiser(
             raise ModelError(f"{name} must be told the noise level; give {name}@LEVEL, LEVEL in [0, 1] units")
         found = _levelled(name, level, shape)
     elif text.rpartition(":")[0].endswith(".py"):
-        loaded = load(text, num_classes=1)  # it has no classes, nor any other number
+        file, _, name = text.rpartition(":")
+        if not Path(file).is_file():
+            raise ModelError(f"no such path: {file}; expected {_EXPECTED}")
+        # it has no classes, nor any other number
+        loaded = load_python(Path(file), name, arch=None, num_classes=1, shape=None)
         found = Denoiser(loaded.module, loaded.architecture, None, loaded.fingerprint, text)
     else:
         found = _from_weights(Path(text), text)
@@ -198,24 +201,16 @@ def denoised_spec(model: str, denoiser: str, *, sigma: float | None = None) -> s
     return f"{PREFIX}{denoiser}::{model}"
 
 
-def load_denoised(spec: str, *, num_classes: int | None = None, shape: tuple[int, ...] | None = None) -> BaseModel:
-    """The classifier that ``denoised:DENOISER::CLASSIFIER`` names.
-
-    Args:
-        spec: as ``denoised_spec`` makes it.
-        num_classes: of a classifier that does not say.
-        shape: likewise.
+def denoised_parts(spec: str) -> tuple[str, str]:
+    """The denoiser and the classifier that a spec names, both specs: what ``denoised_spec`` put together.
 
     Raises:
-        ModelError: it is no such spec, or see ``load`` and ``load_denoiser``.
+        ModelError: it is no such spec.
     """
-    from noiseproof.models.load import load
-
-    before, colons, classifier = spec.removeprefix(PREFIX).partition("::")
-    if not (spec.startswith(PREFIX) and before and colons and classifier):
+    denoiser, colons, model = spec.removeprefix(PREFIX).partition("::")
+    if not (spec.startswith(PREFIX) and denoiser and colons and model):
         raise ModelError(f"a denoised classifier is {PREFIX}DENOISER::CLASSIFIER, got {spec}")
-    base = load(classifier, num_classes=num_classes, shape=shape)
-    return denoised(load_denoiser(before, shape=base.shape), base)
+    return denoiser, model
 
 
 def _level_in(text: str) -> tuple[str, float | None]:

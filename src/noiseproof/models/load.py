@@ -15,7 +15,7 @@ from noiseproof.errors import ModelError
 from noiseproof.models.architectures import build
 from noiseproof.models.base import BaseModel, agree, fingerprint, frozen
 from noiseproof.models.checkpoint import SUFFIXES, load_checkpoint, our_name
-from noiseproof.models.denoised import PREFIX, load_denoised
+from noiseproof.models.denoised import PREFIX, denoised, denoised_parts, load_denoiser
 from noiseproof.models.efficientnet_lite import SPEC as LITE0
 from noiseproof.models.efficientnet_lite import load_efficientnet_lite0
 from noiseproof.models.ensemble import ensemble
@@ -59,7 +59,7 @@ def load(
             .pth, .pt, .tar: see ``load_checkpoint``), or ``path/to/file.py:name`` where the name is an ``nn.Module``
             or a callable without arguments that makes one (see ``load_python``); a program of torch.export (.pt2), an
             ONNX file (.onnx), ``hf:NAME``, ``timm:NAME`` or ``tv:NAME``, ``efficientnet-lite0``, or
-            ``denoised:DENOISER::CLASSIFIER`` (see ``load_denoised``). Several are averaged: see ``Ensemble``.
+            ``denoised:DENOISER::CLASSIFIER`` (see ``denoised``). Several are averaged: see ``Ensemble``.
         arch: the architecture; needed only where the file does not say, refused where it says another.
         num_classes: likewise; always needed for a Python file.
         shape: of one input, (C, H, W); likewise.
@@ -78,10 +78,10 @@ def load(
     if text.startswith(PREFIX):
         if arch is not None:
             raise ModelError(f"{text}: arch is for weights files; leave arch out")
-        return load_denoised(text, num_classes=num_classes, shape=shape)
+        denoiser, classifier = denoised_parts(text)
+        base = load(classifier, num_classes=num_classes, shape=shape)
+        return denoised(load_denoiser(denoiser, shape=base.shape), base)
     file, colon, name = text.rpartition(":")
-    if colon and file.endswith(".py") and not name:
-        raise ModelError(f"{file} is a Python file; say which model in it: {file}:name")
     if colon and file.endswith(".py"):
         if not Path(file).is_file():
             raise ModelError(f"no such path: {file}; expected {_EXPECTED}")

@@ -47,6 +47,8 @@ def load_python(
         ModelError: an argument is missing or too many, the file cannot be run, or the name is none of these.
     """
     spec = f"{path}:{name}"
+    if not name:
+        raise ModelError(f"{path} is a Python file; say which model in it: {path}:name")
     if num_classes is None:
         raise ModelError(f"{spec}: a Python file does not say its num_classes; give num_classes (--num-classes)")
     if arch is not None:

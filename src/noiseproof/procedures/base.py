@@ -13,6 +13,7 @@ from noiseproof.types import ABSTAIN, Certificate, Draw
 
 if TYPE_CHECKING:
     from noiseproof.noises.base import Noise
+    from noiseproof.stats.bounds import Bounds
     from noiseproof.types import Counts, Outcome
 
     Run = Generator[Draw, Counts, Outcome]
@@ -135,3 +136,15 @@ def check_label(label: int | None, classes: int) -> int:
     if label is None or not 0 <= label < classes:
         raise ValueError(f"a label-aware procedure needs a label in 0..{classes - 1}, got {label}")
     return label
+
+
+def certificate(top: int, bounds: Bounds, noise: Noise) -> Certificate:
+    """The class with its radius, or an abstention where the radius is not positive."""
+    radius = noise.radius(bounds)
+    return Certificate(
+        prediction=top if radius > 0 else ABSTAIN,
+        radius=radius,
+        p_lower=bounds.p_lower,
+        p_upper=bounds.rival,
+        norm=noise.norm,
+    )

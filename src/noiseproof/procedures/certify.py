@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from noiseproof.arguments import flag, integer, real
-from noiseproof.procedures.base import MOST, Procedure, ask, largest_rival
-from noiseproof.stats.bounds import Bounds, one_sided, smallest_n, two_sided
-from noiseproof.types import ABSTAIN, Certificate
+from noiseproof.procedures.base import MOST, Procedure, ask, certificate, largest_rival
+from noiseproof.stats.bounds import one_sided, smallest_n, two_sided
 
 if TYPE_CHECKING:
     from noiseproof.noises.base import Noise
@@ -68,15 +67,3 @@ class Certify(Procedure):
     def most_draws(self) -> int:
         """n0 + n, always."""
         return self.n0 + self.n
-
-
-def certificate(top: int, bounds: Bounds, noise: Noise) -> Certificate:
-    """The class with its radius, or an abstention where the radius is not positive."""
-    radius = noise.radius(bounds)
-    return Certificate(
-        prediction=top if radius > 0 else ABSTAIN,
-        radius=radius,
-        p_lower=bounds.p_lower,
-        p_upper=bounds.rival,
-        norm=noise.norm,
-    )

@@ -9,7 +9,7 @@ import numpy as np
 
 from noiseproof.arguments import integer, real
 from noiseproof.procedures.base import Procedure, check_votes
-from noiseproof.procedures.decide import GAMMA, RATIO, n_max_of_boundaries, threshold_test
+from noiseproof.procedures.boundaries import GAMMA, RATIO, n_max_of_boundaries, threshold_test
 from noiseproof.procedures.radii import parse_radii
 from noiseproof.stats.bounds import check_probability
 from noiseproof.types import ABSTAIN, Certificate, Draw

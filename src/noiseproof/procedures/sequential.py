@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from noiseproof.arguments import flag, integer, real
-from noiseproof.procedures.base import MOST, Procedure, ask, check_votes, largest_rival
-from noiseproof.procedures.certify import certificate
+from noiseproof.procedures.base import MOST, Procedure, ask, certificate, check_votes, largest_rival
 from noiseproof.stats.bounds import Bounds, check_probability, one_sided, smallest_n, two_sided
 from noiseproof.stats.sequential import looks_up_to, spent
 from noiseproof.types import ABSTAIN, Draw

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from noiseproof.arguments import integer, real
-from noiseproof.procedures.base import MOST, Procedure, check_votes
-from noiseproof.procedures.certify import certificate
+from noiseproof.procedures.base import MOST, Procedure, certificate, check_votes
 from noiseproof.stats.bounds import one_sided, smallest_n
 from noiseproof.types import Draw
 

@@ -12,7 +12,7 @@ from noiseproof.attacks import PGD, Attack
 from noiseproof.errors import RunError, UnsupportedError
 from noiseproof.procedures import Predict
 from noiseproof.reports.attack import attack_table, contradiction_text, draw_attack
-from noiseproof.runners.campaign import AttackProgress, Campaign, Shot
+from noiseproof.runners.campaign import Campaign, Shot
 from noiseproof.runners.certified import certified_job, certified_run, claim_of
 from noiseproof.store import Manifest
 from noiseproof.store.attacks import KIND, Attacked, AttackFolder, read_attack
@@ -21,6 +21,7 @@ from noiseproof.version import __version__
 
 if TYPE_CHECKING:
     from noiseproof.data import DataSet
+    from noiseproof.progress import Progress
     from noiseproof.runners.local import Model
 
 DEFAULT_AT = (1.0, 1.5, 2.0)
@@ -59,7 +60,7 @@ def attack(
     device: str = "auto",
     batch_size: int | None = None,
     workers: int | None = None,
-    progress: Callable[[AttackProgress], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> AttackReport:
     """Attack a run's certified inputs at multiples of their certified radii R; judge on fresh noise.
 

@@ -16,6 +16,7 @@ from noiseproof.attacks import Aim, Attack, Judge, Target, Verdict, has_gradient
 from noiseproof.engine.backend import GPU_BATCH, cpu_batch
 from noiseproof.engine.choose import backend_for
 from noiseproof.procedures import Predict
+from noiseproof.progress import Progress
 from noiseproof.runners.certified import certified_input
 from noiseproof.store.attacks import Attacked, AttackFolder, Judgement
 from noiseproof.version import __version__
@@ -31,23 +32,6 @@ if TYPE_CHECKING:
 
 CONFIRM = 10
 """Draws of the second judgement, of a break within the certified radius, in units of the first's."""
-
-
-@dataclass(frozen=True)
-class AttackProgress:
-    """How far an attack is.
-
-    Attributes:
-        points: judged points, those of earlier sessions included.
-        points_total: points wanted.
-        broken: how many of them are broken.
-        seconds_left: at the mean rate of this session.
-    """
-
-    points: int
-    points_total: int
-    broken: int
-    seconds_left: float
 
 
 @dataclass(frozen=True)
@@ -114,7 +98,7 @@ class Campaign:
         seed: int,
         folder: AttackFolder,
         settings: dict[str, Any],
-        progress: Callable[[AttackProgress], None] | None,
+        progress: Callable[[Progress], None] | None,
         *,
         once_broken: bool = True,
     ) -> None:
@@ -148,7 +132,7 @@ class Campaign:
             if progress is not None:
                 rate = (done - before) / (time.monotonic() - started)
                 broken = sum(point.broken for point in folder.points.values())
-                progress(AttackProgress(done, len(shots), broken, (len(shots) - done) / rate))
+                progress(Progress(done, len(shots), "points", f"{broken} broken", (len(shots) - done) / rate))
 
     def _next(self, left: list[Shot], folder: AttackFolder, once_broken: bool) -> tuple[list[Shot], list[Shot], int]:
         """The next shots of one attack that fit into a batch, those after them, and how many were passed over."""

@@ -25,7 +25,7 @@ from noiseproof.reports.falsify import (
     sandwich_table,
 )
 from noiseproof.runners.attack import checked_multiples
-from noiseproof.runners.campaign import AttackProgress, Campaign, Shot
+from noiseproof.runners.campaign import Campaign, Shot
 from noiseproof.runners.certified import certified_input, certified_job, certified_run, claim_of
 from noiseproof.store import Manifest
 from noiseproof.store.attacks import KIND_FALSIFY, Attacked, AttackFolder, broken_place, read_attack
@@ -36,6 +36,7 @@ from noiseproof.version import __version__
 if TYPE_CHECKING:
     from noiseproof.attacks import Attack
     from noiseproof.data import DataSet
+    from noiseproof.progress import Progress
     from noiseproof.runners.job import Job
     from noiseproof.runners.local import Model
 
@@ -77,7 +78,7 @@ def falsify(
     device: str = "auto",
     batch_size: int | None = None,
     workers: int | None = None,
-    progress: Callable[[AttackProgress], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> FalsifyReport:
     """Try to show that a run's certificates are false: all attacks, inside the certified balls and beyond.
 

@@ -23,6 +23,7 @@ from noiseproof.models.ensemble import passes
 from noiseproof.noises import Words
 from noiseproof.noises.keys import input_key
 from noiseproof.procedures import Procedure
+from noiseproof.progress import Progress
 from noiseproof.runners.resolve import resolve
 from noiseproof.stats.bounds import check_probability
 from noiseproof.types import ABSTAIN, Draw, Prediction
@@ -38,19 +39,6 @@ MEANING = ("model", "data", "noise", "precision", "backend")
 """Of a run's manifest: what the numbers of a plan are about."""
 
 
-@dataclass(frozen=True)
-class PlanProgress:
-    """How far a plan is.
-
-    Attributes:
-        draws: of the pilot, made so far.
-        draws_total: of the pilot.
-    """
-
-    draws: int
-    draws_total: int
-
-
 def plan(
     noise: Noise,
     subject: Subject,
@@ -64,7 +52,7 @@ def plan(
     seconds: float = 3.0,
     seed: int = 0,
     rng: str = "philox",
-    progress: Callable[[PlanProgress], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Plan:
     """What a run would cost and find, by every procedure that answers the target, before it is made.
 
@@ -155,7 +143,7 @@ class _Measured:
 
 
 def _measure(
-    job: Job, inputs: int, n: int, seconds: float, progress: Callable[[PlanProgress], None] | None
+    job: Job, inputs: int, n: int, seconds: float, progress: Callable[[Progress], None] | None
 ) -> _Measured:
     """The votes of the pilot, and how fast they came; where that took less than ``seconds``, more draws are timed."""
     count = min(inputs, len(job.indices))
@@ -185,7 +173,7 @@ def _measure(
                 if not stage:
                     votes[event.task.key] += np.asarray(event.votes, dtype=np.int64)
                 if progress is not None:
-                    progress(PlanProgress(min(drawn, count * n), count * n))
+                    progress(Progress(min(drawn, count * n), count * n, "pilot draws"))
             stage += 1
         took = max(time.monotonic() - started, 1e-9)
         device = backend.environment()

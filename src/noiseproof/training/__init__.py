@@ -9,12 +9,12 @@ from noiseproof.training.losses import (
     Loss,
     LossOut,
     MACERLoss,
-    Progress,
+    Phase,
     SmoothAdvLoss,
     SmoothMixLoss,
     StabilityLoss,
 )
-from noiseproof.training.progress import TrainProgress, TrainResult
+from noiseproof.training.progress import TrainResult
 
 __all__ = [
     "LOSSES",
@@ -24,11 +24,10 @@ __all__ = [
     "Loss",
     "LossOut",
     "MACERLoss",
-    "Progress",
+    "Phase",
     "SmoothAdvLoss",
     "SmoothMixLoss",
     "StabilityLoss",
-    "TrainProgress",
     "TrainResult",
     "train",
 ]

@@ -24,6 +24,7 @@ from noiseproof.engine.allocator import keep_large_blocks
 from noiseproof.errors import RunError
 from noiseproof.models import Normalize, build, fingerprint
 from noiseproof.models.denoised import build_denoiser
+from noiseproof.progress import Progress
 from noiseproof.store.lock import FolderLock
 from noiseproof.store.manifest import Manifest
 from noiseproof.training.augment import RESIZED_CROP, Choices, ResizedCrops, choose, published_augmentation
@@ -35,8 +36,8 @@ from noiseproof.training.distributed import Team, joined
 from noiseproof.training.extra import enlarged
 from noiseproof.training.folder import TrainingFolder
 from noiseproof.training.given import Given, check_given, read_given
-from noiseproof.training.losses import Loss, Progress, find_loss
-from noiseproof.training.progress import Clock, TrainProgress, TrainResult
+from noiseproof.training.losses import Loss, Phase, find_loss
+from noiseproof.training.progress import Clock, TrainResult
 from noiseproof.training.randomness import generator, global_generator
 from noiseproof.training.recipe import Recipe
 from noiseproof.training.tensorboard import Scalars, check_tensorboard
@@ -77,7 +78,7 @@ def train(
     threads: int = 1,
     tensorboard: bool = False,
     root: str | os.PathLike[str] | None = None,
-    progress: Callable[[TrainProgress], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> TrainResult:
     """Trains a base classifier into a run folder; the same call resumes, and returns at once when finished.
 
@@ -208,7 +209,7 @@ class _Training:
         given: Given,
         device: torch.device,
         team: Team,
-        report: Callable[[TrainProgress], None] | None,
+        report: Callable[[Progress], None] | None,
     ) -> None:
         self.recipe, self.data, self.arch, self.device, self.team = recipe, data, arch, device, team
         self.given = given
@@ -337,7 +338,7 @@ class _Training:
                         y,
                         sigma=recipe.sigma,
                         generator=noise,
-                        progress=Progress(epoch + batch / self.batches, recipe.rate_drops(epoch)),
+                        phase=Phase(epoch + batch / self.batches, recipe.rate_drops(epoch)),
                         targets=targets,
                     )
                 self.optimizer.zero_grad()

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
+from noiseproof.progress import Progress
+
 _SECONDS_BETWEEN_REPORTS = 0.1  # a report reads numbers off the device, which waits for it
-
-
-@dataclass(frozen=True)
-class TrainProgress:
-    """A moment of a training run.
-
-    Attributes:
-        epoch: epochs done before the one under way.
-        epochs: how many there are.
-        batch: batches done in this epoch.
-        batches: how many an epoch has.
-        loss: mean loss of this epoch so far.
-        accuracy: fraction of the noisy training pictures classified right in this epoch so far; NaN where nothing
-            classifies (a denoiser by MSE).
-        images_per_second: over this call.
-        seconds_left: until the last epoch is done, at this speed.
-    """
-
-    epoch: int
-    epochs: int
-    batch: int
-    batches: int
-    loss: float
-    accuracy: float
-    images_per_second: float
-    seconds_left: float
 
 
 @dataclass(frozen=True)
@@ -45,7 +22,8 @@ class TrainResult:
         out: the run folder, a spec for ``noiseproof.models.load``.
         epochs: how many epochs the weights saw.
         loss: mean loss of the last epoch.
-        accuracy: fraction of the noisy training pictures classified right in the last epoch; NaN as above.
+        accuracy: fraction of the noisy training pictures classified right in the last epoch; NaN where nothing
+            classifies (a denoiser by MSE).
         fingerprint: of the base classifier or denoiser.
         seconds: wall time over all epochs, also those of earlier calls.
     """
@@ -73,9 +51,18 @@ class Clock:
         self.reported = now
         return True
 
-    def moment(self, epoch: int, batch: int, seen: int, means: Tensor) -> TrainProgress:
+    def moment(self, epoch: int, batch: int, seen: int, means: Tensor) -> Progress:
         """The report after a batch, epoch and batch counted from 0."""
         loss, accuracy = means.tolist()
         speed = ((epoch - self.done) * self.images + seen) / (time.monotonic() - self.began)
         left = ((self.epochs - epoch) * self.images - seen) / speed
-        return TrainProgress(epoch, self.epochs, batch + 1, self.batches, loss, accuracy, speed, left)
+        done = (epoch * self.batches + batch + 1) / self.batches
+        note = f"loss {loss:.3f}, {_quality(loss, accuracy)}, {speed:,.0f} pictures/s"
+        return Progress(done, self.epochs, "epochs", note, left)
+
+
+def _quality(loss: float, accuracy: float) -> str:
+    """How good a model is so far; of a denoiser without a classifier, its peak signal-to-noise ratio."""
+    if math.isnan(accuracy):
+        return f"PSNR {-10 * math.log10(max(loss, 1e-12)):.1f} dB"
+    return f"accuracy under noise {accuracy:.1%}"

@@ -20,7 +20,7 @@ from noiseproof.training.denoising import (
     StabilityDenoisingLoss,
     find_denoising_loss,
 )
-from noiseproof.training.losses import Progress
+from noiseproof.training.losses import Phase
 
 SIGMA = 0.3
 SHAPE = (1, 8, 8)
@@ -28,7 +28,7 @@ SHAPE = (1, 8, 8)
 
 def called(loss: DenoisingLoss, model: nn.Module, x: Tensor, y: Tensor, *, sigma: float = SIGMA, seed: int = 3):
     generator = torch.Generator().manual_seed(seed)
-    return loss(model, x, y, sigma=sigma, generator=generator, progress=Progress(0.0, 0))
+    return loss(model, x, y, sigma=sigma, generator=generator, phase=Phase(0.0, 0))
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from noiseproof.training import Progress
+from noiseproof.training import Phase
 
 CLASSES = 5
 
@@ -45,9 +45,9 @@ def call(batch):
     """The loss of the batch, at a moment of a training."""
 
     def called(loss, model, *, sigma=0.5, seed=3, epoch=20.0, rate_drops=1, x=None, y=None, targets=None):
-        generator, progress = torch.Generator().manual_seed(seed), Progress(epoch, rate_drops)
+        generator, phase = torch.Generator().manual_seed(seed), Phase(epoch, rate_drops)
         x, y = batch[0] if x is None else x, batch[1] if y is None else y
-        return loss(model, x, y, sigma=sigma, generator=generator, progress=progress, targets=targets)
+        return loss(model, x, y, sigma=sigma, generator=generator, phase=phase, targets=targets)
 
     return called
 

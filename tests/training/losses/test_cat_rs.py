@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from noiseproof.training import CATRSLoss, Progress
+from noiseproof.training import CATRSLoss, Phase
 from noiseproof.training.randomness import JointGenerator, Part
 
 SIGMA = 0.5
@@ -161,8 +161,8 @@ def test_a_batch_split_over_processes_is_the_batch(linear, x, y_hat, batch):
         generator = JointGenerator("cpu")
         generator.manual_seed(3)
         generator.part = part
-        loss, progress = CATRSLoss(lambda_=1.0, eps=0.3, m=4), Progress(0.0, 0)
-        given = {"sigma": SIGMA, "generator": generator, "progress": progress, "targets": y_hat[rows]}
+        loss, phase = CATRSLoss(lambda_=1.0, eps=0.3, m=4), Phase(0.0, 0)
+        given = {"sigma": SIGMA, "generator": generator, "phase": phase, "targets": y_hat[rows]}
         return loss(linear, x[rows], batch[1][rows], **given).loss.item()
 
     parts = [of(rows, Part(6, rows, 1.0)) for rows in (slice(0, 3), slice(3, 6))]

@@ -2,9 +2,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from noiseproof.training import GaussianLoss, Progress
+from noiseproof.training import GaussianLoss, Phase
 
-START = Progress(epoch=0.0, rate_drops=0)
+START = Phase(epoch=0.0, rate_drops=0)
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def batch():
 
 def call(loss, net, batch, sigma, seed=3):
     generator = torch.Generator().manual_seed(seed)
-    return loss(net, *batch, sigma=sigma, generator=generator, progress=START)
+    return loss(net, *batch, sigma=sigma, generator=generator, phase=START)
 
 
 def test_the_mean_is_over_every_draw_of_every_picture(net, batch):

@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
 from noiseproof.training.denoising.base import DenoisingLoss
-from noiseproof.training.losses.base import LossOut, Progress
+from noiseproof.training.losses.base import LossOut, Phase
 from noiseproof.training.randomness import normal
 
 
@@ -34,7 +34,7 @@ class MSELoss(DenoisingLoss):
         *,
         sigma: float,
         generator: torch.Generator,
-        progress: Progress,
+        phase: Phase,
         targets: Tensor | None = None,
     ) -> LossOut:
         """See ``Loss`` and ``DenoisingLoss``."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from noiseproof.errors import ModelError
 from noiseproof.models import BaseModel
 from noiseproof.training.denoising.base import DenoisingLoss
-from noiseproof.training.losses.base import LossOut, Progress
+from noiseproof.training.losses.base import LossOut, Phase
 from noiseproof.training.randomness import normal
 
 
@@ -52,7 +52,7 @@ class StabilityDenoisingLoss(DenoisingLoss):
         *,
         sigma: float,
         generator: torch.Generator,
-        progress: Progress,
+        phase: Phase,
         targets: Tensor | None = None,
     ) -> LossOut:
         """See ``Loss`` and ``DenoisingLoss``; the accuracy is the classifier's on denoised pictures.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 from noiseproof.errors import unknown
-from noiseproof.training.losses.base import Loss, LossOut, Progress
+from noiseproof.training.losses.base import Loss, LossOut, Phase
 from noiseproof.training.losses.cat_rs import CATRSLoss
 from noiseproof.training.losses.consistency import ConsistencyLoss
 from noiseproof.training.losses.gaussian import GaussianLoss
@@ -33,7 +33,7 @@ __all__ = [
     "Loss",
     "LossOut",
     "MACERLoss",
-    "Progress",
+    "Phase",
     "SmoothAdvLoss",
     "SmoothMixLoss",
     "StabilityLoss",

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class Progress:
+class Phase:
     """How far the training is: all a loss may know of it, so that a finished run can be extended.
 
     Attributes:
@@ -25,7 +25,7 @@ class Progress:
     def warmed(self, epochs: int) -> float:
         """How much of something that warms up over some epochs is in force: 1/epochs in the first one, then 2/epochs.
 
-        >>> [Progress(epoch, 0).warmed(10) for epoch in (0.0, 0.9, 1.0, 9.0, 50.0)]
+        >>> [Phase(epoch, 0).warmed(10) for epoch in (0.0, 0.9, 1.0, 9.0, 50.0)]
         [0.1, 0.1, 0.2, 1.0, 1.0]
         """
         return min(1.0, (int(self.epoch) + 1) / epochs) if epochs > 0 else 1.0
@@ -79,7 +79,7 @@ class Loss(ABC):
         *,
         sigma: float,
         generator: torch.Generator,
-        progress: Progress,
+        phase: Phase,
         targets: Tensor | None = None,
     ) -> LossOut:
         """The loss of one batch.
@@ -91,7 +91,7 @@ class Loss(ABC):
             sigma: standard deviation of the noise in input units; 0 is plain training.
             generator: the only source of noise, on the device of x; drawn from by ``randomness.normal``, so that a
                 batch split over processes sees the noise of the whole.
-            progress: how far the training is.
+            phase: how far the training is.
             targets: soft predictions of an earlier model, [batch, classes], rows sum to 1; None where there is none. A
                 loss that does not use them ignores them.
         """

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from noiseproof.arguments import integer
 from noiseproof.attacks.steps import direction, into_ball
-from noiseproof.training.losses.base import Loss, LossOut, Progress
+from noiseproof.training.losses.base import Loss, LossOut, Phase
 from noiseproof.training.losses.noisy import accuracy, held_still, noisy_scores
 from noiseproof.training.losses.published import at_sigma
 from noiseproof.training.losses.settings import above_zero, at_least_zero
@@ -73,7 +73,7 @@ class CATRSLoss(Loss):
         *,
         sigma: float,
         generator: torch.Generator,
-        progress: Progress,
+        phase: Phase,
         targets: Tensor | None = None,
     ) -> LossOut:
         """See ``Loss``."""

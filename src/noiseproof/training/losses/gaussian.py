@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
 from noiseproof.arguments import integer
-from noiseproof.training.losses.base import Loss, LossOut, Progress
+from noiseproof.training.losses.base import Loss, LossOut, Phase
 from noiseproof.training.randomness import normal
 
 
@@ -39,7 +39,7 @@ class GaussianLoss(Loss):
         *,
         sigma: float,
         generator: torch.Generator,
-        progress: Progress,
+        phase: Phase,
         targets: Tensor | None = None,
     ) -> LossOut:
         """See ``Loss``."""

@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
 from noiseproof.arguments import integer
-from noiseproof.training.losses.base import Loss, LossOut, Progress
+from noiseproof.training.losses.base import Loss, LossOut, Phase
 from noiseproof.training.losses.noisy import accuracy, log_vote, noisy_scores
 from noiseproof.training.losses.published import at_sigma, mnist_like
 from noiseproof.training.losses.settings import above_zero, at_least_zero
@@ -73,14 +73,14 @@ class MACERLoss(Loss):
         *,
         sigma: float,
         generator: torch.Generator,
-        progress: Progress,
+        phase: Phase,
         targets: Tensor | None = None,
     ) -> LossOut:
         """See ``Loss``."""
         noise = normal(x, m=self.m, generator=generator).mul_(sigma)
         scores = noisy_scores(model, x, noise)
         loss = F.nll_loss(log_vote(scores), y)
-        if self.lambda_ > 0 and progress.rate_drops >= self.after_drops:
+        if self.lambda_ > 0 and phase.rate_drops >= self.after_drops:
             hinges = self._hinges(scores, y)
             loss = loss + self.lambda_ * sigma / 2 * hinges.sum() / len(x)
         return LossOut(loss, accuracy(scores, y))

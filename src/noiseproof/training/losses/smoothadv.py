@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from noiseproof.arguments import integer
 from noiseproof.attacks import PGD
 from noiseproof.errors import unknown
-from noiseproof.training.losses.base import Loss, LossOut, Progress
+from noiseproof.training.losses.base import Loss, LossOut, Phase
 from noiseproof.training.losses.consistency import consistency
 from noiseproof.training.losses.ddn import smallest_perturbed
 from noiseproof.training.losses.noisy import accuracy, held_still, noisy_scores
@@ -86,14 +86,14 @@ class SmoothAdvLoss(Loss):
         *,
         sigma: float,
         generator: torch.Generator,
-        progress: Progress,
+        phase: Phase,
         targets: Tensor | None = None,
     ) -> LossOut:
         """See ``Loss``."""
         noise = normal(x, m=self.m, generator=generator).mul_(sigma)
         if self.eps > 0:
             with held_still(model) as still:
-                eps = self.eps * progress.warmed(self.warmup)
+                eps = self.eps * phase.warmed(self.warmup)
                 x = self._attacked(still, x, y, noise.view(self.m, *x.shape), eps)
         scores = noisy_scores(model, x, noise)
         loss = F.cross_entropy(scores.flatten(0, 1), y.repeat(self.m))

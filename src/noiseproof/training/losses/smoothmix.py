@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from noiseproof.arguments import flag, integer
 from noiseproof.attacks import PGD
 from noiseproof.attacks.steps import into_ball
-from noiseproof.training.losses.base import Loss, LossOut, Progress
+from noiseproof.training.losses.base import Loss, LossOut, Phase
 from noiseproof.training.losses.noisy import accuracy, held_still, log_vote, noisy_scores
 from noiseproof.training.losses.published import at_sigma, mnist_like
 from noiseproof.training.losses.settings import above_zero, at_least_zero
@@ -82,13 +82,13 @@ class SmoothMixLoss(Loss):
         *,
         sigma: float,
         generator: torch.Generator,
-        progress: Progress,
+        phase: Phase,
         targets: Tensor | None = None,
     ) -> LossOut:
         """See ``Loss``."""
         noise = normal(x, m=self.m, generator=generator).mul_(sigma)
         share = 0.5 * uniform(x, generator=generator)
-        warmed = progress.warmed(self.warmup)
+        warmed = phase.warmed(self.warmup)
         x, x_T = self._adversaries(model, x, y, noise, warmed)
         scores = noisy_scores(model, x, noise)
         loss = F.cross_entropy(scores.flatten(0, 1), y.repeat(self.m))

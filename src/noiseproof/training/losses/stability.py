@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
 from noiseproof.arguments import integer
-from noiseproof.training.losses.base import Loss, LossOut, Progress
+from noiseproof.training.losses.base import Loss, LossOut, Phase
 from noiseproof.training.losses.noisy import accuracy, noisy_scores
 from noiseproof.training.losses.published import at_sigma, mnist_like
 from noiseproof.training.losses.settings import at_least_zero
@@ -56,7 +56,7 @@ class StabilityLoss(Loss):
         *,
         sigma: float,
         generator: torch.Generator,
-        progress: Progress,
+        phase: Phase,
         targets: Tensor | None = None,
     ) -> LossOut:
         """See ``Loss``."""

@@ -1,0 +1,33 @@
+import re
+
+import pytest
+
+from noiseproof.cli.progress import ProgressBar
+from noiseproof.progress import Progress
+
+
+@pytest.mark.parametrize(
+    ("moment", "said"),
+    [
+        (
+            Progress(1234, 5000, "inputs", "32 draws/s", 75.0),
+            "1,234 of 5,000 inputs, 32 draws/s, 1 min 15 s left",
+        ),
+        (Progress(2.9, 3, "epochs", seconds_left=4.2), "2 of 3 epochs, 4 s left"),
+        (Progress(0, 9, "points", "2 broken"), "0 of 9 points, 2 broken"),
+    ],
+)
+def test_what_is_said_where_there_is_no_terminal(monkeypatch, capsys, moment, said):
+    monkeypatch.setattr("noiseproof.cli.progress._EVERY", -1.0)
+    with ProgressBar("title") as bar:
+        bar.show(moment)
+        bar.show(moment)  # nothing new
+    assert capsys.readouterr().err == f"title: {said}\n"
+
+
+def test_a_terminal_shows_the_same(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with ProgressBar("title") as bar:
+        bar.show(Progress(3, 9, "points", "2 broken", 4.2))
+    said = re.sub("\x1b\\[[?\\d;]*[a-zA-Z]", "", capsys.readouterr().err)
+    assert "3/9 points 2 broken, 4 s left" in said
