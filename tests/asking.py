@@ -38,7 +38,7 @@ def job(procedure: Procedure, **settings: Any) -> Any:
 
 
 def certify(*, procedure: str = "certify", **settings: Any) -> Any:
-    made = Curve if "radii" in settings else {"certify": Certify, "sequential": Sequential, "curve": Curve}[procedure]
+    made = Curve if settings.get("radii") is not None else {"certify": Certify, "sequential": Sequential, "curve": Curve}[procedure]
     return _run(made, settings)
 
 
@@ -50,9 +50,10 @@ def predict(*, procedure: str = "predict", **settings: Any) -> Any:
     return _run({"predict": Predict, "sequential": SequentialPredict}[procedure], settings)
 
 
-def _run(made: type[Procedure], settings: dict[str, Any]) -> Any:
+def _run(made: type[Procedure], given: dict[str, Any]) -> Any:
     import noiseproof
 
+    settings = {name: value for name, value in given.items() if value is not None}
     out, progress = settings.pop("out"), settings.pop("progress", None)
     said = asked(taken(made, settings), **settings)
     return noiseproof.run(
@@ -97,3 +98,12 @@ def redraw(run: Any, count: int, *, progress: Callable[..., None] | None = None,
 
     elsewhere, compute = taken(Elsewhere, settings), taken(Compute, settings)
     return redraw_run(run, count, elsewhere, compute, progress=progress, **settings)
+
+
+def plan(**settings: Any) -> Any:
+    from noiseproof.analysis.plan import Target
+    from noiseproof.runners.plan import plan as make
+
+    target = Target.of(settings.pop("radius", None), settings.pop("radii", None), acr=settings.pop("acr", False))
+    subject, noise, compute = (taken(record, settings) for record in (Subject, Gaussian, Compute))
+    return make(noise, subject, compute, target=target, **settings)

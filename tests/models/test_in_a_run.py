@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-import noiseproof
+from tests import asking
 from noiseproof.data import DataSet
 from noiseproof.errors import ModelError, RunError
 from noiseproof.models import load
@@ -24,7 +24,7 @@ def brightness(x):
 
 
 def certify(model, out, chosen=None, **options):
-    return noiseproof.certify(
+    return asking.certify(
         model=model, data=chosen or data(), sigma=0.5, out=out, n0=20, n=100, limit=2, workers=1, **options
     )
 

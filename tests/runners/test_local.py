@@ -161,7 +161,7 @@ def test_a_partial_input_starts_over_when_something_else_draws(certified, as_set
     assert read_run(tmp_path / "run").state.open
     changes = {"batch_size": 16} if name == "batch_size" else {}
     if name == "version":
-        monkeypatch.setattr(sys.modules["noiseproof.runners.job"], "__version__", "99")
+        monkeypatch.setattr(sys.modules["noiseproof.runners.executors.in_process"], "__version__", "99")
     if name == "device":
         environment = noiseproof.engine.TorchBackend.environment
         monkeypatch.setattr(
@@ -287,7 +287,7 @@ def test_a_model_in_training_mode_is_refused(certified, model, tmp_path):
     ("changes", "text"),
     [
         ({"sigma": 0.0}, "sigma must be > 0, got 0"),
-        ({"precision": "fp64"}, "precision must be one of"),
+        ({"precision": "fp64"}, "unknown precision 'fp64'; known: bf16, fp32, tf32"),
         ({"batch_size": 0}, "batch_size must be >= 1, got 0"),
         ({"workers": 0}, "workers must be >= 1, got 0"),
         ({"grid": 100}, "8-bit pictures lie on the grid of 255 steps, got grid=100"),

@@ -15,8 +15,8 @@ from torch import nn
 from noiseproof.analysis.plan import read_plan
 from noiseproof.analysis.plan_outcome import plan_outcome
 from noiseproof.errors import ModelError
-from noiseproof.runners.plan import plan
-from tests.asking import decide
+
+from tests.asking import decide, plan
 
 
 @pytest.fixture(autouse=True)

@@ -55,7 +55,7 @@ def asked_of(record: Any) -> dict[str, Any]:  # noqa: ANN401  # any record
     for option in options(type(record)):
         value = getattr(record, option.name)
         if option.default is REQUIRED or value != option.default:
-            found[option.name] = plain(value)
+            found[option.name] = 0 if value is None else plain(value)  # no grid is a grid of none
     return found
 
 

@@ -15,7 +15,6 @@ from noiseproof.runners.resolve import data_of, device_of, model_of
 
 if TYPE_CHECKING:
     from noiseproof.asked import Subject
-    from noiseproof.noises import Noise
 
 _SIGMA = 0.25
 """Where neither the caller nor the model says one."""
@@ -23,7 +22,7 @@ _SIGMA = 0.25
 
 def doctor(
     subject: Subject,
-    noise: Noise | None = None,
+    noise: Gaussian | None = None,
     compute: Compute | None = None,
     *,
     seed: int = 0,
@@ -50,7 +49,7 @@ def doctor(
     seed, data = integer("seed", seed), data_of(subject)
     if subject.limit is not None:
         integer("limit", subject.limit, least=1)
-    base = model_of(subject, data, sigma=getattr(noise, "sigma", None))
+    base = model_of(subject, data, sigma=None if noise is None else noise.sigma)
     trained = base.trained.get("sigma")
     trained_sigma = float(trained) if isinstance(trained, int | float) and trained > 0 else None
     noise = noise or Gaussian(sigma=trained_sigma or _SIGMA)
@@ -58,17 +57,17 @@ def doctor(
         base.module,
         data,
         num_classes=len(data.classes),
-        noise=noise,
+        sigma=noise.sigma,
         trained_sigma=trained_sigma,
         device=device_of(compute or Compute()),
         seed=seed,
         limit=subject.limit,
     )
     findings = diagnose(patient)
-    return Diagnosis(base.source, data.name, noise, findings, round(time.monotonic() - begun, 3))
+    return Diagnosis(base.source, data.name, noise.sigma, findings, round(time.monotonic() - begun, 3))
 
 
-def doctor_noise(noise: Noise | None = None, *, seed: int = 0, rng: str = "philox", draws: int = 2_400) -> Diagnosis:
+def doctor_noise(noise: Gaussian | None = None, *, seed: int = 0, rng: str = "philox", draws: int = 2_400) -> Diagnosis:
     """Test the noise that a run with these settings would draw against its exact law; needs no model.
 
     All tests together refuse healthy noise with probability at most 1e-6; ``noise_health`` says what they find.
@@ -90,4 +89,4 @@ def doctor_noise(noise: Noise | None = None, *, seed: int = 0, rng: str = "philo
         seed = secrets.randbits(256)
     findings = tuple(noise_health(noise, seed=seed, rng=rng, draws=draws))
     made, where = f"noise of {rng} ({noise.arithmetic}, seed {seed})", f"{draws:,} draws"
-    return Diagnosis(made, where, noise, findings, round(time.monotonic() - begun, 3))
+    return Diagnosis(made, where, noise.sigma, findings, round(time.monotonic() - begun, 3))
