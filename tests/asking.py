@@ -53,7 +53,7 @@ def predict(*, procedure: str = "predict", **settings: Any) -> Any:
 def _run(made: type[Procedure], given: dict[str, Any]) -> Any:
     import noiseproof
 
-    settings = {name: value for name, value in given.items() if value is not None}
+    settings = {name: value for name, value in given.items() if value is not None or name == "grid"}
     out, progress = settings.pop("out"), settings.pop("progress", None)
     said = asked(taken(made, settings), **settings)
     return noiseproof.run(

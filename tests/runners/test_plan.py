@@ -102,7 +102,7 @@ def test_a_plan_is_kept_and_held_against_its_run(planned, data, model, tmp_path)
 def test_the_lines_are_those_that_run_it(planned):
     made = planned(radius=0.3, every=2, limit=3, seed=5, model_id="mine")
     for each, verb, own in zip(
-        made.planned, ("certify", "decide"), ({"--n": "1000", "--n0": "100"}, {"--radius": "0.3"}), strict=True
+        made.planned, ("certify", "decide"), ({"--n": "1000"}, {"--radius": "0.3"}), strict=True
     ):
         words = shlex.split(each.line)
         assert words[:2] == ["noiseproof", verb]
