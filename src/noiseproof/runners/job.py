@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from noiseproof.checks import brief_check
-from noiseproof.engine import Drawn, Engine, Finished, OutOfMemoryError, Segment, Task, check_budget
+from noiseproof.engine import Drawn, Engine, Finished, OutOfMemoryError, Task, check_budget
 from noiseproof.engine.choose import backend_for
 from noiseproof.engine.contract import check_backend, check_eval_mode, check_graph, check_options, check_precision
 from noiseproof.engine.disagreement import disagreement
@@ -30,6 +30,7 @@ from noiseproof.noises.words import BLOCK, GENERATORS
 from noiseproof.store import Manifest, Range, Run, RunFolder, check_meaning, read_manifest, read_run
 from noiseproof.store.run import DRAWN_BY
 from noiseproof.store.state import skipped_key
+from noiseproof.tallies import in_meaning
 from noiseproof.version import __version__
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ class Job:
             "precision": self.precision,
             "backend": self.backend,
         }
+        meaning |= in_meaning(self.procedure.tally)
         if self.rng != "philox":
             meaning["rng"] = self.rng
         if design := self.procedure.design(self.noise):
@@ -322,8 +324,8 @@ class Job:
             if index not in finished:
                 log.warning("input %d is skipped, and counted as an abstention: %s", index, why)
                 folder.add_skipped(index, int(self.data.labels[index]), why, self.procedure.nothing_known(self.noise))
-        engine = Engine(backend, self.noise, self.procedure, self.seed, self.rng)
-        for event in engine.run(self._tasks(folder.state, where), self.budget):
+        engine = Engine(backend, self.noise, self.seed, self.rng)
+        for event in engine.run(self.procedure, self._tasks(folder.state, where), self.budget):
             key = event.task.key
             if isinstance(event, Drawn):
                 folder.add_range(key, event.stage, Range(event.first, event.n, event.votes, event.seconds))
@@ -373,15 +375,13 @@ class Job:
 
     def _rate(self, backend: PooledBackend, seconds: float) -> float:
         x = self.noise.encode(self.data.pixels(self.indices[0]))
-        batch = [Segment(x, Words(self.seed, "calibration", "cost", self.rng), 0, backend.batch_size)]
-        for pending in [backend.submit(batch) for _ in range(backend.workers)]:
-            pending.result()  # the first batches also start threads and reserve memory
-        batches, started = 0, time.monotonic()
-        while (elapsed := time.monotonic() - started) < seconds or not batches:
-            for pending in [backend.submit(batch) for _ in range(backend.depth)]:
-                pending.result()
-                batches += 1
-        return batches * backend.batch_size / elapsed
+        engine = Engine(backend, self.noise, self.seed, self.rng)
+        engine.warm_up(x)
+        draws, started = 0, time.monotonic()
+        while (elapsed := time.monotonic() - started) < seconds or not draws:
+            for _, answer in engine.draw([(Task("calibration", x), [("cost", backend.depth * backend.batch_size)])]):
+                draws += answer.n
+        return draws / elapsed
 
 
 def _tolerance_before(state: State, environment: dict[str, Any]) -> float:
