@@ -38,7 +38,11 @@ def job(procedure: Procedure, **settings: Any) -> Any:
 
 
 def certify(*, procedure: str = "certify", **settings: Any) -> Any:
-    made = Curve if settings.get("radii") is not None else {"certify": Certify, "sequential": Sequential, "curve": Curve}[procedure]
+    made = (
+        Curve
+        if settings.get("radii") is not None
+        else {"certify": Certify, "sequential": Sequential, "curve": Curve}[procedure]
+    )
     return _run(made, settings)
 
 

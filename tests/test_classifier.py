@@ -337,7 +337,7 @@ def test_a_certificate_is_the_one_of_the_procedure():
     noise = Gaussian(sigma=0.5).on(SHAPE)
     backend = TorchBackend(linear(), num_classes=3, noise=noise, shape=SHAPE, workers=1)
     try:
-        events = list(Engine(backend, noise, Certify(n=500), 0).run([Task(input_key(x[0]), x[0])]))
+        events = list(Engine(backend, noise, 0).run(Certify(n=500), [Task(input_key(x[0]), x[0])]))
     finally:
         backend.close()
     (said,) = [event.outcome for event in events if isinstance(event, Finished)]

@@ -14,7 +14,18 @@ import pytest
 
 import noiseproof
 
-UPPER_HALF = "arguments errors progress types stats noises procedures store analysis reports".split()
+UPPER_HALF = [
+    "arguments",
+    "errors",
+    "progress",
+    "types",
+    "stats",
+    "noises",
+    "procedures",
+    "store",
+    "analysis",
+    "reports",
+]
 
 WALK_WITHOUT_TORCH = """
 import importlib, pkgutil, sys

@@ -270,7 +270,7 @@ class SmoothedClassifier(nn.Module):
             tasks = [Task(key, one) for key, one in keys.items() if key not in outcomes]
             try:
                 backend.tolerance = self._checked(backend, encoded)
-                for event in Engine(backend, noise, procedure, self.seed).run(tasks):
+                for event in Engine(backend, noise, self.seed).run(procedure, tasks):
                     if isinstance(event, Finished):
                         outcomes[event.task.key] = event.outcome, sum(n for _, n in event.requests)
             except OutOfMemoryError:

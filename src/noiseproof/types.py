@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from noiseproof.tallies import CLASS_VOTES, Tally
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -20,8 +22,8 @@ ABSTAIN = -1
 class Draw:
     """A procedure's request: ``n`` new draws of the stage's noise.
 
-    The answer is an int64 vector of class votes, one entry a class. What is missing to ``n`` are void draws
-    (scores that were NaN or infinite): they count for no class.
+    The answer is an int64 vector of what the procedure's tally counts: by default class votes, one entry a class. What
+    is missing to ``n`` are void draws (scores that were NaN or infinite): they count for no class.
 
     Attributes:
         stage: of the noise; draws of one stage are never drawn again in another.
@@ -111,7 +113,7 @@ class Answer:
     Attributes:
         stage: the request's stage.
         n: how many draws were asked for.
-        votes: class votes, length = number of classes; n - sum(votes) draws were void.
+        votes: counts of the procedure's tally; of class votes one a class, and n - sum(votes) draws were void.
     """
 
     stage: str
@@ -131,6 +133,7 @@ class Record:
         outcome: the certificate, prediction or decision as printed.
         seconds: wall time spent on this input's draws, shared batches split by draws.
         skipped: why its picture could not be read, where it was skipped: no draws, an abstention; else None.
+        tally: what the answers count.
     """
 
     key: str
@@ -140,6 +143,7 @@ class Record:
     outcome: Outcome
     seconds: float
     skipped: str | None = None
+    tally: Tally = CLASS_VOTES
 
     @property
     def draws(self) -> int:
@@ -149,4 +153,4 @@ class Record:
     @property
     def void(self) -> int:
         """How many draws had scores that were NaN or infinite."""
-        return sum(answer.n - sum(answer.votes) for answer in self.answers)
+        return sum(self.tally.void(answer.votes, answer.n) for answer in self.answers)

@@ -159,7 +159,7 @@ def test_channels_last_is_a_layout_of_the_same_batch():
 def served(backend: TorchBackend, noise: Noise, n: int = 300) -> dict[str, tuple]:
     inputs = [Task(f"k-{k}", noise.encode(picture(k))) for k in range(4)]
     try:
-        events = list(Engine(backend, noise, Certify(n0=20, n=n), 5).run(inputs))
+        events = list(Engine(backend, noise, 5).run(Certify(n0=20, n=n), inputs))
     finally:
         backend.close()
     votes: dict[str, np.ndarray] = {}

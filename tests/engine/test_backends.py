@@ -60,7 +60,7 @@ def served(backend, procedure=None, known=None) -> dict[str, tuple]:
     tasks = [Task(f"k-{k}", picture(k), (known or {}).get(f"k-{k}", {})) for k in range(3)]
     found: dict[str, object] = {}
     try:
-        for event in Engine(backend, Gaussian(sigma=0.5), procedure or Certify(n0=20, n=300), 5).run(tasks):
+        for event in Engine(backend, Gaussian(sigma=0.5), 5).run(procedure or Certify(n0=20, n=300), tasks):
             if isinstance(event, Drawn):
                 name = f"{event.task.key} {event.stage}"
                 found[name] = tuple(np.add(found.get(name, 0), event.votes))
@@ -165,8 +165,8 @@ def test_a_forward_pass_that_raises_stops_the_run_and_loses_nothing_handed_out(n
     monkeypatch.setattr(type(backend), "scores", breaks)
     events = []
     with pytest.raises(ModelError, match="RuntimeError: the device is gone"):  # noqa: PT012
-        for event in Engine(backend, Gaussian(sigma=0.5), Certify(n0=20, n=1000), 5).run(
-            Task(f"k-{k}", picture(k)) for k in range(3)
+        for event in Engine(backend, Gaussian(sigma=0.5), 5).run(
+            Certify(n0=20, n=1000), (Task(f"k-{k}", picture(k)) for k in range(3))
         ):
             events.append(event)
     monkeypatch.undo()

@@ -18,11 +18,19 @@ from noiseproof.engine import Drawn, Engine, Finished, Segment, Task
 from noiseproof.engine.engine import allot
 from noiseproof.noises import Gaussian
 from noiseproof.procedures import Certify, Decide, Predict, Procedure, Sequential
-from noiseproof.types import Draw, Prediction
+from noiseproof.tallies import CLASS_VOTES, ClassVotes, Tally
+from noiseproof.types import Answer, Draw, Prediction
 
 CLASSES = 3
 LONGEST = 2000
 NOISE = Gaussian(sigma=0.5)
+
+
+class Other(ClassVotes):
+    """A tally of its own, which the backend below does not count by."""
+
+
+TALLY = Other()
 
 
 @cache
@@ -49,11 +57,13 @@ class FakeBackend:
     batches: list[list[tuple[str, str, int, int]]] = field(default_factory=list)
     waited_with: list[int] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
+    tallies: list[Tally] = field(default_factory=list)
     under_way: deque[int] = field(default_factory=deque)
 
-    def submit(self, segments: list[Segment]) -> _Pending:
+    def submit(self, segments: list[Segment], tally: Tally = CLASS_VOTES) -> _Pending:
         self.batches.append([(s.words.key, s.words.stage, s.first, s.n) for s in segments])
         self.order.append("submit")
+        self.tallies.append(tally)
         self.under_way.append(len(self.batches) - 1)
         return _Pending(self, len(self.batches) - 1)
 
@@ -110,7 +120,7 @@ def tasks(count: int) -> list[Task]:
 
 
 def run(backend: FakeBackend, procedure: Procedure, served, seed: int = 0) -> list[Drawn | Finished]:
-    return list(Engine(backend, NOISE, procedure, seed).run(served))
+    return list(Engine(backend, NOISE, seed).run(procedure, served))
 
 
 def truth(procedure: Procedure, key: str) -> tuple[list[tuple[str, int]], object]:
@@ -260,10 +270,10 @@ def test_batches_are_full_while_there_is_work(batch_size, depth):
     left_at: list[tuple[int, int]] = []  # per submit: batches under way just before, tasks not begun
     submit = backend.submit
 
-    def noting(segments):
+    def noting(segments, tally):
         assert sum(s.n for s in segments) == batch_size or (not backend.under_way and exhausted), "a batch has holes"
         left_at.append((len(backend.under_way), int(exhausted)))
-        return submit(segments)
+        return submit(segments, tally)
 
     exhausted = False
 
@@ -313,7 +323,7 @@ def test_votes_of_a_long_request_are_handed_out_on_the_way(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
     backend = FakeBackend(10, 1)
-    served = Engine(backend, NOISE, Certify(n0=10, n=100), 0).run(tasks(1))
+    served = Engine(backend, NOISE, 0).run(Certify(n0=10, n=100), tasks(1))
     events = []
     for event in served:
         events.append(event)
@@ -357,7 +367,7 @@ def test_a_failing_batch_reaches_the_caller_and_what_came_before_is_not_lost(fai
     backend = FakeBackend(16, 3, fail_at=fail_at)
     events = []
     with pytest.raises(RuntimeError, match="the device is gone"):  # noqa: PT012
-        for event in Engine(backend, NOISE, Certify(n0=10, n=100), 0).run(tasks(5)):
+        for event in Engine(backend, NOISE, 0).run(Certify(n0=10, n=100), tasks(5)):
             events.append(event)
     check_ranges([event for event in events if isinstance(event, Drawn)])
     assert len(backend.waited_with) == fail_at + 1
@@ -378,7 +388,7 @@ def test_words_are_keyed_by_seed_key_and_stage():
     seen = []
     backend = FakeBackend(1000)
     submit = backend.submit
-    backend.submit = lambda segments: seen.extend(s.words for s in segments) or submit(segments)  # type: ignore
+    backend.submit = lambda segments, _: seen.extend(s.words for s in segments) or submit(segments)  # type: ignore
     run(backend, Certify(n0=10, n=100), tasks(2), seed=77)
     assert {(w.seed, w.key, w.stage) for w in seen} == {
         (77, f"k-{i}", stage) for i in range(2) for stage in ("select", "estimate")
@@ -392,7 +402,7 @@ def within(budget: int, tasks: list[Task], procedure: Procedure | None = None, *
     """Outcomes and draws by key, and the events, of a run under a budget."""
     backend = FakeBackend(**options)
     asked = procedure or Decide(radius=0.05, first_look=20, n_max=1500)
-    events = list(Engine(backend, NOISE, asked).run(tasks, budget))
+    events = list(Engine(backend, NOISE).run(asked, tasks, budget))
     ends = {event.task.key: event for event in events if isinstance(event, Finished)}
     draws = {key: sum(n for _, n in end.requests) for key, end in ends.items()}
     return {key: end.outcome for key, end in ends.items()}, draws, events
@@ -412,7 +422,7 @@ def test_a_budget_is_kept_and_spent():
         assert all(draws[key] <= whole[key] for key in draws)
     assert within(10**9, inputs(20))[0] == {
         event.task.key: event.outcome
-        for event in Engine(FakeBackend(), NOISE, Decide(radius=0.05, first_look=20, n_max=1500)).run(inputs(20))
+        for event in Engine(FakeBackend(), NOISE).run(Decide(radius=0.05, first_look=20, n_max=1500), inputs(20))
         if isinstance(event, Finished)
     }
 
@@ -421,7 +431,7 @@ def test_a_budget_decides_more_than_equal_shares():
     decided = sum(outcome.answer == "certified" for outcome in within(3000, inputs(20))[0].values())
     equal = [
         event.outcome.answer
-        for event in Engine(FakeBackend(), NOISE, Decide(radius=0.05, first_look=20, n_max=150)).run(inputs(20))
+        for event in Engine(FakeBackend(), NOISE).run(Decide(radius=0.05, first_look=20, n_max=150), inputs(20))
         if isinstance(event, Finished)
     ]
     assert decided > equal.count("certified") > 0
@@ -464,3 +474,36 @@ def test_the_nearest_to_a_decision_draw_first():
     assert allot([(100, 100), (100, 100)], 100) == [0]  # ties in the order of the inputs
     assert allot([(900, 300), (800, 200)], 250) == [1]  # none will be decided: one look at the nearest
     assert allot([(900, 300)], 299) == []
+
+
+def test_draws_without_a_procedure_are_those_of_one_request_after_another():
+    backend = FakeBackend(batch_size=16)
+    requests = {"k-0": [("a", 20), ("b", 7), ("a", 5)], "k-1": [("a", 40)], "k-2": []}
+    wanted = [(task, requests[task.key]) for task in tasks(3)]
+    found: dict[str, list[Answer]] = {}
+    for task, answer in Engine(backend, NOISE).draw(wanted):
+        found.setdefault(task.key, []).append(answer)
+    assert found == {
+        "k-0": [
+            Answer("a", 20, votes_of("k-0", "a", 0, 20)),
+            Answer("b", 7, votes_of("k-0", "b", 0, 7)),
+            Answer("a", 5, votes_of("k-0", "a", 20, 5)),
+        ],
+        "k-1": [Answer("a", 40, votes_of("k-1", "a", 0, 40))],
+    }
+
+
+def test_draws_of_many_inputs_fill_batches_and_are_counted_by_the_tally_asked_for():
+    backend = FakeBackend(batch_size=16, depth=3)
+    drawn = list(Engine(backend, NOISE).draw([(task, [("pilot", 8)]) for task in tasks(10)], TALLY))
+    assert [task.key for task, _ in drawn] == [f"k-{i}" for i in range(10)]
+    assert [backend.rows(i) for i in range(len(backend.batches))] == [16] * 5
+    assert set(backend.tallies) == {TALLY}
+    list(Engine(backend, NOISE).run(Predict(n=11), tasks(1)))
+    assert backend.tallies[-1] == CLASS_VOTES
+
+
+def test_a_warm_up_is_a_full_batch_a_worker():
+    backend = FakeBackend(batch_size=16, depth=5)
+    Engine(backend, NOISE).warm_up(np.zeros((1, 2, 2), np.uint8))
+    assert [backend.rows(i) for i in range(len(backend.batches))] == [16, 16]

@@ -123,7 +123,7 @@ def serve(
     drawn: dict[str, list[Drawn]] = {}
     served = []
     try:
-        for event in Engine(backend, noise, procedure, seed).run(Task(key, encoded) for key in keys):
+        for event in Engine(backend, noise, seed).run(procedure, (Task(key, encoded) for key in keys)):
             ranges = drawn.setdefault(event.task.key, [])
             if isinstance(event, Drawn):
                 ranges.append(event)

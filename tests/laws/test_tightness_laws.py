@@ -119,7 +119,7 @@ def test_the_engine_sees_it_flip(grid: int | None):
     tasks = [Task(key, x - size * r * w.numpy().reshape(shape)) for key, size in sizes.items()]
     votes, said = dict.fromkeys(sizes, 0), {}
     try:
-        for event in Engine(backend, noise, Predict(n=n), seed=0).run(tasks):
+        for event in Engine(backend, noise, seed=0).run(Predict(n=n), tasks):
             if isinstance(event, Drawn):
                 votes[event.task.key] += event.votes[1]
             if isinstance(event, Finished):

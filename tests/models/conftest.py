@@ -56,7 +56,7 @@ def votes() -> Votes:
             "torch", base, num_classes=num_classes, noise=noise, shape=shape, batch_size=64, workers=2
         )
         try:
-            events = list(Engine(backend, noise, Predict(n=n), 3).run([Task("picture", x)]))
+            events = list(Engine(backend, noise, 3).run(Predict(n=n), [Task("picture", x)]))
         finally:
             backend.close()
         counts = np.sum([event.votes for event in events if isinstance(event, Drawn)], axis=0)

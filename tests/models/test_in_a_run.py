@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from tests import asking
 from noiseproof.data import DataSet
 from noiseproof.errors import ModelError, RunError
 from noiseproof.models import load
 from noiseproof.store import read_run
+from tests import asking
 
 
 def data(shape=(3, 8, 8), classes=4):

@@ -29,7 +29,7 @@ def test_a_table_is_not_changed():
         ({"sigma": 0.5}, "unknown noise ''; known: gaussian"),
         (
             {"family": "gaussian", "sgima": 0.5},
-            "unknown setting of gaussian noise 'sgima'; did you mean 'sigma'?",
+            "unknown setting of the noise gaussian 'sgima'; did you mean 'sigma'?",
         ),
         ({"family": "gaussian", "sigma": -1.0}, "sigma must be > 0, got -1.0"),
     ],

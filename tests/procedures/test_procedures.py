@@ -27,8 +27,8 @@ def test_a_table_is_not_changed():
     [
         ({"name": "certfy"}, "unknown procedure 'certfy'; did you mean 'certify'?"),
         ({"n": 500}, "unknown procedure ''; known: anytime, certify, curve, decide, predict, sequential"),
-        ({"name": "certify", "aplha": 0.1}, "unknown setting of certify 'aplha'; did you mean 'alpha'?"),
-        ({"name": "predict", "n0": 10}, "unknown setting of predict 'n0'; did you mean 'n'?"),
+        ({"name": "certify", "aplha": 0.1}, "unknown setting of the procedure certify 'aplha'; did you mean 'alpha'?"),
+        ({"name": "predict", "n0": 10}, "unknown setting of the procedure predict 'n0'; did you mean 'n'?"),
         ({"name": "predict", "n": 1}, "n must be >= 11 to predict anything at alpha=0.001, got 1"),
     ],
 )

@@ -18,8 +18,8 @@ import pytest
 pytest.importorskip("torch")
 
 from noiseproof import verify
-from tests.asking import certify
 from noiseproof.store import read_run
+from tests.asking import certify
 
 ROUNDS = 20
 DRIVER = """

@@ -15,7 +15,6 @@ from torch import nn
 from noiseproof.analysis.plan import read_plan
 from noiseproof.analysis.plan_outcome import plan_outcome
 from noiseproof.errors import ModelError
-
 from tests.asking import decide, plan
 
 

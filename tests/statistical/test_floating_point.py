@@ -77,7 +77,7 @@ def exact_certificate(pixel: int) -> tuple[Certificate, int]:
     backend = TorchBackend(Parity(), num_classes=2, noise=noise, shape=(120,), batch_size=1000, workers=1)
     ones = 0
     try:
-        for event in Engine(backend, noise, PROCEDURE).run([Task(f"{pixel}-0", np.full(120, pixel, np.uint8))]):
+        for event in Engine(backend, noise).run(PROCEDURE, [Task(f"{pixel}-0", np.full(120, pixel, np.uint8))]):
             if isinstance(event, Drawn):
                 ones += event.votes[1] if event.stage == "estimate" else 0
             else:

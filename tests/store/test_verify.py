@@ -153,7 +153,7 @@ INPUT = {0: r"input 0 \(key a-0\) does not hold: ", 1: r"input 1 \(key b-0\) ", 
         (without_selection, INPUT[0] + "request 0 should be 10 draws of 'select', but 100 of 'estimate'"),
         (asked_again, INPUT[0] + "the procedure was done after 3 answers, but more are stored"),
         (fewer_classes, "line 4: input a-0 has votes for 3 and for 2 classes"),
-        (other_model, INPUT[0] + "it has votes for 4 classes, but the model has 3"),
+        (other_model, INPUT[0] + "it has 4 counts, but a model of 3 classes has 3"),
         (gap, "draws of 'estimate' of input c-0 should go on at 133, but a range begins at 134"),
         (overlap, "draws of 'estimate' of input c-0 should go on at 133, but a range begins at 132"),
         (straddle, "input c-0: a range of 'estimate' straddles the request of 100 draws"),
@@ -205,7 +205,7 @@ def more_classes_under_way(entries):
         (straddle_under_way, "a range of 'estimate' straddles the request of 100 draws"),
         (other_stage_under_way, "draws of 'guess' are stored that the procedure never asked for: it still waits for"),
         (estimate_first_under_way, "draws of 'estimate' are stored that the procedure never asked for: it still waits"),
-        (more_classes_under_way, "it has votes for 4 classes, but the model has 3"),
+        (more_classes_under_way, "it has 4 counts, but a model of 3 classes has 3"),
     ],
 )
 def test_an_unfinished_input_that_cannot_be_resumed(finished_run, manifest, entries, rechain, tamper, text):

@@ -136,7 +136,7 @@ def _predicted(
         keys[input_key(x, taken=keys)] = x
     votes: dict[str, NDArray[np.int64]] = {}
     verdicts: dict[str, Verdict] = {}
-    for event in Engine(backend, noise, procedure, seed).run(Task(key, x) for key, x in keys.items()):
+    for event in Engine(backend, noise, seed).run(procedure, (Task(key, x) for key, x in keys.items())):
         key = event.task.key
         if isinstance(event, Drawn):
             votes[key] = votes.get(key, 0) + np.array(event.votes, dtype=np.int64)

@@ -14,6 +14,7 @@ from noiseproof.checks.rows import in_other_company
 from noiseproof.checks.variation import largest_variation, tolerance_for, variation
 from noiseproof.errors import ModelError
 from noiseproof.noises.words import Words
+from noiseproof.tallies import CLASS_VOTES, VOID
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,7 +57,7 @@ def brief_check(backend: PooledBackend, inputs: Sequence[NDArray[Any]]) -> Check
     """
     rows = _rows(backend, inputs)
     first = backend.answers(rows)
-    void = int((~torch.isfinite(first).all(dim=1)).sum())
+    void = int((CLASS_VOTES.counted(first) == VOID).sum())
     if void == len(first):
         raise ModelError(
             f"the scores of all of {void} noisy inputs are NaN or infinite, so every draw would be void; "

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from noiseproof.errors import ModelError
 from noiseproof.noises import Gaussian
 from noiseproof.noises.words import Words
+from noiseproof.tallies import CLASS_VOTES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,9 +130,7 @@ class Patient:
 
     def classes_of(self, x: Tensor) -> NDArray[np.int64]:
         """The class of each row; -1 where its scores are no numbers."""
-        scores = self.scores(x)
-        chosen = scores.argmax(dim=1).masked_fill(~torch.isfinite(scores).all(dim=1), -1)
-        return np.asarray(chosen.numpy(), dtype=np.int64)
+        return np.asarray(CLASS_VOTES.counted(self.scores(x)).view(-1).numpy(), dtype=np.int64)
 
     @cached_property
     def clean(self) -> Tensor:

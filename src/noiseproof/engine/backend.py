@@ -8,11 +8,13 @@ from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 from noiseproof.errors import ModelError
+from noiseproof.tallies import CLASS_VOTES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noiseproof.noises import Words
+    from noiseproof.tallies import Tally
     from noiseproof.types import Counts
 
 GPU_BATCH = 1000
@@ -36,7 +38,7 @@ class Pending(Protocol):
     """A batch under way."""
 
     def result(self) -> Counts:
-        """Wait for it: votes ``[segments, classes]``; void draws are what is missing.
+        """Wait for it: votes ``[segments, slots]`` of the tally; void draws are what is missing.
 
         Raises:
             OutOfMemoryError: the batch did not fit.
@@ -51,8 +53,8 @@ class Backend(Protocol):
     depth: int
     """How many batches should be under way at once."""
 
-    def submit(self, segments: list[Segment]) -> Pending:
-        """Start a batch of at most ``batch_size`` rows; returns at once."""
+    def submit(self, segments: list[Segment], tally: Tally = CLASS_VOTES) -> Pending:
+        """Start a batch of at most ``batch_size`` rows, counted by a tally; returns at once."""
 
     def close(self) -> None:
         """Give everything back."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -13,13 +13,20 @@ import numpy as np
 
 from noiseproof.engine.backend import Backend, Pending, Segment
 from noiseproof.noises.words import Words
+from noiseproof.tallies import CLASS_VOTES
+from noiseproof.types import Answer, Draw
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from numpy.typing import NDArray
 
     from noiseproof.noises import Noise
     from noiseproof.procedures import Procedure
+    from noiseproof.tallies import Tally
     from noiseproof.types import Counts, Outcome
+
+    Asking = Generator[Draw, Counts, Outcome | None]
 
 KEEP_EVERY = 1.0
 """Seconds after which votes that came in are handed out, even in the middle of a request."""
@@ -67,59 +74,91 @@ class Finished:
 
 @dataclass(frozen=True)
 class Engine:
-    """Runs a procedure on many inputs.
+    """Draws for many inputs at once: for a procedure that says something of each, or just so many.
 
     Counts do not depend on how draws are packed: a draw is a pure function of (seed, key, stage, index).
 
     Attributes:
         backend: turns segments of noisy inputs into votes.
         noise: what the certificate is about.
-        procedure: what is asked of every input.
         seed: of the noise.
         rng: generator of the random words, one of ``noises.words.GENERATORS``.
     """
 
     backend: Backend
     noise: Noise
-    procedure: Procedure
     seed: int = 0
     rng: str = "philox"
 
-    def run(self, tasks: Iterable[Task], budget: int | None = None) -> Iterator[Drawn | Finished]:
-        """Serve the tasks; ranges of an input come in order, and its end after its last range.
+    def run(self, procedure: Procedure, tasks: Iterable[Task], budget: int | None = None) -> Iterator[Drawn | Finished]:
+        """Ask a procedure about each task; ranges of an input come in order, and its end after its last range.
 
         With a budget all tasks are served together, in rounds. In each round the inputs nearest to a decision, as
         far as what is left is predicted to suffice for them, draw up to their next look. When nothing is left, the
         others end with what can be said so far. Who is served follows from counts alone.
 
         Args:
+            procedure: what is asked of every input.
             tasks: the inputs.
             budget: draws for all of them, known ones included.
 
         Raises:
             ValueError: the budget is too small for one look at every input, or the procedure cannot be ended early.
         """
+        asked = ((task, procedure.run(self.noise, task.label)) for task in tasks)
         if budget is None:
-            yield from self._serve(self._lane(task) for task in tasks)
+            yield from self._serve((self._lane(*each) for each in asked), procedure.tally)
             return
-        lanes = [self._lane(task, in_rounds=True) for task in tasks]
-        check_budget(self.procedure, self.noise, len(lanes), budget)
+        lanes = [self._lane(*each, in_rounds=True) for each in asked]
+        check_budget(procedure, self.noise, len(lanes), budget)
         while lanes:
             granted = allot([lane.wanted for lane in lanes], budget)
             budget -= sum(lanes[i].wanted[1] for i in granted)
             for i in granted:
                 lanes[i].grant()
-            yield from self._serve(lanes[i] for i in granted)
+            yield from self._serve((lanes[i] for i in granted), procedure.tally)
             if not granted:
                 for lane in lanes:
                     lane.end()
                     yield from lane.events()
-            lanes = [lane for lane in lanes if lane.outcome is None]
+            lanes = [lane for lane in lanes if not lane.done]
 
-    def _lane(self, task: Task, *, in_rounds: bool = False) -> _Lane:
-        return _Lane(task, self.procedure, self.noise, Words(self.seed, task.key, "", self.rng), in_rounds=in_rounds)
+    def draw(
+        self, wanted: Iterable[tuple[Task, Sequence[tuple[str, int]]]], tally: Tally = CLASS_VOTES
+    ) -> Iterator[tuple[Task, Answer]]:
+        """Counts, and nothing said about them: for calibration, replay and pilots.
 
-    def _serve(self, waiting: Iterator[_Lane]) -> Iterator[Drawn | Finished]:
+        Args:
+            wanted: inputs, each with its requests (stage, draws). A stage begins with its draw 0 and goes on where the
+                last request of it ended.
+            tally: what a draw adds.
+
+        Yields:
+            An input and one of its answers, as soon as it is there; those of an input come in its order.
+        """
+        answers: list[tuple[Task, Answer]] = []
+
+        def asking(task: Task, requests: Sequence[tuple[str, int]]) -> Asking:
+            for stage, n in requests:
+                votes = yield Draw(stage, n)
+                answers.append((task, Answer(stage, n, tuple(votes.tolist()))))
+            return None
+
+        lanes = (self._lane(task, asking(task, requests)) for task, requests in wanted if requests)
+        for _ in self._serve(lanes, tally):
+            yield from answers
+            answers.clear()
+
+    def warm_up(self, x: NDArray[Any]) -> None:
+        """Draw a batch a worker, half of what is under way at once: the first also start threads and reserve memory."""
+        batches = max(1, self.backend.depth // 2)
+        for _ in self.draw([(Task("calibration", x), [("warm-up", batches * self.backend.batch_size)])]):
+            pass
+
+    def _lane(self, task: Task, asking: Asking, *, in_rounds: bool = False) -> _Lane:
+        return _Lane(task, asking, Words(self.seed, task.key, "", self.rng), in_rounds=in_rounds)
+
+    def _serve(self, waiting: Iterator[_Lane], tally: Tally) -> Iterator[Drawn | Finished]:
         """Draw what the lanes ask for.
 
         Batches are filled from the oldest lane on; a new one is begun when those under way leave rows free.
@@ -139,7 +178,7 @@ class Engine:
             # what is under way may free more rows: a batch that is not full waits for it
             if (full or not under_way) and any(lane.unissued for lane in lanes):
                 parts = self._pack(lanes)
-                pending = self.backend.submit([segment for _, segment in parts])
+                pending = self.backend.submit([segment for _, segment in parts], tally)
                 under_way.append(([(lane, segment.n) for lane, segment in parts], pending))
                 if len(under_way) < self.backend.depth:
                     continue
@@ -168,15 +207,12 @@ class Engine:
 
 
 class _Lane:
-    """A procedure under way on one input: what it asked for, what was issued, what came back."""
+    """What is asked about one input, under way: what was asked for, what was issued, what came back."""
 
-    def __init__(
-        self, task: Task, procedure: Procedure, noise: Noise, words: Words, *, in_rounds: bool = False
-    ) -> None:
+    def __init__(self, task: Task, asking: Asking, words: Words, *, in_rounds: bool = False) -> None:
         self._in_rounds, self._granted = in_rounds, not in_rounds
-        self.outcome: Outcome | None = None
-        self._task, self._words = task, words
-        self._asking = procedure.run(noise, task.label)
+        self.done = False
+        self._task, self._words, self._asking = task, words, asking
         self._request = next(self._asking)
         self._requests = [(self._request.stage, self._request.n)]
         self._known = {stage: deque(ranges) for stage, ranges in task.drawn.items()}
@@ -193,7 +229,7 @@ class _Lane:
     @property
     def under_way(self) -> bool:
         """Whether draws of it are still to come, those of the current round where there are rounds."""
-        return self.outcome is None and self._granted
+        return not self.done and self._granted
 
     @property
     def unissued(self) -> int:
@@ -213,8 +249,8 @@ class _Lane:
     def end(self) -> None:
         """End with what can be said so far."""
         assert self._request.so_far is not None, "see check_budget"
-        self.outcome = self._request.so_far
-        self._events.append(Finished(self._task, self._requests[:-1], self.outcome))
+        self.done = True
+        self._events.append(Finished(self._task, self._requests[:-1], self._request.so_far))
 
     def issue(self, n: int) -> Segment:
         """The next n of them."""
@@ -266,9 +302,10 @@ class _Lane:
         try:
             self._request = self._asking.send(votes)
             self._requests.append((self._request.stage, self._request.n))
-        except StopIteration as done:
-            self.outcome = done.value
-            self._events.append(Finished(self._task, self._requests, done.value))
+        except StopIteration as said:
+            self.done = True
+            if said.value is not None:
+                self._events.append(Finished(self._task, self._requests, said.value))
 
     def _take_known(self) -> None:
         """Answer from the ranges that are known already, as far as they go."""

@@ -18,10 +18,12 @@ from noiseproof.engine.backend import GPU_BATCH, OutOfMemoryError, Segment, avai
 from noiseproof.engine.contract import check_options
 from noiseproof.errors import ModelError
 from noiseproof.noises.words import Words
+from noiseproof.tallies import CLASS_VOTES, VOID
 
 if TYPE_CHECKING:
     from noiseproof.engine.backend import Pending
     from noiseproof.noises import Noise
+    from noiseproof.tallies import Tally
     from noiseproof.types import Counts
 
 
@@ -93,9 +95,9 @@ class PooledBackend(ABC):
         The result may be overwritten by the next call in the same worker. Errors are told as the base classifier's.
         """
 
-    def submit(self, segments: list[Segment]) -> Pending:
+    def submit(self, segments: list[Segment], tally: Tally = CLASS_VOTES) -> Pending:
         """Start a batch; a worker takes it."""
-        return _Batch(self._pool.submit(self._run, segments))
+        return _Batch(self._pool.submit(self._run, segments, tally))
 
     def answers(self, x: torch.Tensor) -> torch.Tensor:
         """The scores of one whole batch, as a worker computes them: a copy on the CPU, for checks.
@@ -153,13 +155,13 @@ class PooledBackend(ABC):
         if self._on_cpu:
             torch.set_num_threads(1)  # threads inside one operation wait for each other; workers do not
 
-    def _run(self, segments: list[Segment]) -> Callable[[], Counts]:
+    def _run(self, segments: list[Segment], tally: Tally) -> Callable[[], Counts]:
         space = None
         try:
             space = self._take_space()
             self._perturb(segments, space)
             with torch.inference_mode():
-                counts = self._vote(space, len(segments))
+                counts = self._vote(space, len(segments), tally)
                 host, arrived = self._to_host(counts)
         except BaseException as error:
             if space is not None:
@@ -175,7 +177,7 @@ class PooledBackend(ABC):
             if arrived is not None:
                 arrived.synchronize()
                 self._spaces.put(space)  # a copy to the device may read it until now
-            votes: Counts = host.numpy()[: len(segments), : self.num_classes]
+            votes: Counts = host.numpy()[: len(segments), 1:]
             return votes
 
         return wait
@@ -200,19 +202,15 @@ class PooledBackend(ABC):
         rows[row:] = 0
         slots[row:] = len(segments)
 
-    def _vote(self, space: _Space, segments: int) -> torch.Tensor:
-        """Counts ``[segments + 1, classes + 1]``; the last column is void, the last row padding."""
+    def _vote(self, space: _Space, segments: int, tally: Tally) -> torch.Tensor:
+        """Counts ``[segments + 1, 1 + slots]`` of the tally; the first column is void, the last row padding."""
         x, slots = space.on_device()
         if self.noise.scale != 1.0:
             x.div_(self.noise.scale)
-        scores = self._checked(x)
-        void = ~torch.isfinite(scores).all(dim=1)
-        if self.tolerance > 0:
-            void |= ~_clear(scores, self.tolerance)
-        votes = scores.argmax(dim=1).masked_fill_(void, self.num_classes)
-        columns = self.num_classes + 1
+        places = tally.counted(self._checked(x), self.tolerance)
+        columns = 1 + tally.slots(self.num_classes)
         counts = torch.zeros((segments + 1) * columns, dtype=torch.int64, device=self.device)
-        place = slots * columns + votes
+        place = (slots.unsqueeze(1) * columns + (places - VOID)).view(-1)
         return counts.scatter_add_(0, place, torch.ones_like(place)).view(-1, columns)
 
     def _checked(self, x: torch.Tensor) -> torch.Tensor:
@@ -282,12 +280,6 @@ class _Batch:
 
     def result(self) -> Counts:
         return self.future.result()()
-
-
-def _clear(scores: torch.Tensor, tolerance: float) -> torch.Tensor:
-    """Rows whose vote cannot hang on the arithmetic: a function of the row's own scores."""
-    top = scores.topk(2, dim=1).values.float()
-    return top[:, 0] - top[:, 1] > tolerance * scores.abs().amax(dim=1).float()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -1,17 +1,15 @@
-"""Noise families, one a file. A new one is one line in ``NOISES`` and one in the list of the laws."""
+"""Noise families, one a file. A new one is a line in ``NOISES`` (or ``.register``) and in the laws."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from noiseproof.errors import unknown
 from noiseproof.noises.base import Noise
 from noiseproof.noises.gaussian import Gaussian
 from noiseproof.noises.words import Words
+from noiseproof.registry import Registry, made_from
 
-NOISES: dict[str, type[Noise]] = {
-    Gaussian.family: Gaussian,
-}
+NOISES: Registry[type[Noise]] = Registry("noise", lambda made: made.family, [Gaussian], group="noiseproof.noises")
 
 
 def noise_from(config: dict[str, Any]) -> Noise:
@@ -23,16 +21,7 @@ def noise_from(config: dict[str, Any]) -> Noise:
     Raises:
         ValueError: the family or one of its settings is unknown.
     """
-    settings = dict(config)
-    family = str(settings.pop("family", ""))
-    if family not in NOISES:
-        raise ValueError(unknown("noise", family, NOISES))
-    made = NOISES[family]
-    known = made.__dataclass_fields__  # type: ignore[attr-defined]  # every family is a dataclass
-    for name in settings:
-        if name not in known:
-            raise ValueError(unknown(f"setting of {family} noise", name, known))
-    return made(**settings)
+    return made_from(NOISES, config, by="family")
 
 
 __all__ = ["NOISES", "Gaussian", "Noise", "Words", "noise_from"]

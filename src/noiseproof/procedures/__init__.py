@@ -1,10 +1,9 @@
-"""Statistical procedures, one a file. A new one is one line in ``PROCEDURES`` and one in the list of the laws."""
+"""Statistical procedures, one a file. A new one is a line in ``PROCEDURES`` (or ``.register``) and in the laws."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from noiseproof.errors import unknown
 from noiseproof.procedures.anytime import Anytime
 from noiseproof.procedures.base import Procedure
 from noiseproof.procedures.certify import Certify
@@ -15,10 +14,14 @@ from noiseproof.procedures.replay import check_under_way, replay
 from noiseproof.procedures.sequential import Sequential
 from noiseproof.procedures.sequential_predict import SequentialPredict
 from noiseproof.procedures.simultaneous import Simultaneous
+from noiseproof.registry import Registry, made_from
 
-PROCEDURES: dict[str, type[Procedure]] = {
-    made.name: made for made in (Certify, Predict, Decide, Anytime, Curve, Sequential, SequentialPredict, Simultaneous)
-}
+PROCEDURES: Registry[type[Procedure]] = Registry(
+    "procedure",
+    lambda made: made.name,
+    (Certify, Predict, Decide, Anytime, Curve, Sequential, SequentialPredict, Simultaneous),
+    group="noiseproof.procedures",
+)
 
 
 def procedure_from(config: dict[str, Any]) -> Procedure:
@@ -30,16 +33,7 @@ def procedure_from(config: dict[str, Any]) -> Procedure:
     Raises:
         ValueError: the name or one of its settings is unknown.
     """
-    settings = dict(config)
-    name = str(settings.pop("name", ""))
-    if name not in PROCEDURES:
-        raise ValueError(unknown("procedure", name, PROCEDURES))
-    made = PROCEDURES[name]
-    known = made.__dataclass_fields__  # type: ignore[attr-defined]  # every procedure is a dataclass
-    for field in settings:
-        if field not in known:
-            raise ValueError(unknown(f"setting of {name}", field, known))
-    return made(**settings)
+    return made_from(PROCEDURES, config, by="name")
 
 
 __all__ = [

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from noiseproof.arguments import integer, real
-from noiseproof.procedures.base import MOST, Procedure, check_votes
+from noiseproof.procedures.base import MOST, Procedure
 from noiseproof.stats.anytime import anytime_accept, anytime_holds_for_every_class
 from noiseproof.stats.bounds import check_probability
+from noiseproof.tallies import CLASS_VOTES
 from noiseproof.types import ABSTAIN, Decision, Draw
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Anytime(Procedure):
         n, to_go = 0, self.look_every
         while n < self.n_max:
             more = min(self.look_every, self.n_max - n)
-            votes = votes + check_votes((yield Draw("decide", more, undecided, to_go)), more)
+            votes = votes + CLASS_VOTES.check((yield Draw("decide", more, undecided, to_go)), more)
             n += more
             accept, against = _boundaries(n, p0, self.alpha)
             top = int(np.argmax(votes))

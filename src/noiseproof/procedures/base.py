@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from noiseproof.tallies import CLASS_VOTES
 from noiseproof.types import ABSTAIN, Certificate, Draw
 
 if TYPE_CHECKING:
     from noiseproof.noises.base import Noise
     from noiseproof.stats.bounds import Bounds
+    from noiseproof.tallies import Tally
     from noiseproof.types import Counts, Outcome
 
     Run = Generator[Draw, Counts, Outcome]
@@ -33,12 +35,17 @@ class Procedure(ABC):
     label_aware: bool = False
     """Whether it wants to know the true class."""
 
+    @property
+    def tally(self) -> Tally:
+        """What a draw adds to the counts that ``run`` receives; a procedure may have another than class votes."""
+        return CLASS_VOTES
+
     @abstractmethod
     def run(self, noise: Noise, label: int | None = None) -> Run:
         """Ask for draws (``yield Draw(stage, n)``), receive class votes, return what can be said.
 
-        The votes sent are those of the *new* draws only: an int64 vector, one entry a class, whose sum is at
-        most ``n``. What is missing are void draws.
+        The votes sent are those of the *new* draws only: an int64 vector, one entry a slot of the tally (a class),
+        whose sum is at most ``n``. What is missing are void draws.
 
         Args:
             noise: gives the radius.
@@ -101,24 +108,9 @@ def ask(stage: str, n: int, so_far: Outcome | None = None) -> Generator[Draw, Co
     """Ask for n draws in prefixes; returns all their votes. Refuses an answer no n draws can give."""
     total: Counts | int = 0
     for part in prefixes(n):
-        total = total + check_votes((yield Draw(stage, part, so_far)), part)
+        total = total + CLASS_VOTES.check((yield Draw(stage, part, so_far)), part)
     assert not isinstance(total, int), "a procedure asks for one draw at least"
     return total
-
-
-def check_votes(answer: Counts, n: int) -> Counts:
-    """The answer to a request for n draws.
-
-    Raises:
-        ValueError: no n draws can give it.
-    """
-    votes = np.asarray(answer, dtype=np.int64)
-    # every count by itself too: a sum of absurd ones can wrap around
-    if votes.ndim != 1 or votes.size < 2 or votes.min() < 0 or votes.max() > n or votes.sum() > n:
-        raise ValueError(
-            f"votes must be one count >= 0 a class (two or more) with a sum of at most {n}, got {votes.tolist()}"
-        )
-    return votes
 
 
 def largest_rival(votes: Counts, top: int, n: int) -> int:

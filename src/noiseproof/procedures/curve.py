@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from noiseproof.arguments import integer, real
-from noiseproof.procedures.base import Procedure, check_votes
+from noiseproof.procedures.base import Procedure
 from noiseproof.procedures.boundaries import GAMMA, RATIO, n_max_of_boundaries, threshold_test
 from noiseproof.procedures.radii import parse_radii
 from noiseproof.stats.bounds import check_probability
+from noiseproof.tallies import CLASS_VOTES
 from noiseproof.types import ABSTAIN, Certificate, Draw
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Curve(Procedure):
         reached: NDArray[np.bool_] | bool = False  # [radii, classes]
         drawn, to_go, so_far = 0, tests[0].looks[0], self._certificate(ABSTAIN, 0, tests, noise)
         for look, n in enumerate(tests[0].looks):
-            votes = votes + check_votes((yield Draw("curve", n - drawn, so_far, to_go)), n - drawn)
+            votes = votes + CLASS_VOTES.check((yield Draw("curve", n - drawn, so_far, to_go)), n - drawn)
             drawn = n
             reached = reached | np.array([votes >= test.accept[look] for test in tests])
             in_a_row = np.logical_and.accumulate(reached).sum(axis=0)  # [classes]

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from noiseproof.arguments import flag, integer, real
-from noiseproof.procedures.base import Procedure, check_label, check_votes
+from noiseproof.procedures.base import Procedure, check_label
 from noiseproof.procedures.boundaries import GAMMA, RATIO, n_max_of_boundaries, threshold_test
 from noiseproof.stats.bounds import check_probability
+from noiseproof.tallies import CLASS_VOTES
 from noiseproof.types import ABSTAIN, Decision, Draw
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Decide(Procedure):
         votes: Counts | int = 0
         drawn, to_go = 0, test.looks[0]
         for n, accept, stop in zip(test.looks, test.accept, test.stop, strict=True):
-            votes = votes + check_votes((yield Draw("decide", n - drawn, undecided, to_go)), n - drawn)
+            votes = votes + CLASS_VOTES.check((yield Draw("decide", n - drawn, undecided, to_go)), n - drawn)
             top = check_label(label, votes.size) if self.label_aware else int(np.argmax(votes))
             if votes[top] >= accept:
                 return Decision("certified", top, self.radius, noise.norm)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from noiseproof.arguments import flag, integer, real
-from noiseproof.procedures.base import MOST, Procedure, ask, certificate, check_votes, largest_rival
+from noiseproof.procedures.base import MOST, Procedure, ask, certificate, largest_rival
 from noiseproof.stats.bounds import Bounds, check_probability, one_sided, smallest_n, two_sided
 from noiseproof.stats.sequential import looks_up_to, spent
+from noiseproof.tallies import CLASS_VOTES
 from noiseproof.types import ABSTAIN, Draw
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Sequential(Procedure):
         drawn, to_go = 0, min(self.first_look, self.n_max)
         for n, level in self._looks():
             so_far = certificate(top, best, noise)
-            votes = votes + check_votes((yield Draw("estimate", n - drawn, so_far, to_go)), n - drawn)
+            votes = votes + CLASS_VOTES.check((yield Draw("estimate", n - drawn, so_far, to_go)), n - drawn)
             drawn, to_go = n, self.n_max - n
             k, rival_k = int(votes[top]), largest_rival(votes, top, n)
             found = self._bounds(k, rival_k, n, level)

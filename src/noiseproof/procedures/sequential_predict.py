@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from noiseproof.arguments import integer, real
-from noiseproof.procedures.base import MOST, Procedure, check_votes, largest_rival
+from noiseproof.procedures.base import MOST, Procedure, largest_rival
 from noiseproof.stats.sequential import looks_up_to, spent
 from noiseproof.stats.top_two import fewest_draws, top_two_p_value
+from noiseproof.tallies import CLASS_VOTES
 from noiseproof.types import ABSTAIN, Draw, Prediction
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class SequentialPredict(Procedure):
         looks = self._looks()
         for n, share in looks:
             so_far = Prediction(ABSTAIN, p_value)
-            votes = votes + check_votes((yield Draw("predict", n - drawn, so_far, to_go)), n - drawn)
+            votes = votes + CLASS_VOTES.check((yield Draw("predict", n - drawn, so_far, to_go)), n - drawn)
             drawn, to_go = n, self.n_max - n
             top = int(np.argmax(votes))
             n_a, n_b = int(votes[top]), largest_rival(votes, top, n)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from noiseproof.arguments import integer, real
-from noiseproof.procedures.base import MOST, Procedure, certificate, check_votes
+from noiseproof.procedures.base import MOST, Procedure, certificate
 from noiseproof.stats.bounds import one_sided, smallest_n
+from noiseproof.tallies import CLASS_VOTES
 from noiseproof.types import Draw
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Simultaneous(Procedure):
     def run(self, noise: Noise, label: int | None = None) -> Run:
         """One stage; the level of a class depends on how many classes there are, never on the votes."""
         del label
-        votes = check_votes((yield Draw("estimate", self.n)), self.n)
+        votes = CLASS_VOTES.check((yield Draw("estimate", self.n)), self.n)
         top = int(np.argmax(votes))
         return certificate(top, one_sided(int(votes[top]), self.n, self.alpha / votes.size), noise)
 

@@ -29,6 +29,7 @@ from noiseproof.models.ensemble import checked_consensus
 from noiseproof.noises import Gaussian
 from noiseproof.procedures import Certify
 from noiseproof.runners.textbook import BATCHES, GPU_BATCHES, PUBLISHED_BATCH, TextbookProcess
+from noiseproof.tallies import CLASS_VOTES, Tally
 from noiseproof.version import __version__
 
 if TYPE_CHECKING:
@@ -292,7 +293,7 @@ def certify_rate(backend: PooledBackend, noise: Noise, inputs: list[NDArray[Any]
     watched = _Watched(backend, seconds)
     tasks = (Task(f"bench-{k}", inputs[k % len(inputs)]) for k in count())
     try:
-        for _ in Engine(watched, noise, Certify()).run(tasks):
+        for _ in Engine(watched, noise).run(Certify(), tasks):
             pass
     except _TimeUpError:
         return watched.rate()
@@ -316,10 +317,10 @@ class _Watched:
         self._end = self._started + seconds
         self._under_way: deque[Pending] = deque()
 
-    def submit(self, segments: list[Segment]) -> _Watching:
+    def submit(self, segments: list[Segment], tally: Tally = CLASS_VOTES) -> _Watching:
         if self._draws and time.perf_counter() > self._end:
             raise _TimeUpError
-        self._under_way.append(self._backend.submit(segments))
+        self._under_way.append(self._backend.submit(segments, tally))
         return _Watching(self, sum(segment.n for segment in segments))
 
     def close(self) -> None:

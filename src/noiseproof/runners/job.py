@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from noiseproof.engine import Drawn, Segment, Task, check_budget
+from noiseproof.engine import Drawn, Engine, Task, check_budget
 from noiseproof.engine.choose import backend_for
 from noiseproof.engine.contract import check_backend, check_eval_mode, check_graph, check_precision
 from noiseproof.engine.require import check_available
@@ -29,6 +29,7 @@ from noiseproof.progress import Progress
 from noiseproof.runners.executors import EXECUTORS, Began
 from noiseproof.store import Manifest, Range, Run, RunFolder, check_meaning, read_manifest, read_run
 from noiseproof.store.state import skipped_key
+from noiseproof.tallies import in_meaning
 from noiseproof.version import __version__
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ class Job:
             "precision": asked.compute.precision,
             "backend": asked.compute.backend,
         }
+        meaning |= in_meaning(asked.procedure.tally)
         if asked.rng != "philox":
             meaning["rng"] = asked.rng
         if design := asked.procedure.design(self.noise):
@@ -285,15 +287,13 @@ class Job:
 
     def _rate(self, backend: PooledBackend, seconds: float) -> float:
         x = self.input(self.indices[0])
-        batch = [Segment(x, Words(self.seed, "calibration", "cost", self.asked.rng), 0, backend.batch_size)]
-        for pending in [backend.submit(batch) for _ in range(backend.workers)]:
-            pending.result()  # the first batches also start threads and reserve memory
-        batches, started = 0, time.monotonic()
-        while (elapsed := time.monotonic() - started) < seconds or not batches:
-            for pending in [backend.submit(batch) for _ in range(backend.depth)]:
-                pending.result()
-                batches += 1
-        return batches * backend.batch_size / elapsed
+        engine = Engine(backend, self.noise, self.seed, self.asked.rng)
+        engine.warm_up(x)
+        draws, started = 0, time.monotonic()
+        while (elapsed := time.monotonic() - started) < seconds or not draws:
+            for _, answer in engine.draw([(Task("calibration", x), [("cost", backend.depth * backend.batch_size)])]):
+                draws += answer.n
+        return draws / elapsed
 
 
 class _Watch:

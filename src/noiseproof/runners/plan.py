@@ -7,9 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import TYPE_CHECKING, Any, ClassVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from noiseproof.analysis.pilot import PilotInput, forecast
 from noiseproof.analysis.plan import Plan, Planned, Target, draws_for, pilot_draws_for
@@ -17,22 +15,17 @@ from noiseproof.arguments import integer, real
 from noiseproof.asked import Asked, Compute, Subject
 from noiseproof.asked.options import line
 from noiseproof.checks import brief_check
-from noiseproof.engine import Drawn, Engine, Segment, Task
+from noiseproof.engine import Engine, Task
 from noiseproof.errors import ModelError
 from noiseproof.models.ensemble import passes
-from noiseproof.noises import Words
 from noiseproof.noises.keys import input_key
-from noiseproof.procedures import Procedure
 from noiseproof.progress import Progress
 from noiseproof.runners.resolve import resolve
 from noiseproof.stats.bounds import check_probability
-from noiseproof.types import ABSTAIN, Draw, Prediction
 from noiseproof.version import __version__
 
 if TYPE_CHECKING:
-    from noiseproof.engine.pooled import PooledBackend
     from noiseproof.noises import Noise
-    from noiseproof.procedures.base import Run
     from noiseproof.runners.job import Job
 
 MEANING = ("model", "data", "noise", "precision", "backend")
@@ -116,25 +109,6 @@ def plan(
 
 
 @dataclass(frozen=True)
-class _Pilot(Procedure):
-    """So many draws of one stage, and nothing said about them."""
-
-    n: int
-    stage: str = "pilot"
-
-    name: ClassVar[str] = "pilot"
-
-    def run(self, noise: Noise, label: int | None = None) -> Run:
-        del noise, label
-        yield Draw(self.stage, self.n)
-        return Prediction(ABSTAIN, 1.0)
-
-    @property
-    def most_draws(self) -> int:
-        return self.n
-
-
-@dataclass(frozen=True)
 class _Measured:
     pilot: tuple[PilotInput, ...]
     draws: int
@@ -142,9 +116,7 @@ class _Measured:
     device: dict[str, Any]
 
 
-def _measure(
-    job: Job, inputs: int, n: int, seconds: float, progress: Callable[[Progress], None] | None
-) -> _Measured:
+def _measure(job: Job, inputs: int, n: int, seconds: float, progress: Callable[[Progress], None] | None) -> _Measured:
     """The votes of the pilot, and how fast they came; where that took less than ``seconds``, more draws are timed."""
     count = min(inputs, len(job.indices))
     chosen = [job.indices[i * len(job.indices) // count] for i in range(count)]
@@ -154,41 +126,27 @@ def _measure(
         key = input_key(x, set(tasks))
         tasks[key] = (index, Task(key, x))
     seed = job.seed if job.asked.rng == "philox" else secrets.randbits(256)
-    votes = {key: np.zeros(job.model.num_classes, dtype=np.int64) for key in tasks}
+    votes: dict[str, tuple[int, ...]] = {}
     with job.draws_with() as backend:
         checked = brief_check(backend, [task.x for _, task in list(tasks.values())[:16]])
         backend.tolerance = checked.tolerance
-        _warm_up(backend, job, seed)
+        engine = Engine(backend, job.noise, seed, job.asked.rng)
+        engine.warm_up(next(iter(tasks.values()))[1].x)
         drawn, stage, each, started = 0, 0, n, time.monotonic()
         while not stage or (elapsed := time.monotonic() - started) < seconds:
             if stage:  # few draws at a time would measure how batches are filled, many would take too long
                 each = min(4 * each, ceil(drawn / elapsed * (seconds - elapsed) / count))
-            procedure = _Pilot(each, f"calibration {stage}" if stage else "pilot")
-            for event in Engine(backend, job.noise, procedure, seed, job.asked.rng).run(
-                task for _, task in tasks.values()
-            ):
-                if not isinstance(event, Drawn):
-                    continue
-                drawn += event.n
-                if not stage:
-                    votes[event.task.key] += np.asarray(event.votes, dtype=np.int64)
+            requests = [(f"calibration {stage}" if stage else "pilot", each)]
+            for task, answer in engine.draw((task, requests) for _, task in tasks.values()):
+                drawn += answer.n
+                votes.setdefault(task.key, answer.votes)  # the first are the pilot's
                 if progress is not None:
                     progress(Progress(min(drawn, count * n), count * n, "pilot draws"))
             stage += 1
         took = max(time.monotonic() - started, 1e-9)
         device = backend.environment()
     labels = {key: int(job.data.labels[index]) for key, (index, _) in tasks.items()}
-    pilot = tuple(
-        PilotInput(index, labels[key], n, tuple(int(vote) for vote in votes[key])) for key, (index, _) in tasks.items()
-    )
+    pilot = tuple(PilotInput(index, labels[key], n, votes[key]) for key, (index, _) in tasks.items())
     if not any(sum(each.votes) for each in pilot):
         raise ModelError("every draw of the pilot was void (NaN or infinite scores); repair the base classifier")
     return _Measured(pilot, drawn, took, device)
-
-
-def _warm_up(backend: PooledBackend, job: Job, seed: int) -> None:
-    """The first batches also start threads and reserve memory."""
-    x = job.input(job.indices[0])
-    batch = [Segment(x, Words(seed, "calibration", "warm-up", job.asked.rng), 0, backend.batch_size)]
-    for pending in [backend.submit(batch) for _ in range(backend.workers)]:
-        pending.result()

@@ -6,24 +6,22 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from noiseproof.asked import Compute, Elsewhere
-from noiseproof.engine import Drawn, Engine, Task
+from noiseproof.engine import Engine, Task
 from noiseproof.errors import RunError
-from noiseproof.procedures import Procedure
 from noiseproof.progress import Progress
 from noiseproof.runners.certified import certified_input, certified_job
 from noiseproof.store import read_run
 from noiseproof.store.verify import VerificationError
-from noiseproof.types import ABSTAIN, Draw, Prediction
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from noiseproof.engine.pooled import PooledBackend
-    from noiseproof.noises import Noise
-    from noiseproof.procedures.base import Run as Asking
     from noiseproof.store import Run
     from noiseproof.types import Record
 
@@ -93,47 +91,22 @@ def redraw(
             certified_input(asked, record)  # refuses another picture
             x = asked.input(record.index)
             meaning = found.manifest.meaning
-            engine = Engine(backend, asked.noise, _Again(record), int(meaning["seed"]), meaning.get("rng", "philox"))
+            engine = Engine(backend, asked.noise, int(meaning["seed"]), meaning.get("rng", "philox"))
             differing += _differing(record, engine, x, exact=exact)
     return Redrawn(tuple(record.index for record in chosen), sum(record.draws for record in chosen), exact, differing)
 
 
-@dataclass(frozen=True)
-class _Again(Procedure):
-    """Asks for what a record was asked for."""
-
-    record: Record
-    alpha: float = 0.5  # it says nothing
-
-    name: ClassVar[str] = "again"
-
-    def run(self, noise: Noise, label: int | None = None) -> Asking:
-        del noise, label
-        for answer in self.record.answers:
-            yield Draw(answer.stage, answer.n)
-        return Prediction(ABSTAIN, 1.0)
-
-    @property
-    def most_draws(self) -> int:
-        return self.record.draws
-
-
-def _differing(
-    record: Record, engine: Engine, x: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], *, exact: bool
-) -> int:
+def _differing(record: Record, engine: Engine, x: NDArray[Any], *, exact: bool) -> int:
     """Votes that differ, refused where too many do."""
-    drawn = [event for event in engine.run([Task(record.key, x)]) if isinstance(event, Drawn)]
-    ranges, total = iter(drawn), 0
-    for number, answer in enumerate(record.answers):
-        n, votes = 0, np.zeros(len(answer.votes), np.int64)
-        while n < answer.n:
-            event = next(ranges)
-            if len(event.votes) != len(votes):
-                raise VerificationError(
-                    f"input {record.index} has votes for {len(votes)} classes, not {len(event.votes)}"
-                )
-            n, votes = n + event.n, votes + np.array(event.votes)
-        stored = np.array(answer.votes)
+    total = 0
+    wanted = [(Task(record.key, x), [(answer.stage, answer.n) for answer in record.answers])]
+    drawn = engine.draw(wanted, record.tally)
+    for number, (answer, (_, again)) in enumerate(zip(record.answers, drawn, strict=True)):
+        if len(answer.votes) != len(again.votes):
+            raise VerificationError(
+                f"input {record.index} has {len(answer.votes)} counts, drawn again {len(again.votes)}"
+            )
+        stored, votes = np.array(answer.votes), np.array(again.votes)
         # a vote that moves is one more here and one less there; void ones have no entry
         apart = int(max(np.maximum(stored - votes, 0).sum(), np.maximum(votes - stored, 0).sum()))
         if apart > (0 if exact else ELSEWHERE * answer.n):

@@ -17,9 +17,8 @@ from noiseproof.store.folder import JOURNAL, SETTINGS
 from noiseproof.store.journal import Journal, read_journal
 from noiseproof.store.lock import FolderLock
 from noiseproof.store.manifest import MANIFEST, Manifest, check_meaning, differences, write_manifest, write_text
-from noiseproof.store.run import Run, read_run
+from noiseproof.store.run import Run, empty_state, read_run
 from noiseproof.store.settings import to_toml
-from noiseproof.store.state import State
 from noiseproof.types import Record
 from noiseproof.version import __version__
 
@@ -283,7 +282,7 @@ class _Folder:
             raise RunError(f"cannot make the folder {self._out}: {error.strerror}; choose another --out") from None
 
     def _copy(self, manifest: Manifest, lines: Iterator[dict[str, Any]], records: dict[str, Record]) -> None:
-        state = State()
+        state = empty_state(self._part, manifest)
         journal = Journal(self._part / JOURNAL, manifest.meaning_hash)
         try:
             for entry in lines:

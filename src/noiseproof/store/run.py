@@ -15,6 +15,7 @@ from noiseproof.store.folder import JOURNAL, JournalFolder
 from noiseproof.store.journal import ChainError, Line, read_journal
 from noiseproof.store.manifest import Manifest, read_manifest
 from noiseproof.store.state import Range, State, range_entry, record_entry, skipped_key
+from noiseproof.tallies import tally_of
 from noiseproof.types import Outcome, Record
 
 DRAWN_BY = ("device", "backend", "precision", "batch_size", "version", "tolerance")
@@ -73,10 +74,22 @@ def read_run(path: Path) -> Run:
     manifest = read_manifest(path)
     if "procedure" not in manifest.meaning:
         raise RunError(f"{path} is the run folder of noiseproof {manifest.kind}, which has no certificates")
-    state = State()
+    state = empty_state(path, manifest)
     for _ in apply_lines(path, manifest, state):
         pass
     return Run(path, manifest, state)
+
+
+def empty_state(path: Path, manifest: Manifest) -> State:
+    """What the lines of a run are taken into: it knows what they count.
+
+    Raises:
+        RunError: they count what this version does not know.
+    """
+    try:
+        return State(tally=tally_of(manifest.meaning))
+    except STRANGE as error:
+        raise _strange(path, error) from None
 
 
 def apply_lines(path: Path, manifest: Manifest, state: State) -> Iterator[dict[str, Any]]:
@@ -99,7 +112,7 @@ class RunFolder:
     def __init__(self, path: Path, manifest: Manifest) -> None:
         """A folder for this manifest; ``with`` opens it."""
         self.path = path
-        self.state = State()
+        self.state = empty_state(path, manifest)
         self._folder = JournalFolder(path, manifest, called="a run folder")
 
     @property

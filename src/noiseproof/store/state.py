@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 from noiseproof.errors import RunError
+from noiseproof.tallies import CLASS_VOTES, Tally
 from noiseproof.types import Answer, Certificate, Decision, Outcome, Prediction, Record
 
 _T = TypeVar("_T")
@@ -35,12 +36,14 @@ class State:
         open: ranges of unfinished inputs: key -> stage -> ranges, which tile [0, n).
         drawn_in: the session (index) in which an unfinished input was begun.
         records: finished inputs by key, in the order they finished.
+        tally: what the ranges count.
     """
 
     sessions: list[dict[str, Any]] = field(default_factory=list)
     open: dict[str, dict[str, list[Range]]] = field(default_factory=dict)
     drawn_in: dict[str, int] = field(default_factory=dict)
     records: dict[str, Record] = field(default_factory=dict)
+    tally: Tally = CLASS_VOTES
 
     def apply(self, entry: dict[str, Any]) -> None:
         """Take one line in.
@@ -72,7 +75,7 @@ class State:
         drawn = Range(_count(entry["first"]), _count(entry["n"]), votes, _number(entry["seconds"]))
         if key in self.records:
             raise RunError(f"input {key} is finished, but more of its draws follow")
-        if drawn.n < 1 or len(drawn.votes) < 2 or min(drawn.votes) < 0 or sum(drawn.votes) > drawn.n:
+        if drawn.n < 1 or not self.tally.holds(drawn.votes, drawn.n):
             raise RunError(f"{drawn.n} draws of input {key} cannot give the votes {list(drawn.votes)}")
         stages = self.open.get(key, {})
         for other in (ranges[0] for ranges in stages.values()):
@@ -106,6 +109,7 @@ class State:
             seconds=_number(entry.get("seconds", 0.0))
             + sum(drawn.seconds for ranges in stages.values() for drawn in ranges),
             skipped=skipped,
+            tally=self.tally,
         )
         self.open.pop(key, None)
         self.drawn_in.pop(key, None)

@@ -14,13 +14,14 @@ from noiseproof.stats.sequential import crossing
 from noiseproof.store.folder import JOURNAL
 from noiseproof.store.journal import ChainError
 from noiseproof.store.manifest import read_manifest
-from noiseproof.store.run import STRANGE, apply_lines
-from noiseproof.store.state import State
+from noiseproof.store.run import STRANGE, apply_lines, empty_state
+from noiseproof.tallies import tally_of
 from noiseproof.types import Outcome, Record
 
 if TYPE_CHECKING:
     from noiseproof.noises import Noise
     from noiseproof.store.manifest import Manifest
+    from noiseproof.tallies import Tally
 
 TOLERANCE = 1e-9
 """Relative: another build of the special functions may differ in the last digits; a changed digit breaks the chain."""
@@ -78,18 +79,21 @@ def verify(run: str | Path) -> Verification:
         noise, procedure = noise_from(manifest.meaning["noise"]), procedure_from(manifest.meaning["procedure"])
         classes = manifest.meaning.get("model", {}).get("num_classes")
         _check_design(path, manifest, procedure, noise)
+        tally = tally_of(manifest.meaning)
     except STRANGE as error:
         raise VerificationError(f"{path}: its meaning is none this version knows ({str(error)[:200]})") from None
+    if tally != procedure.tally:
+        raise VerificationError(f"{path}: its draws count {tally}, but its procedure asks for {procedure.tally}")
     if not (path / JOURNAL).exists():
         raise VerificationError(f"{path} has no {JOURNAL}: nothing was drawn, or it was removed")
-    state = State()
+    state = empty_state(path, manifest)
     try:
         for entry in apply_lines(path, manifest, state):
             if entry["is"] == "record":
                 record = state.records[entry["key"]]
                 try:
                     if record.skipped is None:
-                        _check_classes(record.answers[0].votes, classes)
+                        _check_slots(tally, record.answers[0].votes, classes)
                         _check(record, replay(procedure, noise, record.answers, record.label))
                     else:
                         _check(record, procedure.nothing_known(noise))
@@ -100,7 +104,7 @@ def verify(run: str | Path) -> Verification:
     for key, stages in state.open.items():
         drawn = {stage: [(each.n, each.votes) for each in ranges] for stage, ranges in stages.items()}
         try:
-            _check_classes(next(iter(drawn.values()))[0][1], classes)
+            _check_slots(tally, next(iter(drawn.values()))[0][1], classes)
             check_under_way(procedure, noise, drawn)
         except STRANGE as error:
             raise VerificationError(f"the unfinished input with key {key} does not hold: {error}") from None
@@ -134,6 +138,6 @@ def _check(record: Record, outcome: Outcome) -> None:
         raise ValueError(f"its counts give {outcome}, but {printed} is printed")
 
 
-def _check_classes(votes: tuple[int, ...], classes: int | None) -> None:
-    if classes is not None and len(votes) != classes:
-        raise ValueError(f"it has votes for {len(votes)} classes, but the model has {classes}")
+def _check_slots(tally: Tally, votes: tuple[int, ...], classes: int | None) -> None:
+    if classes is not None and len(votes) != tally.slots(classes):
+        raise ValueError(f"it has {len(votes)} counts, but a model of {classes} classes has {tally.slots(classes)}")

@@ -38,8 +38,8 @@ class InProcess(Executor):
                 _check(job, backend, state)
                 _compare(job, backend)
                 yield Began({"version": __version__, **backend.environment()})
-                engine = Engine(backend, job.noise, job.asked.procedure, job.seed, job.asked.rng)
-                yield from engine.run(job.tasks(state), job.asked.budget)
+                engine = Engine(backend, job.noise, job.seed, job.asked.rng)
+                yield from engine.run(job.asked.procedure, job.tasks(state), job.asked.budget)
                 return
             except OutOfMemoryError:
                 if backend.batch_size == 1:

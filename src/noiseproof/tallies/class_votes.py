@@ -1,0 +1,45 @@
+"""Class votes: a draw adds one to the class of the largest score. The tally of the paper, and the default."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from noiseproof.tallies.base import Tally
+
+
+@dataclass(frozen=True)
+class ClassVotes(Tally):
+    """One count a class: how many draws it won.
+
+    >>> ClassVotes().holds([3, 0, 6], 10), ClassVotes().void([3, 0, 6], 10), ClassVotes().holds([3, 8], 10)
+    (True, 1, False)
+    """
+
+    name: ClassVar[str] = "votes"
+
+    def slots(self, classes: int) -> int:
+        """The classes."""
+        return classes
+
+    def places(self, scores: Any) -> Any:  # noqa: ANN401  # torch tensors
+        """The class of the largest score: [rows, 1]."""
+        return scores.argmax(dim=1, keepdim=True)
+
+    def margin(self, scores: Any) -> Any:  # noqa: ANN401  # torch tensors
+        """The largest score less the second."""
+        top = scores.topk(2, dim=1).values.float()
+        return top[:, 0] - top[:, 1]
+
+    def holds(self, counts: Sequence[int], n: int) -> bool:
+        """Two counts or more, none below 0, of n draws at most."""
+        return len(counts) >= 2 and min(counts) >= 0 and sum(counts) <= n
+
+    def rule(self, n: int) -> str:
+        """As ``holds``, in words."""
+        return f"one count >= 0 a class (two or more) with a sum of at most {n}"
+
+    def void(self, counts: Sequence[int], n: int) -> int:
+        """What is missing to n."""
+        return n - sum(counts)
