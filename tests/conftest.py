@@ -1,10 +1,12 @@
-"""What every test may use: the folder of reference values, one thread."""
+"""What every test may use: reference values, one thread; what becomes of tests whose package is absent."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -15,6 +17,41 @@ from noiseproof.store import Manifest, Range, RunFolder
 
 _KINDS = {"sequential": "certify", "curve": "certify"}
 """The verb that runs a procedure, where it is not its name."""
+
+
+_import = pytest.importorskip
+
+
+def pytest_configure() -> None:
+    """Where every package is said to be there (NOISEPROOF_REQUIRE_PACKAGES), ``importorskip`` must find its own too."""
+    if os.environ.get("NOISEPROOF_REQUIRE_PACKAGES"):
+        pytest.importorskip = _required
+
+
+def _required(package: str, **options: object) -> ModuleType:
+    try:
+        return _import(package, **options)
+    except pytest.skip.Exception as missing:
+        pytest.fail(f"{missing}, but NOISEPROOF_REQUIRE_PACKAGES is set")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests marked ``needs`` or ``extra`` skip without their packages; none is imported here."""
+    for mark in (*item.iter_markers("needs"), *item.iter_markers("extra")):
+        for package in mark.args:
+            if not _installed(package):
+                reason = f"{package} is not installed"
+                if os.environ.get("NOISEPROOF_REQUIRE_PACKAGES"):
+                    pytest.fail(f"{reason}, but NOISEPROOF_REQUIRE_PACKAGES is set")
+                pytest.skip(reason)
+
+
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # of the package that it is in
+        return False
 
 
 @pytest.fixture(scope="session")

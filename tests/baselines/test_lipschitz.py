@@ -84,8 +84,8 @@ def test_without_the_package_training_says_what_to_install(monkeypatch):
         Lipschitz().begin(2, (1, 4, 4))
 
 
+@pytest.mark.extra("deel.torchlip")
 def test_the_package_keeps_the_constant_near_one_and_plain_layers_are_the_same_function():
-    pytest.importorskip("deel.torchlip", reason="deel-torchlip is not installed: pip install noiseproof[baselines]")
     method = Lipschitz(tau=5.0)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")

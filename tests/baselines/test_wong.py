@@ -8,12 +8,7 @@ from noiseproof.baselines import Wong
 from noiseproof.errors import ModelError
 from noiseproof.models import build
 
-
-@pytest.fixture
-def package():
-    pytest.importorskip(
-        "convex_adversarial", reason="convex_adversarial is not installed: pip install noiseproof[baselines]"
-    )
+needs_package = pytest.mark.extra("convex_adversarial")
 
 
 @pytest.fixture
@@ -47,7 +42,8 @@ def test_layers_that_the_bound_does_not_know_are_refused(layer, name):
         Wong().certifier(nn.Sequential(layer, nn.Flatten(), nn.Linear(2, 2)), (2, 1, 1))
 
 
-def test_for_a_linear_network_the_radius_is_the_distance_to_the_boundary(package):
+@needs_package
+def test_for_a_linear_network_the_radius_is_the_distance_to_the_boundary():
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(4, 6, generator=generator)
     layer = nn.Linear(6, 4)
@@ -63,7 +59,8 @@ def test_for_a_linear_network_the_radius_is_the_distance_to_the_boundary(package
     assert bool((found.radii >= exact * (1 - 1 / 400) - 1e-3).all())
 
 
-def test_within_the_radius_of_a_relu_network_no_point_of_another_class_is_found(package, network):
+@needs_package
+def test_within_the_radius_of_a_relu_network_no_point_of_another_class_is_found(network):
     generator = torch.Generator().manual_seed(1)
     x = torch.rand(4, 1, 8, 8, generator=generator)
     found = Wong().certifier(network, (1, 8, 8)).radii(x)
@@ -74,7 +71,8 @@ def test_within_the_radius_of_a_relu_network_no_point_of_another_class_is_found(
         assert bool((network(points).argmax(dim=1) == y).all())
 
 
-def test_the_loss_is_plain_at_first_and_never_below_it_later(package, network):
+@needs_package
+def test_the_loss_is_plain_at_first_and_never_below_it_later(network):
     x, y = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(2)), torch.arange(6) % 3
     plain = nn.functional.cross_entropy(network(x), y)
     method = Wong(eps=0.5, projections=64)  # no fewer than the pixels: exact
@@ -83,13 +81,15 @@ def test_the_loss_is_plain_at_first_and_never_below_it_later(package, network):
     assert float(plain) < losses[0] < losses[1] < losses[2] == pytest.approx(losses[3])
 
 
-def test_the_radius_does_not_depend_on_the_guess_beyond_its_precision(package, network):
+@needs_package
+def test_the_radius_does_not_depend_on_the_guess_beyond_its_precision(network):
     x = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(3))
     radii = [float(Wong(eps=eps).certifier(network, (1, 8, 8)).radii(x).radii) for eps in (0.01, 0.3, 40.0)]
     assert max(radii) * (1 - 1 / 30) <= min(radii)
 
 
-def test_an_input_without_a_radius_leaves_those_after_it_theirs(package):
+@needs_package
+def test_an_input_without_a_radius_leaves_those_after_it_theirs():
     layer = nn.Linear(2, 2)
     layer.weight.data, layer.bias.data = torch.eye(2), torch.zeros(2)
     x = torch.tensor([[0.5, 0.5], [0.9, 0.1]])

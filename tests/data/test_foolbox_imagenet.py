@@ -1,4 +1,3 @@
-import importlib.util
 import sys
 from importlib.machinery import ModuleSpec
 
@@ -80,7 +79,7 @@ def test_a_missing_package_is_told_with_what_installs_it(monkeypatch):
     assert DATA_SETS["foolbox-imagenet"].remedy == "pip install foolbox"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("foolbox") is None, reason="the package foolbox is absent")
+@pytest.mark.needs("foolbox")
 def test_the_real_ones_are_read_and_the_package_is_not_imported():
     imported = "foolbox" in sys.modules
     data = load("foolbox-imagenet")

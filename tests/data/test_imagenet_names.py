@@ -1,4 +1,3 @@
-import importlib.util
 from importlib.machinery import ModuleSpec
 
 import pytest
@@ -50,7 +49,7 @@ def test_without_the_file_or_the_package_there_are_none(package, monkeypatch):
     assert imagenet_names() is None
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torchvision") is None, reason="the package torchvision is absent")
+@pytest.mark.extra("torchvision")
 def test_the_real_list_is_found():
     names = imagenet_names()
     assert names is not None

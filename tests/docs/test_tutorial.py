@@ -103,7 +103,7 @@ def masked(line: str) -> str:
 def test_it_says_so(step: Step, said):
     absent = [line for line in step.lines if line not in said]
     if absent:
-        pytest.skip(f"{_NEEDED[absent[0].split()[1]]} is not installed")
+        pytest.importorskip(_NEEDED[absent[0].split()[1]])
     status, out, err = zip(*(said[line] for line in step.lines), strict=True)
     errors = [line for line in step.quoted if line.startswith(_ERROR)]
     if errors:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 
 import numpy as np
@@ -28,8 +27,7 @@ PACKAGES = {"torch": "torch", "onnxruntime": "onnxruntime", "openvino": "openvin
 
 
 def needs(name: str) -> object:
-    missing = importlib.util.find_spec(PACKAGES[name]) is None
-    return pytest.param(name, marks=pytest.mark.skipif(missing, reason=f"{PACKAGES[name]} is not installed"))
+    return pytest.param(name, marks=pytest.mark.needs(PACKAGES[name]))
 
 
 EVERY = [needs(name) for name in BACKENDS]

@@ -29,8 +29,10 @@ def test_labels_vote_as_the_scores_do(layer, votes):
     assert votes(ArrayClassifier(lambda x: scores(x).argmax(axis=1), 4)) == votes(ArrayClassifier(scores, 4))
 
 
+@pytest.mark.extra("jax")
 def test_a_function_of_jax(layer, votes):
-    jax = pytest.importorskip("jax", reason="jax is not installed")
+    import jax
+
     weight, bias = (jax.numpy.asarray(tensor.detach().numpy()) for tensor in (layer.weight, layer.bias))
 
     @jax.jit

@@ -141,9 +141,13 @@ def test_a_prediction_that_is_none():
         OneShot(nn.Identity(), sigma=0.1, timestep=0, prediction="epsilom")
 
 
+needs_package = pytest.mark.extra("diffusers")
+
+
 @pytest.fixture
 def folder(tmp_path):
-    diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed")
+    import diffusers
+
     unet = diffusers.UNet2DModel(
         sample_size=16,
         in_channels=3,
@@ -165,8 +169,10 @@ def edit(file, **values):
     file.write_text(json.dumps({name: value for name, value in (config | values).items() if value != "gone"}))
 
 
+@needs_package
 def test_a_folder_of_diffusers(folder):
-    diffusers = pytest.importorskip("diffusers")
+    import diffusers
+
     module = load_diffusion(folder, 0.25, shape=(3, 16, 16))
     assert module.timestep.item() == 145
     x = torch.rand(4, 3, 16, 16)
@@ -181,12 +187,14 @@ def test_a_folder_of_diffusers(folder):
     assert torch.allclose(alone, wanted, atol=1e-5)
 
 
+@needs_package
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
 def test_what_the_network_estimates_is_said_by_its_scheduler(folder, prediction):
     edit(folder / "scheduler" / "scheduler_config.json", prediction_type=prediction)
     assert load_diffusion(folder, 0.25).prediction == prediction
 
 
+@needs_package
 def test_a_denoiser_of_diffusers(folder, tmp_path_factory):
     found = load_denoiser(f"diffusers:{folder}@0.25", shape=(3, 16, 16))
     assert found.source == f"diffusers:{folder}@0.25"
@@ -201,6 +209,7 @@ def test_a_denoiser_of_diffusers(folder, tmp_path_factory):
     assert load_denoiser(f"diffusers:{elsewhere}@0.25").fingerprint != found.fingerprint
 
 
+@needs_package
 def test_folders_that_are_refused(folder):
     def error(**options):
         with pytest.raises(ModelError) as caught:

@@ -1,6 +1,4 @@
-import importlib.util
 import sys
-import types
 from importlib.machinery import ModuleSpec
 
 import pytest
@@ -11,9 +9,7 @@ from noiseproof.errors import ModelError
 from noiseproof.models import efficientnet_lite, load
 from noiseproof.models.efficientnet_lite import PACKAGE, EfficientNetLite0, load_efficientnet_lite0
 
-needs_weights = pytest.mark.skipif(
-    importlib.util.find_spec(PACKAGE) is None, reason=f"the package {PACKAGE}, which carries the weights, is absent"
-)
+needs_weights = pytest.mark.extra(PACKAGE)
 
 
 @pytest.fixture(scope="module")
@@ -132,9 +128,10 @@ def test_another_number_of_classes_or_shape_is_refused(asked):
 
 
 @needs_weights
+@pytest.mark.extra("efficientnet_lite_pytorch")
 def test_scores_are_those_of_the_package_it_was_ported_in():
-    port = pytest.importorskip("efficientnet_lite_pytorch", reason="the package efficientnet_lite_pytorch is absent")
-    assert isinstance(port, types.ModuleType)
+    import efficientnet_lite_pytorch as port
+
     model = load("efficientnet-lite0")
     theirs = port.EfficientNet.from_name("efficientnet-lite0").eval()
     theirs.load_state_dict(model.module.state_dict())

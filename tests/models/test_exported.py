@@ -2,6 +2,7 @@ import contextlib
 import json
 import pickle
 import zipfile
+from importlib.util import find_spec
 from io import BytesIO
 
 import pytest
@@ -10,10 +11,10 @@ import torch
 from noiseproof.errors import ModelError
 from noiseproof.models import load
 
-if not hasattr(torch.export, "pt2_archive"):
-    pytest.importorskip("torch.export.pt2_archive", reason="torch has no .pt2 archives of this kind")
-
-pytestmark = pytest.mark.filterwarnings("ignore")  # of torch's own exporter
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # of torch's own exporter
+    pytest.mark.skipif(find_spec("torch.export.pt2_archive") is None, reason="torch has no .pt2 archives of this kind"),
+]
 
 SHAPE = (3, 8, 8)
 

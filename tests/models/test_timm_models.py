@@ -1,13 +1,11 @@
 import pytest
 import torch
-
-pytest.importorskip("timm", reason="timm is not installed")
-
-import timm
 from safetensors.torch import save_file
 
 from noiseproof.errors import ModelError
 from noiseproof.models import load
+
+pytestmark = pytest.mark.extra("timm")
 
 SHAPE = (3, 32, 32)
 NAME = "test_resnet"
@@ -27,6 +25,8 @@ class Plain(torch.nn.Module):
 
 @pytest.fixture
 def network(balanced):
+    import timm
+
     made = timm.create_model(NAME, pretrained=False, num_classes=4).eval()
     made.get_classifier().weight.data.normal_()
     balanced(plain(made), made.get_classifier().bias.data, SHAPE)
@@ -40,6 +40,8 @@ def weights(network, tmp_path):
 
 
 def plain(network):
+    import timm
+
     config = timm.data.resolve_data_config({}, model=network)
     return Plain(network, config["mean"], config["std"]).eval()
 
@@ -66,6 +68,8 @@ def test_a_checkpoint(network, weights, tmp_path):
 
 
 def test_a_local_folder_needs_no_network(network, tmp_path, votes):
+    import timm
+
     timm.models.save_for_hf(network, tmp_path / "saved", safe_serialization=True)
     model = load(f"timm:local-dir:{tmp_path}/saved")
     size = timm.data.resolve_data_config({}, model=network)["input_size"]
@@ -74,6 +78,8 @@ def test_a_local_folder_needs_no_network(network, tmp_path, votes):
 
 
 def test_the_normalisation_is_timm_s(weights):
+    import timm
+
     normalize = load(f"timm:{NAME}@{weights}", num_classes=4).module.normalize
     config = timm.data.resolve_data_config({}, model=timm.create_model(NAME))
     assert normalize.mean.flatten().tolist() == pytest.approx(config["mean"])

@@ -2,14 +2,12 @@ from pathlib import Path
 
 import pytest
 import torch
-
-pytest.importorskip("torchvision", reason="torchvision is not installed")
-
-import torchvision
 from safetensors.torch import save_file
 
 from noiseproof.errors import ModelError
 from noiseproof.models import load
+
+pytestmark = pytest.mark.extra("torchvision")
 
 NAME = "shufflenet_v2_x0_5"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -27,6 +25,8 @@ class Plain(torch.nn.Module):
 
 
 def made(num_classes):
+    import torchvision
+
     network = torchvision.models.get_model(NAME, weights=None, num_classes=num_classes).eval()
     network.fc.weight.data.normal_()
     return network
@@ -35,6 +35,8 @@ def made(num_classes):
 @pytest.fixture
 def cached(tmp_path, monkeypatch):
     """Where torch keeps downloads: the file of the default weights of ``NAME``."""
+    import torchvision
+
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     url = torchvision.models.get_model_weights(NAME).DEFAULT.url
     path = tmp_path / "torch" / "hub" / "checkpoints" / Path(url).name

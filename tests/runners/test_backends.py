@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 
@@ -20,8 +19,7 @@ from noiseproof.store import read_run
 
 
 def needs(name: str) -> object:
-    missing = importlib.util.find_spec(name) is None
-    return pytest.param(name, marks=pytest.mark.skipif(missing, reason=f"{name} is not installed"))
+    return pytest.param(name, marks=pytest.mark.needs(name))
 
 
 OTHERS = [needs("onnxruntime"), needs("openvino")]

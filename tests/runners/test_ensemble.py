@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 
 pytest.importorskip("torch")
@@ -135,8 +133,7 @@ def test_members_without_gradients_or_names_still_have_a_run(certified, models, 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_a_mean_is_exported_and_a_consensus_refused(certified, as_set, models, tmp_path, name):
-    if importlib.util.find_spec(name) is None:
-        pytest.skip(f"{name} is not installed")
+    pytest.importorskip(name, reason=f"{name} is not installed")
     with pytest.raises(
         ModelError, match=f"^backend {name} runs one fixed graph, but a consensus .* use --backend torch"
     ):

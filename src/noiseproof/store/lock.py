@@ -1,7 +1,7 @@
 """One writer a run folder.
 
-flock itself, not filelock: that cannot say who has the lock (before version 4 it erases the pid in the file), gives it
-back when its object is collected, makes a missing folder, and may fall back to marker files that outlive a killed writer.
+flock itself, not filelock: that does not say who has the lock (before version 4 it erases the pid in the file), gives
+it back when its object is collected, makes a missing folder, and may fall back to markers that outlive a killed writer.
 """
 
 from __future__ import annotations
