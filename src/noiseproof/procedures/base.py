@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from noiseproof.stats.bounds import Bounds
     from noiseproof.types import Counts, Outcome
 
-    Run = Generator[Draw, Counts, Outcome]
+    Requests = Generator[Draw, Counts, Outcome]
 
 
 MOST = 10**12
@@ -34,7 +34,7 @@ class Procedure(ABC):
     """Whether it wants to know the true class."""
 
     @abstractmethod
-    def run(self, noise: Noise, label: int | None = None) -> Run:
+    def run(self, noise: Noise, label: int | None = None) -> Requests:
         """Ask for draws (``yield Draw(stage, n)``), receive class votes, return what can be said.
 
         The votes sent are those of the *new* draws only: an int64 vector, one entry a class, whose sum is at

@@ -13,7 +13,7 @@ import numpy as np
 from noiseproof.analysis import Summary, at_alpha, prediction_tables, prefix_edges, record_at_n
 from noiseproof.errors import RunError, unknown
 from noiseproof.reports.experiment_figures import (
-    Curve,
+    PlottedCurve,
     accuracy_curve,
     answers_of,
     bounds_of,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    Radii = tuple[float, ...]
+    Grid = tuple[float, ...]
 
 ALPHAS = (0.0001, 0.001, 0.01, 0.1)
 """Of the paper's figure."""
@@ -81,7 +81,7 @@ class Experiment:
 
     takes: str
     count: range
-    find: Callable[[Sequence[Run], Radii, Units], Findings]
+    find: Callable[[Sequence[Run], Grid, Units], Findings]
     over_radii: bool = True
 
 
@@ -117,7 +117,7 @@ def experiment(
     return Written("\n\n".join(table.text() for table in found.tables), (*files, *figures))
 
 
-def _sigma(runs: Sequence[Run], radii: Radii, units: Units) -> Findings:
+def _sigma(runs: Sequence[Run], radii: Grid, units: Units) -> Findings:
     sigmas = [_sigma_of(run) for run in runs]
     labels = [
         f"sigma = {sigma:g}" + (f" ({run.path.name})" if sigmas.count(sigma) > 1 else "")
@@ -133,7 +133,7 @@ def _sigma(runs: Sequence[Run], radii: Radii, units: Units) -> Findings:
     )
 
 
-def _training_noise(runs: Sequence[Run], radii: Radii, units: Units) -> Findings:
+def _training_noise(runs: Sequence[Run], radii: Grid, units: Units) -> Findings:
     sigmas = [_sigma_of(run) for run in runs]
     if len(set(sigmas)) > 1:
         raise ValueError(
@@ -162,7 +162,7 @@ def _trained_at(run: Run) -> float | None:
     return said if isinstance(said, int | float) else None
 
 
-def _n(runs: Sequence[Run], radii: Radii, units: Units) -> Findings:
+def _n(runs: Sequence[Run], radii: Grid, units: Units) -> Findings:
     (run,) = runs
     _check_counts(run)
     summaries = [
@@ -185,7 +185,7 @@ def _n(runs: Sequence[Run], radii: Radii, units: Units) -> Findings:
     )
 
 
-def _alpha(runs: Sequence[Run], radii: Radii, units: Units) -> Findings:
+def _alpha(runs: Sequence[Run], radii: Grid, units: Units) -> Findings:
     (run,) = runs
     _check_counts(run)
     own = run.procedure.alpha
@@ -221,7 +221,7 @@ def _alpha(runs: Sequence[Run], radii: Radii, units: Units) -> Findings:
     )
 
 
-def _guarantee(runs: Sequence[Run], radii: Radii, units: Units) -> Findings:
+def _guarantee(runs: Sequence[Run], radii: Grid, units: Units) -> Findings:
     summaries = [run_summary(run, radii) for run in runs]
     curves = []
     for number, summary in enumerate(summaries):
@@ -251,7 +251,7 @@ def _guarantee(runs: Sequence[Run], radii: Radii, units: Units) -> Findings:
     )
 
 
-def _predict(runs: Sequence[Run], radii: Radii, units: Units) -> Findings:
+def _predict(runs: Sequence[Run], radii: Grid, units: Units) -> Findings:
     del radii, units  # answers have no radius
     (run,) = runs
     _check_counts(run)
@@ -271,7 +271,7 @@ def _predict(runs: Sequence[Run], radii: Radii, units: Units) -> Findings:
     return Findings((table,), figure)
 
 
-def _bounds(runs: Sequence[Run], radii: Radii, units: Units) -> Findings:
+def _bounds(runs: Sequence[Run], radii: Grid, units: Units) -> Findings:
     del runs, radii, units  # formulas alone
     table = Table(
         header=("p_A", *_CERTIFICATES),
@@ -286,7 +286,7 @@ def _bounds(runs: Sequence[Run], radii: Radii, units: Units) -> Findings:
     return Findings((table,), bounds_of(p_a, curves, title="Radius from the same probability, three certificates"))
 
 
-def _tightness(runs: Sequence[Run], radii: Radii, units: Units) -> Findings:
+def _tightness(runs: Sequence[Run], radii: Grid, units: Units) -> Findings:
     del runs, radii, units  # a formula alone
     sizes = (0.0, 0.5, 0.99, 1.0, 1.01, 1.5, 2.0)
     probabilities = {p_a: worst_case_probability(p_a, np.array(sizes)) for p_a in P_LOWERS}
@@ -327,7 +327,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
 """Every experiment by its name."""
 
 
-def _side_by_side(runs: Sequence[Run], labels: Sequence[str], radii: Radii, units: Units, *, title: str) -> Findings:
+def _side_by_side(runs: Sequence[Run], labels: Sequence[str], radii: Grid, units: Units, *, title: str) -> Findings:
     """Runs in one table, the best of each radius marked, and their envelope."""
     said = _check_comparable(runs)
     summaries = [run_summary(run, radii, name=label) for run, label in zip(runs, labels, strict=True)]
@@ -386,7 +386,7 @@ def _inputs(summaries: Sequence[Summary]) -> str:
     )
 
 
-def _lowered(curve: Curve, by: float, label: str, dashes: str) -> Curve:
+def _lowered(curve: PlottedCurve, by: float, label: str, dashes: str) -> PlottedCurve:
     return replace(curve, label=label, shares=np.maximum(curve.shares - by, 0.0), dashes=dashes, width=1.2)
 
 

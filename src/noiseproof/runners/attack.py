@@ -12,7 +12,7 @@ from noiseproof.attacks import PGD, Attack
 from noiseproof.errors import RunError, UnsupportedError
 from noiseproof.procedures import Predict
 from noiseproof.reports.attack import attack_table, contradiction_text, draw_attack
-from noiseproof.runners.campaign import Campaign, Shot
+from noiseproof.runners.adversary import Adversary, Attempt
 from noiseproof.runners.certified import certified_job, certified_run, claim_of
 from noiseproof.store import Manifest
 from noiseproof.store.attacks import KIND, Attacked, AttackFolder, read_attack
@@ -123,18 +123,18 @@ def attack(
         "batch_size": batch_size,
         "workers": workers,
     }
-    shots = [
-        Shot(record, claim.prediction, claim.radius, method, multiple, multiple * claim.radius)
+    attempts = [
+        Attempt(record, claim.prediction, claim.radius, method, multiple, multiple * claim.radius)
         for record, claim in wanted
         for multiple in multiples
     ]
     settings = {name: value for name, value in settings.items() if value is not None}
-    with AttackFolder(Path(out), manifest) as folder, Campaign(asked) as campaign:
-        if not campaign.has_gradient(wanted[0][0]):
+    with AttackFolder(Path(out), manifest) as folder, Adversary(asked) as adversary:
+        if not adversary.has_gradient(wanted[0][0]):
             raise UnsupportedError(
                 f"{asked.model.source} has no gradients for PGD; noiseproof falsify also searches by scores alone"
             )
-        campaign.serve(shots, seed, folder, settings, progress)
+        adversary.attack(attempts, seed, folder, settings, progress)
     return _report(Path(out), certified.procedure.alpha, judged_by)
 
 

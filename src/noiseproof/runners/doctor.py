@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noiseproof.arguments import integer
-from noiseproof.checks import Diagnosis, Patient, diagnose
+from noiseproof.checks import Diagnosis, Probe, diagnose
 from noiseproof.checks.noise_health import noise_health
 from noiseproof.data import DataSet
 from noiseproof.data import load as load_data
@@ -68,7 +68,7 @@ def doctor(
     trained = base.trained.get("sigma")
     trained_sigma = float(trained) if isinstance(trained, int | float) and trained > 0 else None
     noise = Gaussian(sigma=sigma if sigma is not None else trained_sigma or _SIGMA)
-    patient = Patient.of(
+    probe = Probe.of(
         base.module,
         data_set,
         num_classes=len(data_set.classes),
@@ -78,7 +78,7 @@ def doctor(
         seed=seed,
         limit=limit,
     )
-    findings = diagnose(patient)
+    findings = diagnose(probe)
     return Diagnosis(base.source, data_set.name, noise.sigma, findings, round(time.monotonic() - begun, 3))
 
 

@@ -24,8 +24,8 @@ from noiseproof.reports.falsify import (
     sandwich_radii,
     sandwich_table,
 )
+from noiseproof.runners.adversary import Adversary, Attempt
 from noiseproof.runners.attack import checked_multiples
-from noiseproof.runners.campaign import Campaign, Shot
 from noiseproof.runners.certified import certified_input, certified_job, certified_run, claim_of
 from noiseproof.store import Manifest
 from noiseproof.store.attacks import KIND_FALSIFY, Attacked, AttackFolder, broken_place, read_attack
@@ -146,25 +146,25 @@ def falsify(
         "workers": workers,
     }
     settings = {name: value for name, value in settings.items() if value is not None}
-    with AttackFolder(out, manifest) as folder, Campaign(asked) as campaign:
+    with AttackFolder(out, manifest) as folder, Adversary(asked) as adversary:
         usable, left_out = list(attacks), list[str]()
-        if any(each.needs_gradient for each in usable) and not campaign.has_gradient(records[0]):
+        if any(each.needs_gradient for each in usable) and not adversary.has_gradient(records[0]):
             usable = [each for each in attacks if not each.needs_gradient]
             left_out = [each.label for each in attacks if each.needs_gradient]
-        shots = list(_shots(records, usable, multiples, campaign.target.sigma))
-        campaign.serve(shots, seed, folder, settings, progress, once_broken=False)
+        attempts = list(_attempts(records, usable, multiples, adversary.target.sigma))
+        adversary.attack(attempts, seed, folder, settings, progress, once_broken=False)
     wanted = {record.key for record in records}
     points = tuple(point for point in read_attack(out, KIND_FALSIFY).points if point.key in wanted)
     order = {name: i for i, name in enumerate(labels)}
     points = tuple(sorted(points, key=lambda point: order[point.attack]))
-    return _report(out, asked, records, points, multiples, left_out, certified.procedure.alpha, campaign.target.sigma)
+    return _report(out, asked, records, points, multiples, left_out, certified.procedure.alpha, adversary.target.sigma)
 
 
-def _shots(
+def _attempts(
     records: Sequence[Record], attacks: Sequence[Attack], multiples: tuple[float, ...], sigma: float
-) -> list[Shot]:
-    """What to shoot, the attacks in order, each from the nearest distance on."""
-    shots: list[Shot] = []
+) -> list[Attempt]:
+    """What to try, the attacks in order, each from the nearest distance on."""
+    attempts: list[Attempt] = []
     # what nothing is certified of has no ball: one attack, the first that looks beyond a ball
     beyond = [each for each in attacks if each.distances != "radius"]
     for attack in attacks:
@@ -174,12 +174,12 @@ def _shots(
                 claim = claim_of(record)
                 if claim is None:
                     if attack is beyond[0] and record.outcome.abstained and record.label is not None:
-                        shots.append(Shot(record, record.label, 0.0, attack, multiple, multiple * sigma))
+                        attempts.append(Attempt(record, record.label, 0.0, attack, multiple, multiple * sigma))
                     continue
                 # the smallest perturbation is looked for as far as the noise reaches
                 most = max(claim.radius, sigma) if attack.distances == "largest" else claim.radius
-                shots.append(Shot(record, claim.prediction, claim.radius, attack, multiple, multiple * most))
-    return shots
+                attempts.append(Attempt(record, claim.prediction, claim.radius, attack, multiple, multiple * most))
+    return attempts
 
 
 def _report(

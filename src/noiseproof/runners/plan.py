@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from noiseproof.data import DataSet
     from noiseproof.engine.pooled import PooledBackend
     from noiseproof.noises import Noise
-    from noiseproof.procedures.base import Run
+    from noiseproof.procedures.base import Requests
     from noiseproof.runners.job import Job
     from noiseproof.runners.local import Model
 
@@ -173,7 +173,7 @@ class _Pilot(Procedure):
 
     name: ClassVar[str] = "pilot"
 
-    def run(self, noise: Noise, label: int | None = None) -> Run:
+    def run(self, noise: Noise, label: int | None = None) -> Requests:
         del noise, label
         yield Draw(self.stage, self.n)
         return Prediction(ABSTAIN, 1.0)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from noiseproof.data import DataSet
     from noiseproof.engine.pooled import PooledBackend
     from noiseproof.noises import Noise
-    from noiseproof.procedures.base import Run as Asking
+    from noiseproof.procedures.base import Requests
     from noiseproof.runners.local import Model
     from noiseproof.store import Run
     from noiseproof.types import Record
@@ -113,7 +113,7 @@ class _Again(Procedure):
 
     name: ClassVar[str] = "again"
 
-    def run(self, noise: Noise, label: int | None = None) -> Asking:
+    def run(self, noise: Noise, label: int | None = None) -> Requests:
         del noise, label
         for answer in self.record.answers:
             yield Draw(answer.stage, answer.n)
@@ -156,5 +156,5 @@ def _drawn_by_the_same(run: Run, backend: PooledBackend) -> bool:
     names = ("device", "backend", "precision", "batch_size")
     here = backend.environment()
     # scores that vary between two calls give other votes each time
-    calm = not any(session.get("tolerance") for session in run.state.sessions)
-    return calm and all(session.get(name) == here.get(name) for session in run.state.sessions for name in names)
+    repeatable = not any(session.get("tolerance") for session in run.state.sessions)
+    return repeatable and all(session.get(name) == here.get(name) for session in run.state.sessions for name in names)
