@@ -30,6 +30,7 @@ def bench(
     """Measure draws a second: forward only, certify, and the textbook loop, interleaved in one run."""
     import json
 
+    from noiseproof.reports.bench import bench_table, bench_values
     from noiseproof.runners.bench import bench as measure
     from noiseproof.store.manifest import write_text
 
@@ -47,7 +48,7 @@ def bench(
         batch_size=batch_size,
         workers=workers,
     )
-    typer.echo(found.markdown())
+    typer.echo(bench_table(found).markdown())
     if out is not None:
-        write_text(out, json.dumps(found.table(), indent=2) + "\n")
+        write_text(out, json.dumps(bench_values(found), indent=2) + "\n")
         typer.echo(f"written: {out}", err=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +10,11 @@ from noiseproof.arguments import integer
 from noiseproof.attacks import PGD, Attack
 from noiseproof.errors import RunError, UnsupportedError
 from noiseproof.procedures import Predict
-from noiseproof.reports.attack import attack_table, contradiction_text, draw_attack
+from noiseproof.reports.attack import AttackReport, write_attack
 from noiseproof.runners.adversary import Adversary, Attempt
 from noiseproof.runners.certified import certified_job, certified_run, claim_of
 from noiseproof.store import Manifest
-from noiseproof.store.attacks import KIND, Attacked, AttackFolder, read_attack
-from noiseproof.store.manifest import write_text
+from noiseproof.store.attacks import KIND, AttackFolder, read_attack
 from noiseproof.version import __version__
 
 if TYPE_CHECKING:
@@ -25,23 +23,6 @@ if TYPE_CHECKING:
     from noiseproof.runners.local import Model
 
 DEFAULT_AT = (1.0, 1.5, 2.0)
-
-
-@dataclass(frozen=True)
-class AttackReport:
-    """What an attack found.
-
-    Attributes:
-        points: every judged point of the folder.
-        text: the table, for a terminal.
-        contradiction: what to say of certificates that were broken within their radius; empty where none was.
-        files: what was written.
-    """
-
-    points: tuple[Attacked, ...]
-    text: str
-    contradiction: str
-    files: tuple[Path, ...]
 
 
 def attack(
@@ -135,7 +116,13 @@ def attack(
                 f"{asked.model.source} has no gradients for PGD; noiseproof falsify also searches by scores alone"
             )
         adversary.attack(attempts, seed, folder, settings, progress)
-    return _report(Path(out), certified.procedure.alpha, judged_by)
+    return write_attack(
+        read_attack(Path(out)).points,
+        Path(out),
+        n=judged_by.n,
+        alpha=judged_by.alpha,
+        certificate_alpha=certified.procedure.alpha,
+    )
 
 
 def checked_multiples(at: Sequence[float]) -> tuple[float, ...]:
@@ -148,14 +135,3 @@ def checked_multiples(at: Sequence[float]) -> tuple[float, ...]:
     if not multiples or not all(0 < multiple < float("inf") for multiple in multiples):
         raise ValueError(f"at must be multiples of the radius, > 0 and finite, got {list(at)}")
     return multiples
-
-
-def _report(out: Path, certificate_alpha: float, judged_by: Predict) -> AttackReport:
-    points = read_attack(out).points
-    table = attack_table(points, n=judged_by.n, alpha=judged_by.alpha)
-    contradiction = contradiction_text(points, certificate_alpha=certificate_alpha, judge_alpha=judged_by.alpha)
-    text, markdown, figure = out / "table.txt", out / "table.md", out / "attack.png"
-    write_text(text, "\n\n".join(filter(None, [table.text(), contradiction])) + "\n")
-    write_text(markdown, "\n\n".join(filter(None, [table.markdown(), contradiction])) + "\n")
-    draw_attack(points, figure)
-    return AttackReport(points, table.text(), contradiction, (text, markdown, figure))

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import os
-import platform
-import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -18,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from noiseproof.engine import Engine, Segment, Task
+from noiseproof.analysis.speed import Bench, Speed
 from noiseproof.engine.backend import available_cores
 from noiseproof.engine.choose import backend_for
 from noiseproof.engine.contract import check_backend, check_eval_mode, check_graph, check_options, choose_device
@@ -27,112 +22,14 @@ from noiseproof.errors import ModelError
 from noiseproof.models import load as load_model
 from noiseproof.models.ensemble import checked_consensus
 from noiseproof.noises import Gaussian
-from noiseproof.procedures import Certify
+from noiseproof.runners.rates import ROUNDS, certify_rate, forward_rate, interleaved, mflop, peak_rate, processor
 from noiseproof.runners.textbook import BATCHES, GPU_BATCHES, PUBLISHED_BATCH, TextbookProcess
 from noiseproof.version import __version__
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from noiseproof.engine.backend import Pending
-    from noiseproof.engine.pooled import PooledBackend
-    from noiseproof.noises import Noise
-    from noiseproof.types import Counts
-
-ROUNDS = 5
 INPUTS = 4
-
-
-@dataclass(frozen=True)
-class Speed:
-    """Draws a second of one contestant.
-
-    Attributes:
-        name: what was measured.
-        batch: rows a forward pass.
-        draws_per_second: of each round.
-    """
-
-    name: str
-    batch: int
-    draws_per_second: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        """Over the rounds."""
-        return median(self.draws_per_second)
-
-    def times(self, other: Speed) -> float:
-        """How many times as fast as another: the median of the ratios within a round."""
-        return median(a / b for a, b in zip(self.draws_per_second, other.draws_per_second, strict=True))
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What was measured in one run, every round one contestant after the other.
-
-    Attributes:
-        environment: model, device, backend, precision, workers, versions.
-        mflop: of a draw, a multiplication and an addition counted as two.
-        peak: fp32 GFLOP/s of matrix products on all workers, median.
-        foreign: share of the cores' time that other processes took meanwhile.
-        forward: the forward pass alone, on every worker.
-        certify: through the engine, noise and counting included.
-        published: the textbook loop in batches of 1000.
-        best: the textbook loop at its best batch.
-    """
-
-    environment: dict[str, Any]
-    mflop: float
-    peak: float
-    foreign: float
-    forward: Speed
-    certify: Speed
-    published: Speed
-    best: Speed
-
-    @property
-    def speeds(self) -> tuple[Speed, ...]:
-        """All contestants."""
-        return self.forward, self.certify, self.published, self.best
-
-    def table(self) -> dict[str, Any]:
-        """Everything, for JSON."""
-        return {
-            **self.environment,
-            "mflop_per_draw": self.mflop,
-            "peak_gflops_fp32": self.peak,
-            "foreign_load": self.foreign,
-            "speeds": [asdict(speed) | {"median": speed.median} for speed in self.speeds],
-            "certify_over_forward": self.certify.times(self.forward),
-            "certify_over_textbook_best": self.certify.times(self.best),
-            "certify_over_textbook_published": self.certify.times(self.published),
-        }
-
-    def markdown(self) -> str:
-        """The table for people."""
-        lines = [
-            "| | batch | draws/s, median | lowest to highest | share of peak | times the textbook loop at its best |",
-            "|---|---|---|---|---|---|",
-        ]
-        for speed in self.speeds:
-            low, high = min(speed.draws_per_second), max(speed.draws_per_second)
-            share = f"{speed.median * self.mflop / 1000 / self.peak:.0%}" if self.peak else ""
-            lines.append(
-                f"| {speed.name} | {speed.batch} | {speed.median:,.0f} | {low:,.0f} to {high:,.0f} | {share} | "
-                f"{speed.times(self.best):.2f} |"
-            )
-        said = self.environment
-        lines += [
-            "",
-            f"{said['model']} ({self.mflop:.1f} MFLOP a draw) on {said['device']} ({said['processor']}), "
-            f"{said['backend']}, {said['precision']}, {said['workers']} one-thread workers on {said['cores']} cores; "
-            f"textbook loop: torch {torch.__version__} fp32, {said['threads']} threads, allocator as it comes.",
-            f"Exact noise, sigma {said['sigma']:g}. Peak: {self.peak:,.0f} GFLOP/s of fp32 matrix products. "
-            f"Other processes took {self.foreign:.0%} of these cores meanwhile"
-            + ("; measure again when it is idle." if self.foreign > 0.05 else "."),
-        ]
-        return "\n".join(lines)
 
 
 def bench(
@@ -244,150 +141,6 @@ def bench(
     )
 
 
-def interleaved(
-    contestants: dict[str, Callable[[float], tuple[float, float]]], *, seconds: float, rounds: int = ROUNDS
-) -> tuple[dict[str, tuple[float, ...]], float]:
-    """Rates of each contestant in each round, and the share of the cores' time that others took.
-
-    Args:
-        contestants: each takes seconds and gives a rate and the processor seconds it spent in other processes.
-        seconds: of one contestant in one round.
-        rounds: how often; one more goes before them and is not counted.
-    """
-    rates: dict[str, list[float]] = {name: [] for name in contestants}
-    for rate in contestants.values():
-        rate(seconds / 2)
-    busy, total, own = *_processor_time(), time.process_time()
-    elsewhere = 0.0
-    for _ in range(rounds):
-        for name, rate in contestants.items():
-            found, spent = rate(seconds)
-            rates[name].append(found)
-            elsewhere += spent
-    busy_now, total_now = _processor_time()
-    mine = time.process_time() - own + elsewhere
-    foreign = (busy_now - busy - mine) / (total_now - total) if total_now > total else 0.0
-    return {name: tuple(found) for name, found in rates.items()}, max(0.0, foreign)
-
-
-def forward_rate(backend: PooledBackend, seconds: float) -> float:
-    """Draws a second of forward passes alone, in all workers at once, on a batch that lies ready."""
-    x = torch.rand((backend.batch_size, *backend.shape), device=backend.device).contiguous(memory_format=backend.layout)
-    on_gpu = backend.device.type == "cuda"
-
-    def work() -> float:
-        draws, started = 0, time.perf_counter()
-        while (elapsed := time.perf_counter() - started) < seconds:
-            backend.scores(x)
-            if on_gpu:
-                torch.cuda.synchronize(backend.device)
-            draws += backend.batch_size
-        return draws / elapsed
-
-    return sum(backend.each_worker(work))
-
-
-def certify_rate(backend: PooledBackend, noise: Noise, inputs: list[NDArray[Any]], seconds: float) -> float:
-    """Draws a second of the first seconds of CERTIFY with n = 100,000 through the engine, everything included."""
-    watched = _Watched(backend, seconds)
-    tasks = (Task(f"bench-{k}", inputs[k % len(inputs)]) for k in count())
-    try:
-        for _ in Engine(watched, noise, Certify()).run(tasks):
-            pass
-    except _TimeUpError:
-        return watched.rate()
-    finally:
-        watched.drain()
-    raise AssertionError("there are always more inputs")
-
-
-class _TimeUpError(Exception):
-    """The seconds of a measurement are over."""
-
-
-class _Watched:
-    """A backend that counts the draws that came back, and ends the engine when the time is over."""
-
-    def __init__(self, backend: PooledBackend, seconds: float) -> None:
-        self.batch_size, self.depth = backend.batch_size, backend.depth
-        self._backend = backend
-        self._draws = 0
-        self._started = self._last = time.perf_counter()
-        self._end = self._started + seconds
-        self._under_way: deque[Pending] = deque()
-
-    def submit(self, segments: list[Segment]) -> _Watching:
-        if self._draws and time.perf_counter() > self._end:
-            raise _TimeUpError
-        self._under_way.append(self._backend.submit(segments))
-        return _Watching(self, sum(segment.n for segment in segments))
-
-    def close(self) -> None:
-        self._backend.close()
-
-    def environment(self) -> dict[str, Any]:
-        return self._backend.environment()
-
-    def oldest(self, draws: int) -> Counts:
-        votes = self._under_way.popleft().result()
-        self._draws, self._last = self._draws + draws, time.perf_counter()
-        return votes
-
-    def drain(self) -> None:
-        while self._under_way:
-            self._under_way.popleft().result()
-
-    def rate(self) -> float:
-        return self._draws / (self._last - self._started)
-
-
-@dataclass(frozen=True)
-class _Watching:
-    watched: _Watched
-    draws: int
-
-    def result(self) -> Counts:
-        return self.watched.oldest(self.draws)  # the engine waits in the order in which it submitted
-
-
-def peak_rate(backend: PooledBackend, seconds: float) -> float:
-    """GFLOP/s of fp32 matrix products in all workers at once."""
-    side = 1024 if backend.device.type == "cpu" else 8192
-    a = torch.rand(side, side, device=backend.device)
-
-    def work() -> float:
-        done, started = 0, time.perf_counter()
-        out = torch.empty_like(a)
-        while (elapsed := time.perf_counter() - started) < seconds:
-            torch.mm(a, a, out=out)
-            if backend.device.type == "cuda":
-                torch.cuda.synchronize(backend.device)
-            done += 1
-        return done * 2 * side**3 / elapsed / 1e9
-
-    return sum(backend.each_worker(work))
-
-
-def mflop(base: nn.Module, shape: tuple[int, ...]) -> float:
-    """Million floating-point operations of one forward pass of one input, as torch counts them."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    first = next(base.parameters(), torch.zeros(0))
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        base(torch.zeros((1, *shape), device=first.device))
-    return float(counter.get_total_flops()) / 1e6
-
-
-def processor() -> str:
-    """The processor's name, as the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
 def _found(
     model: str | Path | nn.Module | Sequence[str | Path],
     data: str | None,
@@ -427,17 +180,3 @@ def _found(
 
 def _texts(model: str | Path | Sequence[str | Path]) -> list[str]:
     return [str(each) for each in ([model] if isinstance(model, str | os.PathLike) else model)]
-
-
-def _processor_time() -> tuple[float, float]:
-    """Processor seconds of the cores this process may use: those spent at work, and all."""
-    try:
-        lines = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
-    except OSError:
-        return 0.0, 0.0
-    mine = {f"cpu{core}" for core in os.sched_getaffinity(0)}
-    cores = [[int(field) for field in line[1:9]] for line in lines if line and line[0] in mine]
-    tick = os.sysconf("SC_CLK_TCK")
-    total = sum(map(sum, cores))
-    idle = sum(core[3] + core[4] for core in cores)
-    return (total - idle) / tick, total / tick

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from noiseproof.analysis.sandwich import Sandwich, sandwich
 from noiseproof.arguments import integer
 from noiseproof.attacks import ATTACKS
 from noiseproof.errors import RunError
 from noiseproof.procedures import Predict
-from noiseproof.reports.attack import contradiction_text
-from noiseproof.reports.falsify import (
-    attack_rows,
-    contradiction_record,
-    distance_table,
-    draw_sandwich,
-    sandwich_radii,
-    sandwich_table,
-)
+from noiseproof.reports.falsify import FalsifyReport, write_falsify
 from noiseproof.runners.adversary import Adversary, Attempt
 from noiseproof.runners.attack import checked_multiples
 from noiseproof.runners.certified import certified_input, certified_job, certified_run, claim_of
 from noiseproof.store import Manifest
-from noiseproof.store.attacks import KIND_FALSIFY, Attacked, AttackFolder, broken_place, read_attack
-from noiseproof.store.manifest import write_text
+from noiseproof.store.attacks import KIND_FALSIFY, AttackFolder, read_attack
 from noiseproof.types import Record
 from noiseproof.version import __version__
 
@@ -37,29 +24,9 @@ if TYPE_CHECKING:
     from noiseproof.attacks import Attack
     from noiseproof.data import DataSet
     from noiseproof.progress import Progress
-    from noiseproof.runners.job import Job
     from noiseproof.runners.local import Model
 
 DEFAULT_AT = (0.5, 0.9, 1.0, 1.5, 2.0)
-
-
-@dataclass(frozen=True)
-class FalsifyReport:
-    """What the falsifier found.
-
-    Attributes:
-        points: every judged point of the folder.
-        sandwich: certified and empirical accuracy of the inputs that were attacked.
-        text: the tables, for a terminal.
-        contradiction: what to say of certificates that were broken within their radius; empty where none was.
-        files: what was written.
-    """
-
-    points: tuple[Attacked, ...]
-    sandwich: Sandwich
-    text: str
-    contradiction: str
-    files: tuple[Path, ...]
 
 
 def falsify(
@@ -157,7 +124,18 @@ def falsify(
     points = tuple(point for point in read_attack(out, KIND_FALSIFY).points if point.key in wanted)
     order = {name: i for i, name in enumerate(labels)}
     points = tuple(sorted(points, key=lambda point: order[point.attack]))
-    return _report(out, asked, records, points, multiples, left_out, certified.procedure.alpha, adversary.target.sigma)
+    return write_falsify(
+        records,
+        points,
+        out,
+        multiples=multiples,
+        left_out=left_out,
+        n=judged_by.n,
+        alpha=judged_by.alpha,
+        certificate_alpha=certified.procedure.alpha,
+        sigma=adversary.target.sigma,
+        clean=partial(certified_input, asked),
+    )
 
 
 def _attempts(
@@ -180,86 +158,3 @@ def _attempts(
                 most = max(claim.radius, sigma) if attack.distances == "largest" else claim.radius
                 attempts.append(Attempt(record, claim.prediction, claim.radius, attack, multiple, multiple * most))
     return attempts
-
-
-def _report(
-    out: Path,
-    asked: Job,
-    records: Sequence[Record],
-    points: tuple[Attacked, ...],
-    multiples: tuple[float, ...],
-    left_out: list[str],
-    certificate_alpha: float,
-    sigma: float,
-) -> FalsifyReport:
-    assert isinstance(asked.procedure, Predict)
-    judged_by = asked.procedure
-    found = sandwich(records, points)
-    radii = sandwich_radii(found, sigma)
-    tables = [
-        distance_table(points, multiples, n=judged_by.n, alpha=judged_by.alpha),
-        attack_rows(points),
-        sandwich_table(found, radii),
-    ]
-    notes = []
-    if left_out:
-        notes.append(f"The base classifier has no gradients: {', '.join(left_out)} left out.")
-    contradiction = contradiction_text(points, certificate_alpha=certificate_alpha, judge_alpha=judged_by.alpha)
-    notes.append(contradiction or "No certificate was contradicted.")
-    text, markdown, plain = out / "report.txt", out / "report.md", out / "report.json"
-    said = "\n\n".join([*(table.text() for table in tables), *notes])
-    write_text(text, said + "\n")
-    write_text(
-        markdown,
-        "\n\n".join(["# Falsifier", *(table.markdown() for table in tables), "![sandwich](sandwich.png)", *notes])
-        + "\n",
-    )
-    contradictions, kept = _keep_contradictions(out, asked, records, points)
-    write_text(
-        plain,
-        _json(
-            {
-                "inputs": len(records),
-                "broken": [dict(zip(tables[0].header, row, strict=True)) for row in tables[0].rows],
-                "attacks": [dict(zip(tables[1].header, row, strict=True)) for row in tables[1].rows],
-                "left out": left_out,
-                "sandwich": {
-                    "radii": list(radii),
-                    "certified": found.lower(radii).tolist(),
-                    "empirical": found.upper(radii).tolist(),
-                },
-                "points": [asdict(point) | {"broken": point.broken} for point in points],
-                "contradictions": contradictions,
-            }
-        ),
-    )
-    figures = [draw_sandwich(found, out / f"sandwich.{suffix}") for suffix in ("png", "pdf")]
-    return FalsifyReport(points, found, said, contradiction, (text, markdown, plain, *figures, *kept))
-
-
-def _keep_contradictions(
-    out: Path, asked: Job, records: Sequence[Record], points: Sequence[Attacked]
-) -> tuple[list[dict[str, Any]], list[Path]]:
-    """Input, perturbation, keys and counts of each, as JSON and as arrays."""
-    by_key = {record.key: record for record in records}
-    said, files = [], []
-    for point in points:
-        if not point.contradicts:
-            continue
-        clean = certified_input(asked, by_key[point.key])
-        moved = np.load(out / broken_place(point, KIND_FALSIFY))
-        one = contradiction_record(point, by_key[point.key], clean, moved)
-        place = out / "contradictions" / broken_place(point, KIND_FALSIFY).stem
-        try:
-            place.parent.mkdir(exist_ok=True)
-            np.savez(place.with_name(f"{place.name}.npz"), input=clean, found=moved, perturbation=moved - clean)
-        except OSError as error:
-            raise RunError(f"cannot write {place}: {error.strerror}; make room and run the same line again") from None
-        write_text(place.with_name(f"{place.name}.json"), _json(one))
-        files += [place.with_name(f"{place.name}.json"), place.with_name(f"{place.name}.npz")]
-        said.append(one)
-    return said, files
-
-
-def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, indent=1, allow_nan=False) + "\n"
