@@ -167,7 +167,7 @@ def test_a_break_within_the_radius_that_is_not_confirmed_counts_for_nothing(half
         if procedure.n != 300:
             return said
         return [
-            judge.Verdict(Prediction(1 - int(np.argmax(one.votes)), 1e-9), one.votes[::-1], seed, one.arithmetic)
+            judge.Judged(Prediction(1 - int(np.argmax(one.votes)), 1e-9), one.votes[::-1], seed, one.arithmetic)
             for one in said
         ]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from noiseproof.checks.rows import in_other_company
+from noiseproof.checks.rows import in_other_batches
 from noiseproof.checks.variation import largest_variation, tolerance_for, variation
 from noiseproof.errors import ModelError
 from noiseproof.noises.words import Words
@@ -72,7 +72,7 @@ def brief_check(backend: PooledBackend, inputs: Sequence[NDArray[Any]]) -> Check
     worst = 0.0
     for how, answer in [
         ("between two calls", backend.answers(rows)),
-        *in_other_company(rows, backend.answers, first),
+        *in_other_batches(rows, backend.answers, first),
     ]:
         found = variation(first, answer)
         if found > largest_variation(dtype):

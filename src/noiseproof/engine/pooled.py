@@ -117,10 +117,10 @@ class PooledBackend(ABC):
         try:
             return self._pool.submit(work).result()
         except Exception as error:
-            told = self._told(error)
-            if told is error:
+            translated = self._translated(error)
+            if translated is error:
                 raise
-            raise told from error
+            raise translated from error
 
     def close(self) -> None:
         """Stop the workers."""
@@ -166,10 +166,10 @@ class PooledBackend(ABC):
         except BaseException as error:
             if space is not None:
                 self._spaces.put(space)
-            told = self._told(error)
-            if told is error:
+            translated = self._translated(error)
+            if translated is error:
                 raise
-            raise told from error
+            raise translated from error
         if arrived is None:
             self._spaces.put(space)
 
@@ -182,7 +182,7 @@ class PooledBackend(ABC):
 
         return wait
 
-    def _told(self, error: BaseException) -> BaseException:
+    def _translated(self, error: BaseException) -> BaseException:
         """The error itself, but for memory that ran out in any of its words."""
         if not is_out_of_memory(error):
             return error

@@ -123,5 +123,5 @@ def _drawn_by_the_same(run: Run, backend: PooledBackend) -> bool:
     names = ("device", "backend", "precision", "batch_size")
     here = backend.environment()
     # scores that vary between two calls give other votes each time
-    calm = not any(session.get("tolerance") for session in run.state.sessions)
-    return calm and all(session.get(name) == here.get(name) for session in run.state.sessions for name in names)
+    repeatable = not any(session.get("tolerance") for session in run.state.sessions)
+    return repeatable and all(session.get(name) == here.get(name) for session in run.state.sessions for name in names)
