@@ -16,7 +16,6 @@ from torch import nn
 from noiseproof.cli.main import run as command_line
 from noiseproof.errors import ModelError
 from noiseproof.models import build, save_weights
-from noiseproof.noises import Gaussian
 from noiseproof.runners.textbook import TextbookProcess, textbook
 from tests.asking import bench
 

@@ -108,7 +108,7 @@ class Adversary:
             attempts: in order.
             seed: of the attacks' own noise.
             folder: keeps the points.
-            settings: what was job for.
+            settings: what was asked for.
             progress: called now and then.
             once_broken: attack also at distances at which an input is known to be broken already.
         """

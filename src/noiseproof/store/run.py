@@ -89,7 +89,7 @@ def empty_state(path: Path, manifest: Manifest) -> State:
     try:
         return State(tally=tally_of(manifest.meaning))
     except MALFORMED as error:
-        raise _strange(path, error) from None
+        raise _malformed(path, error) from None
 
 
 def apply_lines(path: Path, manifest: Manifest, state: State) -> Iterator[dict[str, Any]]:
