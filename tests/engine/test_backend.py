@@ -336,7 +336,7 @@ def test_the_environment_is_what_may_not_change_within_an_input():
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"precision": "fp16"}, "precision must be one of fp32, bf16, got 'fp16'"),
+        ({"precision": "fp16"}, "precision must be one of fp32, tf32, bf16, got 'fp16'"),
         ({"batch_size": 0}, "batch_size must be >= 1, got 0"),
         ({"workers": -1}, "workers must be >= 1, got -1"),
         ({"num_classes": 1}, "num_classes must be >= 2, got 1"),

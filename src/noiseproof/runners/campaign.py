@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from noiseproof.attacks import Aim, Attack, Judge, Target, Verdict, has_gradient
-from noiseproof.engine.backend import GPU_BATCH, cpu_batch
+from noiseproof.engine.backend import cpu_batch, gpu_batch
 from noiseproof.engine.choose import backend_for
 from noiseproof.procedures import Predict
 from noiseproof.runners.certified import certified_input
@@ -82,7 +82,7 @@ class Campaign:
     def __init__(self, asked: Job) -> None:
         """A campaign against the smoothed classifier that a job is about; its procedure, PREDICT, judges."""
         self._on_cpu = asked.device.type == "cpu"
-        self.rows = asked.batch_size or (cpu_batch(tuple(asked.data.shape)) if self._on_cpu else GPU_BATCH)
+        self.rows = asked.batch_size or (cpu_batch if self._on_cpu else gpu_batch)(tuple(asked.data.shape))
         # the caller's module stays where it is
         module = copy.deepcopy(asked.model.module).to(asked.device)
         self.asked = replace(asked, model=replace(asked.model, module=module))
