@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, nullcontext
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ import torch
 from torch import nn
 
 from noiseproof.engine import Drawn, Engine, OutOfMemoryError, Segment, Task, TorchBackend
+from noiseproof.engine import graph as graph_module
 from noiseproof.engine.graph import GraphBackend
 from noiseproof.errors import ModelError
 from noiseproof.models import build
@@ -157,3 +160,121 @@ def test_the_record_says_how_it_draws():
     assert said["backend"] == f"torch {torch.__version__} folded fused eager noise by torch"
     assert (said["channels_last"], said["fused"], said["graphs"], said["workers"]) == (True, True, [32], 1)
     assert "cudnn" not in said
+
+
+class Pretended:
+    """Enough of torch.cuda that capture runs on a CPU: a graph replays by calling what was captured."""
+
+    def __init__(self, monkeypatch, backend, fails=None) -> None:
+        self.captured, self.replayed, self.fails = [], [], fails
+        pretended = self
+
+        class Quiet:
+            def __init__(self, *rest, **named) -> None:
+                pass
+
+            def wait_stream(self, other) -> None:
+                pass
+
+            def synchronize(self) -> None:
+                pass
+
+            def record(self, stream) -> None:
+                pass
+
+        class Graph:
+            def replay(self) -> None:
+                size, drawn = next(place for place, graph in backend._graphs.items() if graph is self)
+                pretended.replayed.append((size, drawn))
+                scores = GraphBackend._body(backend, backend._buffers, size, drawn=drawn)
+                if not drawn:
+                    backend._scores = scores
+
+        @contextmanager
+        def capturing(graph, pool, stream, capture_error_mode):
+            if pretended.fails:
+                raise pretended.fails
+            yield
+            pretended.captured.append(graph)
+
+        for name, value in {
+            "CUDAGraph": Graph,
+            "graph": capturing,
+            "Event": Quiet,
+            "graph_pool_handle": lambda: 0,
+            "current_stream": lambda device=None: Quiet(),
+            "stream": lambda stream: nullcontext(),
+            "get_sync_debug_mode": lambda: "default",
+            "set_sync_debug_mode": lambda mode: None,
+        }.items():
+            monkeypatch.setattr(torch.cuda, name, value)
+        backend._stream, backend._on_cpu = Quiet(), False
+        slot = graph_module._Slot.of
+        monkeypatch.setattr(graph_module._Slot, "of", lambda buffers, pinned: slot(buffers, pinned=False))
+
+
+def test_each_batch_is_served_by_the_smallest_graph_that_holds_it(monkeypatch):
+    segments = [segments_of((0, n)) for n in (2, 3, 8, 9, 32)]
+    wanted = [votes(made(kind=TorchBackend), each) for each in segments]
+    backend = made()
+    cuda = Pretended(monkeypatch, backend)
+    assert backend.environment()["graphs"] == [32, 8, 2]
+    assert "graph" in backend.label
+    assert len(cuda.captured) == 4
+    assert [backend.submit(each).result().tolist() for each in segments] == wanted
+    assert cuda.replayed == [(2, True), (8, True), (8, True), (32, True), (32, True)]
+    x = torch.rand(3, *SHAPE)
+    assert torch.equal(backend.answers(x), Sharp()(x))
+    assert cuda.replayed[-1] == (32, False)
+
+
+def test_a_graph_whose_scores_differ_in_the_last_bit_is_not_used(monkeypatch):
+    class OfItsSize(Sharp):
+        def forward(self, x):
+            return super().forward(x) + (0.001 if len(x) < 8 else 0)
+
+    backend = made(OfItsSize())
+    Pretended(monkeypatch, backend)
+    assert backend.environment()["graphs"] == [32, 8]
+
+
+def test_a_changed_tolerance_makes_the_graphs_anew(monkeypatch):
+    backend = made()
+    cuda = Pretended(monkeypatch, backend)
+    for tolerance, captured in ((0.0, 4), (0.0, 4), (0.5, 8), (0.5, 8)):
+        backend.tolerance = tolerance
+        backend.submit(segments_of((0, 3))).result()
+        assert len(cuda.captured) == captured
+
+
+@pytest.mark.parametrize("why", ["waits", "capture"])
+def test_what_cannot_be_captured_is_called_eagerly_and_says_so(why, monkeypatch, caplog):
+    class Waits(Sharp):
+        calls = 0
+
+        def forward(self, x):
+            self.calls += 1
+            if why == "waits" and self.calls == 2:
+                raise RuntimeError("called a synchronizing CUDA operation")
+            return super().forward(x)
+
+    segments = segments_of((0, 3), (5, 9))
+    wanted = votes(made(kind=TorchBackend), segments)
+    backend = made(Waits())
+    Pretended(monkeypatch, backend, RuntimeError("operation not permitted when stream is capturing"))
+    assert backend.submit(segments).result().tolist() == wanted
+    assert "eager" in backend.label
+    assert backend.environment()["graphs"] == [32]
+    assert ("synchronizing" if why == "waits" else "not permitted") in caplog.text
+
+
+def test_memory_that_runs_out_in_capture_leaves_nothing_behind(monkeypatch):
+    backend = made()
+    cuda = Pretended(monkeypatch, backend, torch.OutOfMemoryError("CUDA out of memory (pretended)"))
+    for _ in range(2):
+        with pytest.raises(OutOfMemoryError, match="a batch of 32"):
+            backend.environment()
+        assert not backend._graphs
+        assert backend._buffers is None
+    cuda.fails = None
+    assert backend.environment()["graphs"] == [32, 8, 2]

@@ -61,9 +61,11 @@ def fuse(module: nn.Module) -> tuple[nn.Module, int]:
         z: fx.Node | None = None
         if _is_call(inner, _ADDS) and len(inner.users) == 1 and len(inner.args) == 2 and not inner.kwargs:
             a, b = (_before(each, parts) for each in inner.args)
-            if _is_conv(a, parts) and b is not None:
+            if a is None or b is None or a is b:
+                continue
+            if _is_conv(a, parts):
                 inner, z = a, b
-            elif inner.target is not operator.iadd and _is_conv(b, parts) and a is not None:
+            elif inner.target is not operator.iadd and _is_conv(b, parts):
                 inner, z = b, a
         if not _is_conv(inner, parts):
             continue
