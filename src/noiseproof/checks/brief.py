@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ROWS = 256
-"""Of a larger batch so many are asked about; the rest is zeros."""
+"""Of a larger batch so many are asked about; they fill the rest too."""
 
 
 @dataclass(frozen=True)

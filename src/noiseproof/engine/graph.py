@@ -18,6 +18,7 @@ import torch
 from noiseproof.engine import noise_torch
 from noiseproof.engine.arithmetic import arithmetic
 from noiseproof.engine.noise_tables import NoiseTables
+from noiseproof.engine.pooled import fill_with
 from noiseproof.engine.torch_backend import TorchBackend
 from noiseproof.models.ensemble import has_consensus
 
@@ -123,8 +124,7 @@ class GraphBackend(TorchBackend):
         try:
             buffers = self._ready()
             with self._on_stream():
-                buffers.noisy.zero_()
-                buffers.noisy[: len(x)].copy_(x)
+                fill_with(buffers.noisy, x)
                 buffers.seg.fill_(-1)
                 self._replay(self.batch_size, drawn=False)
                 assert self._scores is not None, "every run leaves some"

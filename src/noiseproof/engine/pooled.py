@@ -110,7 +110,7 @@ class PooledBackend(ABC):
         """The scores of up to a whole batch, as a worker computes them: a copy on the CPU, for checks.
 
         Args:
-            x: ``[rows, *shape]``, float32 in input units; a batch is filled up with zeros.
+            x: ``[rows, *shape]``, float32 in input units; a batch is filled up with them.
 
         Raises:
             OutOfMemoryError: the batch does not fit.
@@ -119,9 +119,9 @@ class PooledBackend(ABC):
 
         def work() -> torch.Tensor:
             with torch.inference_mode():
-                whole = torch.zeros((self.batch_size, *self.shape), device=self.device)
-                whole[: len(x)] = x
-                return self._checked(whole.contiguous(memory_format=self.layout))[: len(x)].cpu().clone()
+                whole = torch.empty((self.batch_size, *self.shape), device=self.device, memory_format=self.layout)
+                fill_with(whole, x)
+                return self._checked(whole)[: len(x)].cpu().clone()
 
         try:
             return self._pool.submit(work).result()
@@ -302,6 +302,12 @@ class _Batch:
 
     def result(self) -> Counts:
         return self.future.result()()
+
+
+def fill_with(batch: torch.Tensor, x: torch.Tensor) -> None:
+    """Fill a batch with these rows, again and again: whatever hangs on the whole batch hangs on each of them."""
+    for first in range(0, len(batch), len(x)):
+        batch[first : first + len(x)].copy_(x[: len(batch) - first])
 
 
 def _clear(scores: torch.Tensor, tolerance: float) -> torch.Tensor:
