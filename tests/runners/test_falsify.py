@@ -20,7 +20,7 @@ from torch import nn
 
 from noiseproof.attacks import DDN, PGD, Neighbours, ScoreSearch
 from noiseproof.data import DataSet
-from noiseproof.errors import RunError
+from noiseproof.errors import RunError, UnsupportedError
 from noiseproof.store import read_run
 from noiseproof.store.attacks import KIND_FALSIFY, read_attack
 from noiseproof.store.folder import JOURNAL, JournalFolder
@@ -192,7 +192,7 @@ def test_the_attacks_without_gradients_do_for_a_classifier_that_has_none(half_sp
 def test_pgd_alone_says_so(half_space):
     made = half_space(hard=True)
     settings = {name: value for name, value in made.items() if name not in ("run", "distances")}
-    with pytest.raises(noiseproof.UnsupportedError, match="has no gradients for PGD; noiseproof falsify also searches"):
+    with pytest.raises(UnsupportedError, match="has no gradients for PGD; noiseproof falsify also searches"):
         asking.attack(made["run"], out=made["run"].parent / "a", **settings)
     assert not (made["run"].parent / "a" / "manifest.json").exists()
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from noiseproof.attacks import Attack, Example, Judge, Judged, TargetModel, has_gradient
-from noiseproof.engine.backend import GPU_BATCH, cpu_batch
+from noiseproof.engine.backend import cpu_batch, gpu_batch
 from noiseproof.engine.choose import backend_for
 from noiseproof.procedures import Predict
 from noiseproof.progress import Progress
@@ -66,7 +66,7 @@ class Adversary:
     def __init__(self, job: Job) -> None:
         """An adversary of the smoothed classifier that a job is about; its procedure, PREDICT, judges."""
         self._on_cpu = job.device.type == "cpu"
-        self.rows = job.asked.compute.batch_size or (cpu_batch(tuple(job.data.shape)) if self._on_cpu else GPU_BATCH)
+        self.rows = job.asked.compute.batch_size or (cpu_batch if self._on_cpu else gpu_batch)(tuple(job.data.shape))
         # the caller's module stays where it is
         module = copy.deepcopy(job.model.module).to(job.device)
         self.job = replace(job, model=replace(job.model, module=module))

@@ -82,7 +82,8 @@ def attack(
         __version__,
     )
     chosen = {"run": str(run), "at": ",".join(map(repr, multiples)), "limit": limit, "seed": seed}
-    settings = chosen | asked_of(method) | asked_of(judge) | asked_of(elsewhere) | asked_of(compute)
+    settings = chosen | asked_of(method) | asked_of(judge) | asked_of(compute)
+    settings |= {name: job.settings[name] for name in ("model", "denoiser", "root") if name in job.settings}
     attempts = [
         Attempt(record, claim.prediction, claim.radius, method, multiple, multiple * claim.radius)
         for record, claim in wanted

@@ -91,7 +91,8 @@ def falsify(
         __version__,
     )
     chosen = {"run": str(run), "at": ",".join(map(repr, multiples)), "limit": limit, "seed": seed}
-    settings = chosen | asked_of(judge) | asked_of(elsewhere) | asked_of(compute)
+    settings = chosen | asked_of(judge) | asked_of(compute)
+    settings |= {name: job.settings[name] for name in ("model", "denoiser", "root") if name in job.settings}
     with AttackFolder(out, manifest) as folder, Adversary(job) as adversary:
         usable, left_out = list(attacks), list[str]()
         if any(each.needs_gradient for each in usable) and not adversary.has_gradient(records[0]):

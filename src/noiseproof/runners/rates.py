@@ -95,7 +95,7 @@ class _Watched:
     """A backend that counts the draws that came back, and ends the engine when the time is over."""
 
     def __init__(self, backend: PooledBackend, seconds: float) -> None:
-        self.batch_size, self.depth = backend.batch_size, backend.depth
+        self.batch_size, self.depth, self.most_segments = backend.batch_size, backend.depth, backend.most_segments
         self._backend = backend
         self._draws = 0
         self._started = self._last = time.perf_counter()
