@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from noiseproof.arguments import integer
 from noiseproof.attacks import PGD, Attack
@@ -20,6 +20,7 @@ from noiseproof.version import __version__
 if TYPE_CHECKING:
     from noiseproof.data import DataSet
     from noiseproof.progress import Progress
+    from noiseproof.runners.job import Job
     from noiseproof.runners.local import Model
 
 DEFAULT_AT = (1.0, 1.5, 2.0)
@@ -90,26 +91,13 @@ def attack(
         },
         __version__,
     )
-    settings = {
-        "run": str(run),
-        "at": ",".join(map(repr, multiples)),
-        "limit": limit,
-        **{name: value for name, value in method.config().items() if name != "name"},
-        "n": judged_by.n,
-        "alpha": judged_by.alpha,
-        "seed": seed,
-        "model": asked.settings["model"],
-        "root": None if root is None else str(root),
-        "device": device,
-        "batch_size": batch_size,
-        "workers": workers,
-    }
+    settings = started_with(asked, run, multiples, limit, seed, root, device, batch_size, workers)
+    settings |= {name: value for name, value in method.config().items() if name != "name"}
     attempts = [
         Attempt(record, claim.prediction, claim.radius, method, multiple, multiple * claim.radius)
         for record, claim in wanted
         for multiple in multiples
     ]
-    settings = {name: value for name, value in settings.items() if value is not None}
     with AttackFolder(Path(out), manifest) as folder, Adversary(asked) as adversary:
         if not adversary.has_gradient(wanted[0][0]):
             raise UnsupportedError(
@@ -135,3 +123,30 @@ def checked_multiples(at: Sequence[float]) -> tuple[float, ...]:
     if not multiples or not all(0 < multiple < float("inf") for multiple in multiples):
         raise ValueError(f"at must be multiples of the radius, > 0 and finite, got {list(at)}")
     return multiples
+
+
+def started_with(
+    asked: Job,
+    run: str | Path,
+    at: tuple[float, ...],
+    limit: int | None,
+    seed: int,
+    root: str | Path | None,
+    device: str,
+    batch_size: int | None,
+    workers: int | None,
+) -> dict[str, Any]:
+    """What an attack was started with, to be kept beside its points; what was not given is left out."""
+    settings = {
+        "run": str(run),
+        "at": ",".join(map(repr, at)),
+        "limit": limit,
+        **{name: value for name, value in asked.procedure.config().items() if name != "name"},
+        "seed": seed,
+        "model": asked.settings["model"],
+        "root": None if root is None else str(root),
+        "device": device,
+        "batch_size": batch_size,
+        "workers": workers,
+    }
+    return {name: value for name, value in settings.items() if value is not None}

@@ -13,7 +13,7 @@ from noiseproof.errors import RunError
 from noiseproof.procedures import Predict
 from noiseproof.reports.falsify import FalsifyReport, write_falsify
 from noiseproof.runners.adversary import Adversary, Attempt
-from noiseproof.runners.attack import checked_multiples
+from noiseproof.runners.attack import checked_multiples, started_with
 from noiseproof.runners.certified import certified_input, certified_job, certified_run, claim_of
 from noiseproof.store import Manifest
 from noiseproof.store.attacks import KIND_FALSIFY, AttackFolder, read_attack
@@ -99,20 +99,7 @@ def falsify(
         },
         __version__,
     )
-    settings = {
-        "run": str(run),
-        "at": ",".join(map(repr, multiples)),
-        "limit": limit,
-        "n": judged_by.n,
-        "alpha": judged_by.alpha,
-        "seed": seed,
-        "model": asked.settings["model"],
-        "root": None if root is None else str(root),
-        "device": device,
-        "batch_size": batch_size,
-        "workers": workers,
-    }
-    settings = {name: value for name, value in settings.items() if value is not None}
+    settings = started_with(asked, run, multiples, limit, seed, root, device, batch_size, workers)
     with AttackFolder(out, manifest) as folder, Adversary(asked) as adversary:
         usable, left_out = list(attacks), list[str]()
         if any(each.needs_gradient for each in usable) and not adversary.has_gradient(records[0]):
