@@ -212,7 +212,7 @@ class Check:
         """Of n draws of two inputs, through the engine."""
         votes = {}
         tasks = [Task(input_key(x), x) for x in self.inputs(name)[:2]]
-        for event in Engine(backend, backend.noise, Certify(n0=10, n=n), 5).run(tasks):
+        for event in Engine(backend, backend.noise, 5).run(Certify(n0=10, n=n), tasks):
             if isinstance(event, Drawn) and event.stage == "estimate":
                 votes[event.task.key] = votes.get(event.task.key, 0) + np.array(event.votes)
         return np.stack(list(votes.values()))

@@ -337,6 +337,7 @@ class _Buffers:
     def of(cls, backend: GraphBackend) -> _Buffers:
         rows, most, dimension = backend.batch_size, backend.most_segments, prod(backend.shape)
         tables, device = backend._tables, backend.device
+        slots = 1 + backend._tally.slots(backend.num_classes)
         shapes = (
             (torch.int32, (rows,)),
             (torch.int64, (rows,)),

@@ -26,6 +26,7 @@ from noiseproof.version import __version__
 
 if TYPE_CHECKING:
     from noiseproof.noises import Noise
+    from noiseproof.engine.pooled import PooledBackend
     from noiseproof.runners.job import Job
 
 MEANING = ("model", "data", "noise", "precision", "backend")
