@@ -7,6 +7,7 @@ from torch import nn
 
 from noiseproof.attacks import ATTACKS, Aim, Attack, Target, has_gradient
 from noiseproof.attacks.base import tensors
+from noiseproof.noises import Gaussian
 
 
 def test_what_has_a_gradient_and_what_has_none(oracle, curved, pictures):
@@ -33,7 +34,7 @@ def test_an_aim_has_a_noise_of_its_own():
 
 
 def test_aims_as_tensors(oracle):
-    target = Target(oracle.base, 0.25, 255, torch.device("cpu"), 64, lambda *_: np.zeros((1, 2), np.int64))
+    target = Target(oracle.base, Gaussian(sigma=0.25), torch.device("cpu"), 64, lambda *_: np.zeros((1, 2), np.int64))
     aims = [Aim(oracle.pixels / 255, 1, 0.5, "a"), Aim(oracle.pixels / 255, 0, 0.25, "b")]
     x, y, radius = tensors(target, aims)
     assert x.dtype == torch.float32
@@ -59,7 +60,7 @@ class TestEveryAttack:
             p = np.array([oracle.p(point, 0.25) for point in points])
             return np.stack([np.rint(n * (1 - p)), np.rint(n * p)], axis=1).astype(np.int64)
 
-        target = Target(oracle.base, 0.25, 255, torch.device("cpu"), 64, votes)
+        target = Target(oracle.base, Gaussian(sigma=0.25), torch.device("cpu"), 64, votes)
         aims = [Aim(oracle.pixels / 255, 1, r, name) for r, name in ((0.2, "a"), (0.4, "b"), (0.3, "c"))]
         together = attack.search(target, aims)
         assert len(together) == 3
@@ -78,7 +79,7 @@ class TestEveryAttack:
             p = np.array([oracle.p(point, 0.25) for point in points])
             return np.stack([np.rint(1e6 * (1 - p)), np.rint(1e6 * p)], axis=1).astype(np.int64)
 
-        target = Target(oracle.base, 0.25, 255, torch.device("cpu"), 64, votes)
+        target = Target(oracle.base, Gaussian(sigma=0.25), torch.device("cpu"), 64, votes)
         (points,) = attack.search(target, [Aim(oracle.pixels / 255, 1, 0.4, "a")])
         before = oracle.p(oracle.pixels / 255, 0.25)
         assert oracle.p(points[0], 0.25) < before

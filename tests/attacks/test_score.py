@@ -8,12 +8,15 @@ import torch
 
 from noiseproof.attacks import Aim, ScoreSearch, Target
 from noiseproof.attacks.base import has_gradient
+from noiseproof.noises import Gaussian
 
 SIGMA = 0.25
 
 
 def search(base, x, radius, *, y=1, grid=255, rows=64, **settings):
-    target = Target(base, SIGMA, grid, torch.device("cpu"), rows, lambda *_: np.zeros((1, 2), np.int64))
+    target = Target(
+        base, Gaussian(sigma=SIGMA, grid=grid), torch.device("cpu"), rows, lambda *_: np.zeros((1, 2), np.int64)
+    )
     ((point,),) = ScoreSearch(**settings).search(target, [Aim(x, y, radius, "a")])
     return point
 

@@ -2,7 +2,7 @@
 
 from noiseproof.attacks.base import Aim, Attack, Target, has_gradient
 from noiseproof.attacks.ddn import DDN
-from noiseproof.attacks.judge import Judge, Verdict, judge, judging_noise
+from noiseproof.attacks.judge import Judge, Verdict, judge
 from noiseproof.attacks.neighbours import Neighbours
 from noiseproof.attacks.pgd import PGD
 from noiseproof.attacks.score import ScoreSearch
@@ -23,5 +23,4 @@ __all__ = [
     "Verdict",
     "has_gradient",
     "judge",
-    "judging_noise",
 ]

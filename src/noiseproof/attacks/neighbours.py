@@ -46,7 +46,7 @@ class Neighbours(Attack):
         """The neighbour of each aim at which its class does worst."""
         found: list[list[Point]] = []
         for aim in aims:
-            points = neighbours(aim.x, aim.radius, target.grid or 255, np.random.default_rng(aim.seed))
+            points = neighbours(aim.x, aim.radius, target.noise.grid or 255, np.random.default_rng(aim.seed))
             if not points:
                 found.append([])
                 continue

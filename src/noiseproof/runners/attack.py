@@ -69,7 +69,7 @@ def attack(
     The same call again resumes; more multiples or inputs extend.
 
     Args:
-        run: a run folder of certify or decide, with Gaussian noise.
+        run: a run folder of certify or decide.
         out: folder for the journal, ``table.txt``, ``table.md``, ``attack.png`` and the broken points.
         at: distances, in units of each input's R; > 0.
         limit: how many certified inputs at most, the first ones.
@@ -89,7 +89,7 @@ def attack(
         ValueError: an argument is out of range.
         RunError: not a run of certify or decide, nothing in it is certified, or ``out`` cannot be used.
         ModelError: the model is not the certified one.
-        UnsupportedError: the run's noise is not Gaussian, or the base classifier has no gradients.
+        UnsupportedError: attacks on the run's noise cannot be judged, or the base classifier has no gradients.
     """
     method, judged_by, seed = method or PGD(), Predict(n=n, alpha=alpha), integer("seed", seed)
     multiples, limit = checked_multiples(at), None if limit is None else integer("limit", limit, least=1)

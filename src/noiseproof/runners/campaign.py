@@ -23,7 +23,7 @@ from noiseproof.version import __version__
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from noiseproof.noises import Gaussian, Noise
+    from noiseproof.noises import Noise
     from noiseproof.runners.job import Job
     from noiseproof.types import Record
 
@@ -89,9 +89,8 @@ class Campaign:
         assert isinstance(asked.procedure, Predict)
         self.judged_by = asked.procedure
         self.confirmed_by = Predict(n=CONFIRM * asked.procedure.n, alpha=asked.procedure.alpha)
-        noise: Gaussian = asked.noise  # type: ignore[assignment]  # as certified_run has checked
-        self.judge = Judge(noise, self._backend)
-        self.target = Target(module, noise.sigma, noise.grid, asked.device, self.rows, self.judge.votes)
+        self.judge = Judge(asked.noise, self._backend)
+        self.target = Target(module, asked.noise, asked.device, self.rows, self.judge.votes)
 
     def __enter__(self) -> Campaign:
         """It is open from the start."""
@@ -105,8 +104,7 @@ class Campaign:
         """Whether attacks that need gradients can be used."""
         x = torch.from_numpy(certified_input(self.asked, record)).to(self.asked.device, torch.float32)
         generator = torch.Generator(self.asked.device).manual_seed(0)
-        noise = torch.randn((min(8, self.rows), *x.shape), generator=generator, device=x.device)
-        return has_gradient(self.target.base, x + self.target.sigma * noise)
+        return has_gradient(self.target.base, x + self.target.noise.sample(x, min(8, self.rows), generator))
 
     def serve(
         self,

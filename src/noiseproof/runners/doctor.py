@@ -72,7 +72,7 @@ def doctor(
         base.module,
         data_set,
         num_classes=len(data_set.classes),
-        sigma=noise.sigma,
+        noise=noise,
         trained_sigma=trained_sigma,
         device=chosen,
         seed=seed,

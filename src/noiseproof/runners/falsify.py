@@ -86,7 +86,7 @@ def falsify(
     the base classifier has none. The same call again resumes; more multiples or inputs extend.
 
     Args:
-        run: a run folder of certify or decide, with Gaussian noise.
+        run: a run folder of certify or decide.
         out: folder for the journal, the report, the figure and what broke; by default RUN-falsify, beside the run.
         at: distances, in units of each input's certified radius R; > 0.
         limit: how many inputs of the run at most, the first ones.
@@ -106,7 +106,7 @@ def falsify(
         ValueError: an argument is out of range.
         RunError: not a run of certify or decide, nothing in it is certified, or ``out`` cannot be used.
         ModelError: the model is not the certified one.
-        UnsupportedError: the run's noise is not Gaussian.
+        UnsupportedError: attacks on the run's noise cannot be judged.
     """
     path = Path(run)
     out = path.absolute().with_name(f"{path.absolute().name}-falsify") if out is None else Path(out)
@@ -150,13 +150,13 @@ def falsify(
         if any(each.needs_gradient for each in usable) and not campaign.has_gradient(records[0]):
             usable = [each for each in attacks if not each.needs_gradient]
             left_out = [each.label for each in attacks if each.needs_gradient]
-        shots = list(_shots(records, usable, multiples, campaign.target.sigma))
+        shots = list(_shots(records, usable, multiples, asked.noise.sigma))
         campaign.serve(shots, seed, folder, settings, progress, once_broken=False)
     wanted = {record.key for record in records}
     points = tuple(point for point in read_attack(out, KIND_FALSIFY).points if point.key in wanted)
     order = {name: i for i, name in enumerate(labels)}
     points = tuple(sorted(points, key=lambda point: order[point.attack]))
-    return _report(out, asked, records, points, multiples, left_out, certified.procedure.alpha, campaign.target.sigma)
+    return _report(out, asked, records, points, multiples, left_out, certified.procedure.alpha, asked.noise.sigma)
 
 
 def _shots(
