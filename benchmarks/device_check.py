@@ -40,7 +40,7 @@ from noiseproof.models import build
 from noiseproof.noises import Gaussian, Words
 from noiseproof.noises.keys import input_key
 from noiseproof.procedures import Certify
-from noiseproof.runners.bench import certify_rate
+from noiseproof.runners.rates import certify_rate
 from noiseproof.runners.textbook import textbook
 
 MODELS = {  # shape, classes, GFLOP a draw, batches of the layout table

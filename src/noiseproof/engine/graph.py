@@ -361,9 +361,7 @@ class _Buffers:
             overflow=torch.zeros(1, dtype=torch.int32, device=device),
             steps=torch.zeros((rows, dimension), dtype=torch.int16, device=device),
             noisy=torch.zeros((rows, *backend.shape), device=device).contiguous(memory_format=backend.layout),
-            counts=torch.zeros(
-                (most + 1) * (1 + backend._tally.slots(backend.num_classes)) + 1, dtype=torch.int64, device=device
-            ),
+            counts=torch.zeros((most + 1) * slots + 1, dtype=torch.int64, device=device),
         )
 
     def used(self, segments: int) -> int:

@@ -25,8 +25,8 @@ from noiseproof.stats.bounds import check_probability
 from noiseproof.version import __version__
 
 if TYPE_CHECKING:
-    from noiseproof.noises import Noise
     from noiseproof.engine.pooled import PooledBackend
+    from noiseproof.noises import Noise
     from noiseproof.runners.job import Job
 
 MEANING = ("model", "data", "noise", "precision", "backend")
