@@ -104,7 +104,8 @@ class GraphBackend(TorchBackend):
         self._graphs: dict[tuple[int, bool], torch.cuda.CUDAGraph] = {}
         self._sizes: tuple[int, ...] = ()
         self._scores: torch.Tensor | None = None
-        self._made_for, self._tally = self.tolerance, CLASS_VOTES
+        self._made_for = self.tolerance
+        self._tally: Tally = CLASS_VOTES
         self._free: list[_Slot] = []
         self._keys: dict[Words, NDArray[np.int64]] = {}
 

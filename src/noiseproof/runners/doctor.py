@@ -10,7 +10,7 @@ from noiseproof.arguments import integer
 from noiseproof.asked import Compute
 from noiseproof.checks import Diagnosis, Probe, diagnose
 from noiseproof.checks.noise_health import noise_health
-from noiseproof.noises import NOISES, Noise
+from noiseproof.noises import Noise, default_noise
 from noiseproof.runners.resolve import data_of, device_of, model_of
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def doctor(
     base = model_of(subject, data, sigma=None if noise is None else noise.sigma)
     trained = base.trained.get("sigma")
     trained_sigma = float(trained) if isinstance(trained, int | float) and trained > 0 else None
-    noise = noise or next(iter(NOISES.values()))(sigma=trained_sigma or _SIGMA)
+    noise = noise or default_noise(trained_sigma or _SIGMA)
     probe = Probe.of(
         base.module,
         data,
@@ -82,7 +82,7 @@ def doctor_noise(noise: Noise | None = None, *, seed: int = 0, rng: str = "philo
         ValueError: an argument is out of range.
     """
     begun, seed = time.monotonic(), integer("seed", seed)
-    noise = noise or next(iter(NOISES.values()))(sigma=_SIGMA)
+    noise = noise or default_noise(_SIGMA)
     if rng == "chacha20":
         if seed != 0:
             raise ValueError(f"seed must be left out with rng {rng}, whose key comes from the system, got {seed}")
