@@ -314,7 +314,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, RuntimeError):  # torch has a class for its own allocator only
         words = ("can't allocate memory", "out of memory", "ALLOC_FAILED", "Failed to allocate memory", "bad_alloc")
         engine = "unable to find an engine"  # cuDNN, where none works within the memory that is left
-        return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in (*words, engine))
+        if isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in (*words, engine)):
+            return True
+        # a capture that is broken off may complain of that in turn
+        return error.__context__ is not None and is_out_of_memory(error.__context__)
     return isinstance(error, MemoryError)
 
 
