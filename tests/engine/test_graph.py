@@ -360,11 +360,25 @@ def test_streams_of_closed_backends_are_used_again(monkeypatch):
 
 
 def test_what_a_broken_capture_complains_of_is_memory_still():
-    try:
+    @contextmanager
+    def capturing():
         try:
-            raise torch.OutOfMemoryError("CUDA out of memory (pretended)")
+            yield
         finally:
             raise RuntimeError("operation failed due to a previous error during capture")
-    except RuntimeError as error:
-        assert is_out_of_memory(error)
-    assert not is_out_of_memory(RuntimeError("operation failed due to a previous error during capture"))
+
+    for error, expected in ((torch.OutOfMemoryError("CUDA out of memory"), True), (ValueError("other"), False)):
+        with pytest.raises(RuntimeError, match="previous error") as raised, capturing():
+            raise error
+        assert is_out_of_memory(raised.value) == expected
+
+
+def test_a_forward_pass_is_measured_as_a_graph_where_there_are_graphs(monkeypatch):
+    x = torch.rand(32, *SHAPE)
+    backend = made()
+    assert torch.equal(backend.forward_pass(x)(), Sharp()(x))
+    backend = made()
+    cuda = Pretended(monkeypatch, backend)
+    once = backend.forward_pass(x)
+    assert len(cuda.captured) == 5
+    assert once.__self__ is cuda.captured[-1]()

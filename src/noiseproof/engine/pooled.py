@@ -151,6 +151,10 @@ class PooledBackend(ABC):
         under_way = [self._pool.submit(together) for _ in range(self.workers)]
         return [each.result() for each in under_way]
 
+    def forward_pass(self, x: torch.Tensor) -> Callable[[], object]:
+        """What makes a forward pass on a batch that lies ready, in a worker; for measurements."""
+        return lambda: self.scores(x)
+
     def environment(self) -> dict[str, Any]:
         """What draws, for the record."""
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
