@@ -58,7 +58,7 @@ def redraw(
     """Draw some finished inputs of a run again, from their keys, and compare the counts.
 
     Which inputs, the operating system's random numbers say, so that nobody can know beforehand. Exactly the same
-    counts are asked for where device, backend, precision and batch size are those of the run.
+    counts are asked for where device, backend, precision, batch size and cuDNN's version are those of the run.
 
     Args:
         run: a run folder of certify, predict or decide.
@@ -122,7 +122,7 @@ def _differing(record: Record, engine: Engine, x: NDArray[Any], *, exact: bool) 
 
 
 def _drawn_by_the_same(run: Run, backend: PooledBackend) -> bool:
-    names = ("device", "backend", "precision", "batch_size")
+    names = ("device", "backend", "precision", "batch_size", "cudnn")
     here = backend.environment()
     # scores that vary between two calls give other votes each time
     repeatable = not any(session.get("tolerance") for session in run.state.sessions)
