@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import weakref
 from contextlib import contextmanager, nullcontext
 
@@ -16,6 +17,7 @@ from torch import nn
 
 from noiseproof.engine import Drawn, Engine, OutOfMemoryError, Segment, Task, TorchBackend
 from noiseproof.engine import graph as graph_module
+from noiseproof.engine import streams as streams_module
 from noiseproof.engine.fuse import fuse
 from noiseproof.engine.graph import GraphBackend
 from noiseproof.engine.halving import in_batches_that_fit
@@ -216,8 +218,8 @@ class Pretended:
         }.items():
             monkeypatch.setattr(torch.cuda, name, value)
         backend._stream, backend._on_cpu = Quiet(), False
-        slot = graph_module._Slot.of
-        monkeypatch.setattr(graph_module._Slot, "of", lambda buffers, pinned: slot(buffers, pinned=False))
+        slot = graph_module.Slot.of
+        monkeypatch.setattr(graph_module.Slot, "of", lambda buffers, pinned: slot(buffers, pinned=False))
 
 
 def test_each_batch_is_served_by_the_smallest_graph_that_holds_it(monkeypatch):
@@ -294,7 +296,7 @@ def test_nothing_of_a_failed_attempt_lives_while_the_next_is_made(where, monkeyp
     shape, alive, sizes = (3, 32, 32), {}, []
     torch.manual_seed(0)
     own = build("resnet20", num_classes=CLASSES, shape=shape).eval()
-    buffers_of, said = graph_module._Buffers.of, "CUDA out of memory (pretended)"
+    buffers_of, said = graph_module.Buffers.of, "CUDA out of memory (pretended)"
 
     class Greedy(nn.Module):
         __module__ = "torch.nn"  # so that a trace does not look inside
@@ -304,13 +306,13 @@ def test_nothing_of_a_failed_attempt_lives_while_the_next_is_made(where, monkeyp
                 raise torch.OutOfMemoryError(said)
             return x
 
-    def buffers(backend):
-        made = buffers_of(backend)
+    def buffers(backend, *rest):
+        made = buffers_of(backend, *rest)
         parts = (made.table, made.noisy, made.steps, made.scratch)
         alive.update({f"buffers {k} of {backend.batch_size}": weakref.ref(each) for k, each in enumerate(parts)})
         return made
 
-    monkeypatch.setattr(graph_module._Buffers, "of", buffers)
+    monkeypatch.setattr(graph_module.Buffers, "of", buffers)
 
     def make(size):
         left = [name for name, each in alive.items() if each() is not None]
@@ -344,18 +346,18 @@ def test_nothing_of_a_failed_attempt_lives_while_the_next_is_made(where, monkeyp
 
 def test_streams_of_closed_backends_are_used_again(monkeypatch):
     streams = []
-    monkeypatch.setattr(graph_module, "_STREAMS", {})
+    monkeypatch.setattr(streams_module, "_GIVEN_BACK", {})
     monkeypatch.setattr(torch.cuda, "Stream", lambda device: streams.append(object()) or streams[-1])
     device = torch.device("cuda", 0)
-    one, other = (graph_module._stream(device) for _ in range(2))
+    one, other = (streams_module.stream_for(device) for _ in range(2))
     assert one is not other
     backend = made()
     backend.device, backend._stream = device, one
     monkeypatch.setattr(backend, "_forget", lambda: None)
     backend.close()
     backend.close()
-    assert graph_module._stream(device) is one
-    assert graph_module._stream(device) not in (one, other)
+    assert streams_module.stream_for(device) is one
+    assert streams_module.stream_for(device) not in (one, other)
     assert len(streams) == 3
 
 
@@ -382,3 +384,17 @@ def test_a_forward_pass_is_measured_as_a_graph_where_there_are_graphs(monkeypatc
     once = backend.forward_pass(x)
     assert len(cuda.captured) == 5
     assert once.__self__ is cuda.captured[-1]()
+
+
+def test_what_words_of_the_operating_system_cost_is_said_once(monkeypatch, caplog):
+    pytest.importorskip("cryptography")
+    backend = made()
+    Pretended(monkeypatch, backend)
+    backend.submit(segments_of((0, 10))).result()
+    assert not caplog.records
+    for _ in range(2):
+        backend.submit(segments_of((0, 10), rng="chacha20")).result()
+    (said,) = caplog.messages
+    assert re.fullmatch(
+        r"words of chacha20 are drawn by the host, \d+ us a draw: at most [\d,]+ draws a second, .*", said
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,8 +17,10 @@ import torch
 
 from noiseproof.engine import noise_torch
 from noiseproof.engine.arithmetic import arithmetic
+from noiseproof.engine.graph_memory import Buffers, Slot
 from noiseproof.engine.noise_tables import NoiseTables
 from noiseproof.engine.pooled import fill_with
+from noiseproof.engine.streams import give_back, refusing_to_wait, stream_for
 from noiseproof.engine.torch_backend import TorchBackend
 from noiseproof.models.ensemble import has_consensus
 from noiseproof.tallies import CLASS_VOTES
@@ -36,8 +38,6 @@ log = logging.getLogger(__name__)
 
 DEPTH = 4
 """Batches under way: the host fills tables ahead of the device."""
-_STREAMS: dict[torch.device, list[torch.cuda.Stream]] = {}
-"""Those of closed backends, for the next: cuBLAS keeps 32 MiB for each stream of the process it was ever called on."""
 
 
 class GraphBackend(TorchBackend):
@@ -101,15 +101,16 @@ class GraphBackend(TorchBackend):
         self._record = {"channels_last": self.layout == torch.channels_last, "fused": fused}
         self._tables = NoiseTables.of(noise, dimension, self.device)
         self._kernels = _kernels(self.device)
-        self._stream = None if self._on_cpu else _stream(self.device)
-        self._buffers: _Buffers | None = None
+        self._stream = None if self._on_cpu else stream_for(self.device)
+        self._buffers: Buffers | None = None
         self._graphs: dict[tuple[int, bool], torch.cuda.CUDAGraph] = {}
         self._sizes: tuple[int, ...] = ()
         self._scores: torch.Tensor | None = None
         self._made_for = self.tolerance
         self._tally: Tally = CLASS_VOTES
-        self._free: list[_Slot] = []
+        self._free: list[Slot] = []
         self._keys: dict[Words, NDArray[np.int64]] = {}
+        self._told = False
 
     def submit(self, segments: list[Segment], tally: Tally = CLASS_VOTES) -> Pending:
         """Start a batch: its table goes to the device, the graph follows."""
@@ -119,7 +120,7 @@ class GraphBackend(TorchBackend):
                 self._forget()
                 self._tally = tally
             buffers = self._ready()
-            slot = self._free.pop() if self._free else _Slot.of(buffers, pinned=not self._on_cpu)
+            slot = self._free.pop() if self._free else Slot.of(buffers, pinned=not self._on_cpu)
             rows = self._fill(slot, segments)
             on_host = any(segment.words.rng != "philox" for segment in segments)
             self._start(slot, segments, rows, on_host=on_host)
@@ -163,7 +164,7 @@ class GraphBackend(TorchBackend):
         """Give graphs and buffers back."""
         self._forget()
         if self._stream is not None:
-            _STREAMS.setdefault(self.device, []).append(self._stream)
+            give_back(self.device, self._stream)
             self._stream = None
         super().close()
 
@@ -188,10 +189,10 @@ class GraphBackend(TorchBackend):
             raise error
         raise translated from error
 
-    def _ready(self) -> _Buffers:
+    def _ready(self) -> Buffers:
         """Buffers and graphs; graphs anew where the tolerance has changed, which is part of them."""
         if self._buffers is None:
-            self._buffers = _Buffers.of(self)
+            self._buffers = Buffers.of(self, self._tables, self._tally)
         elif self._made_for == self.tolerance:
             return self._buffers
         self._graphs.clear()
@@ -205,7 +206,7 @@ class GraphBackend(TorchBackend):
             log.warning("no CUDA graph of the base classifier (%s): each batch is called eagerly", why)
         return self._buffers
 
-    def _capture(self, buffers: _Buffers) -> str:
+    def _capture(self, buffers: Buffers) -> str:
         """Make the graphs; says why there are none."""
         sizes = [self.batch_size >> shift for shift in (0, 2, 4) if self.batch_size >> shift]
         with self._on_stream(), arithmetic(self.precision, self.device):
@@ -221,7 +222,7 @@ class GraphBackend(TorchBackend):
             if has_consensus(self.base):
                 return "a consensus asks other members row by row"
             try:
-                with _refusing_to_wait():  # a capture that fails would leave torch's generator in it
+                with refusing_to_wait():  # a capture that fails would leave torch's generator in it
                     self._count(buffers, self.batch_size)
             except Exception as error:
                 if self._translated(error) is not error:
@@ -261,7 +262,7 @@ class GraphBackend(TorchBackend):
                 stack.enter_context(torch.cuda.stream(self._stream))  # and its device
             yield
 
-    def _fill(self, slot: _Slot, segments: list[Segment]) -> int:
+    def _fill(self, slot: Slot, segments: list[Segment]) -> int:
         """Write the table of a batch; returns how many rows it has."""
         seg, draw, keys, x = (part.numpy() for part in slot.parts)
         row = 0
@@ -283,13 +284,15 @@ class GraphBackend(TorchBackend):
             self._keys[words] = self._tables.keys(words)
         return self._keys[words]
 
-    def _start(self, slot: _Slot, segments: list[Segment], rows: int, *, on_host: bool) -> None:
+    def _start(self, slot: Slot, segments: list[Segment], rows: int, *, on_host: bool) -> None:
         buffers = self._ready()
         used = buffers.used(len(segments))
         with self._on_stream():
             buffers.table[:used].copy_(slot.table[:used], non_blocking=True)
             if on_host:
+                began = time.perf_counter()
                 drawn = [self.noise.perturb(each.x, each.words, each.first, each.n) for each in segments]
+                self._tell(segments[0].words.rng, (time.perf_counter() - began) / rows)
                 buffers.steps.zero_()
                 buffers.steps[:rows].copy_(torch.from_numpy(np.concatenate(drawn).reshape(rows, -1)))
                 self._kernels.fill_inputs(buffers.noisy, buffers.steps, self.noise.scale)
@@ -300,6 +303,19 @@ class GraphBackend(TorchBackend):
             if slot.done is not None:
                 slot.done.record(torch.cuda.current_stream(self.device))
 
+    def _tell(self, rng: str, seconds: float) -> None:
+        """Say once what words cost that the device cannot draw."""
+        if rng == "philox" or self._told or self._on_cpu:
+            return
+        self._told = True
+        log.warning(
+            "words of %s are drawn by the host, %.0f us a draw: at most %s draws a second, whatever the device could "
+            "do; those of philox it draws itself",
+            rng,
+            seconds * 1e6,
+            f"{1 / seconds:,.0f}",
+        )
+
     def _replay(self, size: int, *, drawn: bool) -> None:
         graph = self._graphs.get((size, drawn))
         if graph is not None:
@@ -308,13 +324,13 @@ class GraphBackend(TorchBackend):
             assert self._buffers is not None, "made by _ready"
             self._scores = self._body(self._buffers, size, drawn=drawn)
 
-    def _body(self, buffers: _Buffers, size: int, *, drawn: bool) -> torch.Tensor:
+    def _body(self, buffers: Buffers, size: int, *, drawn: bool) -> torch.Tensor:
         buffers.overflow.zero_()
         if drawn:
             self._draw(buffers, size)
         return self._count(buffers, size)
 
-    def _draw(self, buffers: _Buffers, size: int) -> None:
+    def _draw(self, buffers: Buffers, size: int) -> None:
         self._kernels.fill_steps(
             self._tables,
             buffers.steps[:size],
@@ -327,7 +343,7 @@ class GraphBackend(TorchBackend):
         )
         self._kernels.fill_inputs(buffers.noisy[:size], buffers.steps[:size], self.noise.scale)
 
-    def _count(self, buffers: _Buffers, size: int) -> torch.Tensor:
+    def _count(self, buffers: Buffers, size: int) -> torch.Tensor:
         """The counts of the noisy rows, into their buffer; returns the scores."""
         scores = self._checked(buffers.noisy[:size])
         seg = buffers.seg[:size]
@@ -340,85 +356,9 @@ class GraphBackend(TorchBackend):
 
 
 @dataclass(frozen=True)
-class _Buffers:
-    """The memory of a batch on the device, the same for every batch: graphs know it by its address.
-
-    ``table`` is what comes from the host in one copy: ``seg``, ``draw``, ``keys`` and ``x`` are its parts.
-    """
-
-    table: torch.Tensor
-    cuts: tuple[int, ...]
-    shapes: tuple[tuple[torch.dtype, tuple[int, ...]], ...]
-    seg: torch.Tensor
-    draw: torch.Tensor
-    keys: torch.Tensor
-    x: torch.Tensor
-    scratch: torch.Tensor
-    overflow: torch.Tensor
-    steps: torch.Tensor
-    noisy: torch.Tensor
-    counts: torch.Tensor
-
-    @classmethod
-    def of(cls, backend: GraphBackend) -> _Buffers:
-        rows, most, dimension = backend.batch_size, backend.most_segments, prod(backend.shape)
-        tables, device = backend._tables, backend.device
-        slots = 1 + backend._tally.slots(backend.num_classes)
-        shapes = (
-            (torch.int32, (rows,)),
-            (torch.int64, (rows,)),
-            (torch.int64, (most, tables.pages, 2)),
-            (torch.int16, (most, dimension)),  # the last: only as much of it is copied as there are segments
-        )
-        cuts = [0]
-        for dtype, shape in shapes:
-            cuts.append(-(-(cuts[-1] + prod(shape) * dtype.itemsize) // 16) * 16)
-        table = torch.zeros(cuts[-1], dtype=torch.uint8, device=device)
-        seg, draw, keys, x = _parts(table, tuple(cuts), shapes)
-        return cls(
-            table=table,
-            cuts=tuple(cuts),
-            shapes=shapes,
-            seg=seg,
-            draw=draw,
-            keys=keys,
-            x=x,
-            scratch=torch.empty((rows, tables.room), dtype=torch.int64, device=device),
-            overflow=torch.zeros(1, dtype=torch.int32, device=device),
-            steps=torch.zeros((rows, dimension), dtype=torch.int16, device=device),
-            noisy=torch.empty((rows, *backend.shape), device=device, memory_format=backend.layout).zero_(),
-            counts=torch.zeros((most + 1) * slots + 1, dtype=torch.int64, device=device),
-        )
-
-    def used(self, segments: int) -> int:
-        """Bytes of the table that a batch of so many segments needs."""
-        return self.cuts[3] + segments * self.x.shape[1] * self.x.element_size()
-
-
-@dataclass(frozen=True)
-class _Slot:
-    """The host's side of one batch under way."""
-
-    table: torch.Tensor
-    parts: tuple[torch.Tensor, ...]
-    counts: torch.Tensor
-    done: torch.cuda.Event | None
-
-    @classmethod
-    def of(cls, buffers: _Buffers, *, pinned: bool) -> _Slot:
-        table = torch.zeros(buffers.table.shape, dtype=torch.uint8, pin_memory=pinned)
-        return cls(
-            table=table,
-            parts=_parts(table, buffers.cuts, buffers.shapes),
-            counts=torch.zeros(buffers.counts.shape, dtype=torch.int64, pin_memory=pinned),
-            done=torch.cuda.Event(blocking=True) if pinned else None,  # type: ignore[no-untyped-call]  # torch's stub
-        )
-
-
-@dataclass(frozen=True)
 class _Batch:
     backend: GraphBackend
-    slot: _Slot
+    slot: Slot
     segments: list[Segment]
     rows: int
 
@@ -440,20 +380,6 @@ class _Batch:
         return self.slot.counts.numpy().copy()
 
 
-def _parts(
-    table: torch.Tensor, cuts: tuple[int, ...], shapes: tuple[tuple[torch.dtype, tuple[int, ...]], ...]
-) -> tuple[torch.Tensor, ...]:
-    return tuple(
-        table[at : at + prod(shape) * dtype.itemsize].view(dtype).view(shape)
-        for at, (dtype, shape) in zip(cuts, shapes, strict=False)
-    )
-
-
-def _stream(device: torch.device) -> torch.cuda.Stream:
-    given_back = _STREAMS.get(device)
-    return given_back.pop() if given_back else torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-
-
 def _kernels(device: torch.device) -> ModuleType:
     """Triton's where it is; on a CPU only its interpreter, for tests."""
     if device.type == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
@@ -468,19 +394,6 @@ def _kernels(device: torch.device) -> ModuleType:
 
 def _name(kernels: ModuleType) -> str:
     return "torch" if kernels is noise_torch else "triton"
-
-
-@contextmanager
-def _refusing_to_wait() -> Iterator[None]:
-    """While inside, whatever waits for the device raises."""
-    before = torch.cuda.get_sync_debug_mode()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch calls it a prototype
-            torch.cuda.set_sync_debug_mode("error")
-            yield
-    finally:
-        torch.cuda.set_sync_debug_mode(before)
 
 
 def _said(error: BaseException) -> str:
