@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -29,7 +29,8 @@ class Spread:
         defaults: of fields, where they are other than the record's own.
         without: fields that are no flags here.
         optional: fields that may be left out here; all of them in a record that may be None as a whole.
-        parts: fields that are records themselves, and how those are spread.
+            parts: fields that are records themselves, and how those are spread.
+        headings: what some fields stand under instead: heading -> fields.
     """
 
     group: str
@@ -40,6 +41,7 @@ class Spread:
     without: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     parts: tuple[tuple[str, Any], ...] = ()
+    headings: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ def _argument(parameter: inspect.Parameter, hint: Any, text: str, words: Sequenc
 
 def _fields(record: type, spread: Spread, may_be_none: bool, positional: bool) -> Iterator[inspect.Parameter]:
     said, defaults = _docs(record), dict(spread.defaults)
+    headings = {name: heading for heading, names in spread.headings.items() for name in names}
     for option in options(record):
         if option.name in spread.without or option.name in dict(spread.parts):
             continue
@@ -138,8 +141,8 @@ def _fields(record: type, spread: Spread, may_be_none: bool, positional: bool) -
             default, kind = None, kind | None
         empty = default is REQUIRED
         yield _flag(
-            option.name, kind, inspect.Parameter.empty if empty else default, said.get(option.name, ""), spread.group,
-            positional,
+            option.name, kind, inspect.Parameter.empty if empty else default, said.get(option.name, ""),
+            headings.get(option.name, spread.group), positional,
         )  # fmt: skip
 
 
@@ -162,15 +165,15 @@ def _flag(name: str, kind: Any, default: Any, said: str, group: str, positional:
         group=_GROUPS.get(group, _GROUPS["Options"]),
         consume_multiple=several and not positional,
         negative=None if kind is bool else (),
-        show_default=default not in (None, inspect.Parameter.empty, (), False),
+        show_default=default not in (None, inspect.Parameter.empty, (), {}, False),
     )
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, marked])
 
 
-_GROUPS = {
-    name: Group(name, sort_key=number)
-    for number, name in enumerate(("Arguments", "Subject", "Noise", "Procedure", "Judge", "Options", "Compute"))
-}
+_ORDER = (
+    "Arguments", "Subject", "Data", "Noise", "Network", "Loss", "Optimizer", "Procedure", "Judge", "Options", "Compute",
+)  # fmt: skip
+_GROUPS = {name: Group(name, sort_key=number) for number, name in enumerate(_ORDER)}
 
 
 def _marked(hint: Any) -> tuple[Any, Spread | None, str]:
