@@ -10,7 +10,6 @@ pytest.importorskip("torch")
 
 import torch
 
-from noiseproof.cli import options
 from noiseproof.cli.main import run
 from noiseproof.models import load, save_weights
 from noiseproof.models.denoised import build_denoiser, denoised_spec
@@ -118,9 +117,3 @@ def test_the_classifier_alone_is_not_what_was_certified(certified, parts, tmp_pa
     # both named, it is the model: what is refused then is something else
     assert run([*words, "--model", parts[1], "--denoiser", parts[0], "--n", "0"]) != 0
     assert "fingerprint" not in capsys.readouterr().err
-
-
-def test_the_level_is_that_of_the_verb():
-    assert options.behind("ffdnet", ["a", "b"], sigma=0.25) == ["denoised:ffdnet@0.25::a", "denoised:ffdnet@0.25::b"]
-    assert options.behind(None, ["a"], sigma=0.25) == ["a"]
-    assert options.behind(None, None) == []
