@@ -279,7 +279,7 @@ def test_what_has_no_certificates_cannot_be_attacked(certified, attacked, data, 
 
 
 def test_noise_that_is_not_gaussian_is_refused(attacked, monkeypatch):
-    from noiseproof.noises.rounded import RoundedFloatGaussian
+    from noiseproof.noises.gaussian import RoundedFloatGaussian
     from noiseproof.store import Run
 
     monkeypatch.setattr(Run, "noise", property(lambda self: RoundedFloatGaussian(sigma=0.5)))

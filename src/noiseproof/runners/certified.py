@@ -10,7 +10,6 @@ import numpy as np
 
 from noiseproof.asked import Asked, Compute, Elsewhere, Subject
 from noiseproof.errors import ModelError, RunError, UnsupportedError
-from noiseproof.noises import Gaussian
 from noiseproof.noises.keys import input_key
 from noiseproof.runners.resolve import resolve
 from noiseproof.store import Run, read_run
@@ -25,17 +24,16 @@ if TYPE_CHECKING:
 
 
 def certified_run(path: Path) -> Run:
-    """A run of certify or decide whose certificates an attack can try: Gaussian noise.
+    """A run of certify or decide whose certificates an attack can try.
 
     Raises:
         RunError: not a run of certify or decide.
-        UnsupportedError: another noise.
+        UnsupportedError: its noise cannot be judged at points off its grid.
     """
     run = read_run(path)
     if run.manifest.kind not in ("certify", "decide"):
         raise RunError(f"{path} is a run of {run.manifest.kind}, which has no radii; give a run of certify")
-    if not isinstance(run.noise, Gaussian):
-        raise UnsupportedError(f"attacks know Gaussian noise only; {path} has {run.noise.family} noise")
+    run.noise.anywhere()
     return run
 
 
