@@ -176,7 +176,7 @@ def test_a_list_where_one_value_is_wanted_is_refused(models, line, tmp_path, cap
             "consensus must be at least 2 and less than the number of models, got 2 with 2",
         ),
         ("aa", [], 1, "members of an ensemble must differ"),
-        ("abc", ["--consensus", "2", "--backend", "openvino"], 1, "use --backend torch, or leave --consensus out"),
+        ("abc", ["--consensus", "2", "--backend", "openvino"], 1, "(leave --consensus out); use --backend torch"),
         ("ax", [], 1, "the file defines no 'x'"),
     ],
 )

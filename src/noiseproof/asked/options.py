@@ -92,8 +92,8 @@ def number(value: float) -> str:
 def line(verb: str, settings: dict[str, Any], *arguments: str | Path) -> str:
     """The command line that asks for these settings.
 
-    >>> line("certify", {"model": ["a", "b"], "sigma": 0.25, "skip_bad": True}, "x y")
-    "noiseproof certify 'x y' --model a b --sigma 0.25 --skip-bad"
+    >>> line("certify", {"model": ["a", "b"], "sigma": 0.25, "two_sided": True}, "x y")
+    "noiseproof certify 'x y' --model a b --sigma 0.25 --two-sided"
     """
     words = ["noiseproof", *verb.split(), *map(str, arguments)]
     for name, value in settings.items():
