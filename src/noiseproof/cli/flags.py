@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from cyclopts import Group, Parameter
+from cyclopts import CoercionError, Group, Parameter
 from docstring_parser import parse
 
 from noiseproof.asked.options import REQUIRED, options
@@ -24,8 +24,9 @@ class Spread:
     Attributes:
         group: what the flags stand under in the help.
         variants: of an abstract record: name -> class; the word after ``--FLAG`` chooses, the first is the default.
-        others: where a word that is none of them is looked for.
         flag: that chooses.
+        others: where a word that is none of them is looked for.
+        alike: attributes that another one must have, and their values.
         defaults: of fields, where they are other than the record's own.
         without: fields that are no flags here.
         optional: fields that may be left out here; all of them in a record that may be None as a whole.
@@ -36,6 +37,7 @@ class Spread:
     variants: Mapping[str, type] | None = None
     flag: str = ""
     others: Mapping[str, type] | None = None
+    alike: Mapping[str, Any] = field(default_factory=dict)
     defaults: tuple[tuple[str, Any], ...] = ()
     without: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
@@ -106,8 +108,9 @@ def _argument(parameter: inspect.Parameter, hint: Any, text: str, words: Sequenc
     if spread.variants is not None:
         variants = dict(spread.variants)
         word = chosen(spread.flag, words)
-        if word is not None and word not in variants and (found := (spread.others or {}).get(word)) is not None:
-            variants[word] = found
+        other = (spread.others or {}).get(word) if word is not None and word not in variants else None
+        if other is not None and all(getattr(other, name) == value for name, value in spread.alike.items()):
+            variants[str(word)] = other
         names = list(variants)
         record = variants.get(word or names[0], variants[names[0]])
         choices = Literal[tuple(names)]  # type: ignore[valid-type]  # what is unknown cyclopts refuses
@@ -120,8 +123,8 @@ def _argument(parameter: inspect.Parameter, hint: Any, text: str, words: Sequenc
     def make(values: Values) -> object:
         found = {each.name: values[each.name] for each in fields if each.name in values}
         found |= {name: part.make(values) for name, part in parts.items()}
-        if may_be_none and any(found.get(name) in (None, ()) for name in required):
-            return None
+        if may_be_none and any(name not in found for name in required):
+            return _nothing(found, required)
         return record(**found)
 
     return _Argument(parameters, make)
@@ -142,6 +145,18 @@ def _fields(record: type, spread: Spread, may_be_none: bool, positional: bool) -
         )  # fmt: skip
 
 
+def _nothing(found: Values, required: Sequence[str]) -> None:
+    """A record that is left out as a whole: what is given of it would be passed over in silence."""
+    if found:
+        needed = " and ".join(f"--{name}" for name in required)
+        given = next((name for name in found if name not in required), None)
+        raise ValueError(
+            f"{needed} must be given together"
+            if given is None
+            else f"--{given.replace('_', '-')} goes with {needed}, which must be given"
+        )
+
+
 def _plain(parameter: inspect.Parameter, hint: Any, said: str, positional: bool) -> _Argument:
     def make(values: Values) -> object:
         return values.get(parameter.name, parameter.default)
@@ -159,11 +174,20 @@ def _flag(name: str, kind: Any, default: Any, said: str, group: str, positional:
         name=f"--{name.replace('_', '-')}",
         help=said,
         group=_GROUPS.get(group, _GROUPS["Options"]),
-        consume_multiple=several and not positional,
+        consume_multiple=(1, None) if several and not positional else False,
+        converter=_whole if _bare(kind) is int else None,
         negative=None if kind is bool else (),
-        show_default=default not in (None, inspect.Parameter.empty, (), False),
+        show_default=default is not False and default not in (None, inspect.Parameter.empty, ()),
     )
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, marked])
+
+
+def _whole(kind: Any, tokens: Sequence[Any]) -> int:
+    """A whole number; cyclopts would round 1.5."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise CoercionError(token=tokens[0], target_type=int) from None
 
 
 _GROUPS = {
@@ -193,4 +217,4 @@ def _docs(documented: object) -> dict[str, str]:
     """What a docstring says of its arguments or attributes."""
     found = parse(inspect.getdoc(documented) or "")
     said = {each.arg_name: " ".join((each.description or "").split()) for each in found.params}
-    return {name: text[:1].upper() + text[1:] for name, text in said.items()}
+    return {name: text[:1].upper() + text[1:].replace("``", "`") for name, text in said.items()}
