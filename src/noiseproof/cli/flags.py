@@ -125,7 +125,7 @@ def _argument(parameter: inspect.Parameter, hint: Any, text: str, words: Sequenc
         found |= {name: part.make(values) for name, part in parts.items()}
         if may_be_none and any(name not in found for name in required):
             return _nothing(found, required)
-        return record(**found)
+        return record(**(dict.fromkeys(spread.optional) | dict(spread.defaults) | found))
 
     return _Argument(parameters, make)
 

@@ -153,6 +153,7 @@ def _app(name: str, does: str, group: Group | None = None, number: int | None = 
         help_flags=["--help"],
         help_format="plaintext",
         help_formatter=TwoColumns(),
+        suppress_keyboard_interrupt=False,  # an interrupt has its own word here
         default_parameter=Parameter(show_env_var=False),
     )
 
