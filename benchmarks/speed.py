@@ -28,7 +28,7 @@ from noiseproof.engine.require import check_available
 from noiseproof.errors import ModelError
 from noiseproof.models import build
 from noiseproof.noises import Gaussian
-from noiseproof.runners.bench import certify_rate, forward_rate, interleaved, mflop, peak_rate, processor
+from noiseproof.runners.rates import certify_rate, forward_rate, interleaved, mflop, peak_rate, processor
 from noiseproof.runners.textbook import BATCHES, PUBLISHED_BATCH, TextbookProcess
 
 ROUNDS = 5

@@ -14,18 +14,7 @@ import pytest
 
 import noiseproof
 
-UPPER_HALF = [
-    "arguments",
-    "errors",
-    "progress",
-    "types",
-    "stats",
-    "noises",
-    "procedures",
-    "store",
-    "analysis",
-    "reports",
-]
+UPPER = ["arguments", "errors", "progress", "types", "stats", "noises", "procedures", "store", "analysis", "reports"]
 
 WALK_WITHOUT_TORCH = """
 import importlib, pkgutil, sys
@@ -63,9 +52,9 @@ def python(code: str, *arguments: str) -> str:
 
 
 def test_the_upper_half_runs_without_torch():
-    walked = python(WALK_WITHOUT_TORCH, *UPPER_HALF).split()
+    walked = python(WALK_WITHOUT_TORCH, *UPPER).split()
     assert {"noiseproof.stats.bounds", "noiseproof.noises.gaussian", "noiseproof.procedures.certify"} <= set(walked)
-    assert {name.split(".")[1] for name in walked} == set(UPPER_HALF)
+    assert {name.split(".")[1] for name in walked} == set(UPPER)
 
 
 def test_the_lower_half_is_stopped_by_the_same_walk():
@@ -128,3 +117,26 @@ def test_no_module_imports_one_that_imports_it():
         TopologicalSorter(imports).prepare()
     except CycleError as error:
         pytest.fail(" <- ".join(error.args[1]))
+
+
+def classes(body: list[ast.stmt]) -> Iterator[str]:
+    """The public classes and type aliases of a module."""
+    for node in body:
+        if isinstance(node, ast.If):
+            yield from classes(node.body)
+        elif isinstance(node, ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            yield node.targets[0].id
+
+
+def test_no_two_things_have_one_name():
+    homes: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        if module.startswith("noiseproof.cli."):
+            continue  # an option is called what it gives
+        for name in {*classes(ast.parse(path.read_text()).body)}:
+            if name[0].isupper() and not name.isupper():
+                homes.setdefault(name, []).append(module)
+    assert homes["Progress"] == ["noiseproof.progress"]
+    assert not {name: modules for name, modules in homes.items() if len(modules) > 1}

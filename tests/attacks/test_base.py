@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from noiseproof.attacks import ATTACKS, Aim, Attack, Target, has_gradient
+from noiseproof.attacks import ATTACKS, Attack, Example, TargetModel, has_gradient
 from noiseproof.attacks.base import tensors
 
 
@@ -25,17 +25,17 @@ def test_what_has_a_gradient_and_what_has_none(oracle, curved, pictures):
 
 
 def test_an_aim_has_a_noise_of_its_own():
-    one, other = (Aim(np.zeros((1, 2, 2)), 0, 1.0, name) for name in ("a", "b"))
+    one, other = (Example(np.zeros((1, 2, 2)), 0, 1.0, name) for name in ("a", "b"))
     assert one.seed != other.seed
     assert 0 <= one.seed < 2**31
-    draw = [torch.rand(3, generator=aim.generator(torch.device("cpu"))).tolist() for aim in (one, one, other)]
+    draw = [torch.rand(3, generator=example.generator(torch.device("cpu"))).tolist() for example in (one, one, other)]
     assert draw[0] == draw[1] != draw[2]
 
 
 def test_aims_as_tensors(oracle):
-    target = Target(oracle.base, 0.25, 255, torch.device("cpu"), 64, lambda *_: np.zeros((1, 2), np.int64))
-    aims = [Aim(oracle.pixels / 255, 1, 0.5, "a"), Aim(oracle.pixels / 255, 0, 0.25, "b")]
-    x, y, radius = tensors(target, aims)
+    target = TargetModel(oracle.base, 0.25, 255, torch.device("cpu"), 64, lambda *_: np.zeros((1, 2), np.int64))
+    examples = [Example(oracle.pixels / 255, 1, 0.5, "a"), Example(oracle.pixels / 255, 0, 0.25, "b")]
+    x, y, radius = tensors(target, examples)
     assert x.dtype == torch.float32
     assert x.shape == (2, 1, 4, 4)
     assert (y.tolist(), radius.tolist()) == ([1, 0], [0.5, 0.25])
@@ -52,19 +52,19 @@ class TestEveryAttack:
 
     def test_it_has_a_label_of_its_own_and_a_size(self, attack: Attack):
         assert [each.label for each in ATTACKS].count(attack.label) == 1
-        assert attack.per_aim() >= 1
+        assert attack.per_example() >= 1
 
     def test_its_points_do_not_depend_on_what_is_attacked_with_them(self, attack: Attack, oracle):
         def votes(points, n, seed):
             p = np.array([oracle.p(point, 0.25) for point in points])
             return np.stack([np.rint(n * (1 - p)), np.rint(n * p)], axis=1).astype(np.int64)
 
-        target = Target(oracle.base, 0.25, 255, torch.device("cpu"), 64, votes)
-        aims = [Aim(oracle.pixels / 255, 1, r, name) for r, name in ((0.2, "a"), (0.4, "b"), (0.3, "c"))]
-        together = attack.search(target, aims)
+        target = TargetModel(oracle.base, 0.25, 255, torch.device("cpu"), 64, votes)
+        examples = [Example(oracle.pixels / 255, 1, r, name) for r, name in ((0.2, "a"), (0.4, "b"), (0.3, "c"))]
+        together = attack.search(target, examples)
         assert len(together) == 3
-        for aim, points in zip(aims, together, strict=True):
-            (alone,) = attack.search(target, [aim])
+        for example, points in zip(examples, together, strict=True):
+            (alone,) = attack.search(target, [example])
             assert len(alone) == len(points) >= 1
             for one, same in zip(alone, points, strict=True):
                 assert one.dtype == np.float64
@@ -78,8 +78,8 @@ class TestEveryAttack:
             p = np.array([oracle.p(point, 0.25) for point in points])
             return np.stack([np.rint(1e6 * (1 - p)), np.rint(1e6 * p)], axis=1).astype(np.int64)
 
-        target = Target(oracle.base, 0.25, 255, torch.device("cpu"), 64, votes)
-        (points,) = attack.search(target, [Aim(oracle.pixels / 255, 1, 0.4, "a")])
+        target = TargetModel(oracle.base, 0.25, 255, torch.device("cpu"), 64, votes)
+        (points,) = attack.search(target, [Example(oracle.pixels / 255, 1, 0.4, "a")])
         before = oracle.p(oracle.pixels / 255, 0.25)
         assert oracle.p(points[0], 0.25) < before
         if attack.distances != "radius":

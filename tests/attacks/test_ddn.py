@@ -7,15 +7,15 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from noiseproof.attacks import DDN, Aim, Target
+from noiseproof.attacks import DDN, Example, TargetModel
 from noiseproof.attacks.ddn import FURTHER
 
 SIGMA = 0.25
 
 
 def search(base, x, radius, y=1, **settings):
-    target = Target(base, SIGMA, 255, torch.device("cpu"), 64, lambda *_: np.zeros((1, 2), np.int64))
-    (points,) = DDN(**settings).search(target, [Aim(x, y, radius, "a")])
+    target = TargetModel(base, SIGMA, 255, torch.device("cpu"), 64, lambda *_: np.zeros((1, 2), np.int64))
+    (points,) = DDN(**settings).search(target, [Example(x, y, radius, "a")])
     return points
 
 

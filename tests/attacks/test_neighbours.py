@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from noiseproof.attacks import Aim, Neighbours, Target
+from noiseproof.attacks import Example, Neighbours, TargetModel
 from noiseproof.attacks.neighbours import neighbours
 
 X = (np.arange(16.0) * 17 / 255).reshape(1, 4, 4)  # corners of the box among them: 0 and 1
@@ -56,17 +56,17 @@ def test_the_worst_of_them_is_handed_over():
         top = scores == scores.max()
         return np.stack([np.where(top, n - 3, 0), np.where(top, 3, n - 5), np.where(top, 0, 5)], axis=1)
 
-    target = Target(lambda x: x, 0.25, 255, torch.device("cpu"), 64, votes)
-    aim = Aim(X, 1, 0.5, "a")
-    ((point,),) = Neighbours(draws=32).search(target, [aim])
-    candidates = neighbours(X, 0.5, 255, np.random.default_rng(aim.seed))
-    assert asked == [(len(candidates), 32, aim.seed)]
+    target = TargetModel(lambda x: x, 0.25, 255, torch.device("cpu"), 64, votes)
+    example = Example(X, 1, 0.5, "a")
+    ((point,),) = Neighbours(draws=32).search(target, [example])
+    candidates = neighbours(X, 0.5, 255, np.random.default_rng(example.seed))
+    assert asked == [(len(candidates), 32, example.seed)]
     assert point.sum() == max(one.sum() for one in candidates)
 
 
 def test_no_room_at_all_is_no_point():
-    target = Target(lambda x: x, 0.25, 255, torch.device("cpu"), 64, lambda *_: np.zeros((1, 2), np.int64))
-    assert Neighbours().search(target, [Aim(X, 0, 0.0, "a")]) == [[]]
+    target = TargetModel(lambda x: x, 0.25, 255, torch.device("cpu"), 64, lambda *_: np.zeros((1, 2), np.int64))
+    assert Neighbours().search(target, [Example(X, 0, 0.0, "a")]) == [[]]
 
 
 def test_settings_out_of_range():

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from noiseproof.attacks import Aim, ScoreSearch, Target
+from noiseproof.attacks import Example, ScoreSearch, TargetModel
 from noiseproof.attacks.base import has_gradient
 
 SIGMA = 0.25
 
 
 def search(base, x, radius, *, y=1, grid=255, rows=64, **settings):
-    target = Target(base, SIGMA, grid, torch.device("cpu"), rows, lambda *_: np.zeros((1, 2), np.int64))
-    ((point,),) = ScoreSearch(**settings).search(target, [Aim(x, y, radius, "a")])
+    target = TargetModel(base, SIGMA, grid, torch.device("cpu"), rows, lambda *_: np.zeros((1, 2), np.int64))
+    ((point,),) = ScoreSearch(**settings).search(target, [Example(x, y, radius, "a")])
     return point
 
 

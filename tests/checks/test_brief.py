@@ -99,6 +99,24 @@ def test_it_costs_five_batches_and_is_in_the_record(data, tmp_path):
     assert base.calls == 5
 
 
+def test_of_a_large_batch_some_rows_are_asked_about_and_fill_it(data):
+    seen = []
+
+    def company(scores, calls):
+        seen.append(len(scores))
+        return scores + 0.1 * scores.mean()
+
+    large = TorchBackend(
+        Planted(), num_classes=3, noise=Gaussian(sigma=0.5).on(SHAPE), shape=SHAPE, batch_size=5000, workers=1
+    )
+    assert brief_check(large, [data.pixels(k) for k in range(5)]).rows == 256
+    large.base = Planted(company)
+    with pytest.raises(ModelError, match="beside other rows"):
+        brief_check(large, [data.pixels(0)])
+    large.close()
+    assert set(seen) == {5000}
+
+
 def test_where_nothing_is_left_to_draw_nothing_is_checked(data, tmp_path):
     run(data, tmp_path / "run")
     assert "checked" not in run(data, tmp_path / "run", FAULTS["mean"][1]).state.sessions[-1]

@@ -84,7 +84,7 @@ def test_every_flag_reaches_the_attack(certified, tmp_path):
 
 
 def test_a_contradiction_is_said_loudly_with_status_1(certified, tmp_path, capsys, monkeypatch):
-    from noiseproof.runners import attack
+    from noiseproof.reports import attack
 
     monkeypatch.setattr(attack, "contradiction_text", lambda *a, **s: "CONTRADICTION: it broke")
     assert run(["attack", str(certified), "--out", str(tmp_path / "a"), *QUICK, "--at", "1"]) == 1

@@ -71,7 +71,7 @@ def test_every_flag_reaches_the_falsifier(certified, tmp_path):
 
 
 def test_a_contradiction_is_said_loudly_with_status_1(certified, tmp_path, capsys, monkeypatch):
-    from noiseproof.runners import falsify
+    from noiseproof.reports import falsify
 
     monkeypatch.setattr(falsify, "contradiction_text", lambda *a, **s: "CONTRADICTION: it broke")
     assert run(["falsify", str(certified), "--out", str(tmp_path / "a"), *QUICK, "--at", "1"]) == 1

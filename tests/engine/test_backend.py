@@ -336,7 +336,7 @@ def test_the_environment_is_what_may_not_change_within_an_input():
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"precision": "fp16"}, "precision must be one of fp32, bf16, got 'fp16'"),
+        ({"precision": "fp16"}, "precision must be one of fp32, tf32, bf16, got 'fp16'"),
         ({"batch_size": 0}, "batch_size must be >= 1, got 0"),
         ({"workers": -1}, "workers must be >= 1, got -1"),
         ({"num_classes": 1}, "num_classes must be >= 2, got 1"),
@@ -345,3 +345,21 @@ def test_the_environment_is_what_may_not_change_within_an_input():
 def test_arguments_out_of_range(options, text):
     with pytest.raises(ValueError, match=text):
         made(Exact(), **options)
+
+
+def test_the_divisor_is_a_tensor_on_the_device(monkeypatch):
+    divisors = []
+    divide = torch.Tensor.div_
+    monkeypatch.setattr(torch.Tensor, "div_", lambda x, by: divisors.append((x.device, by)) or divide(x, by))
+    votes_of(made(Exact()), segments_of(Gaussian(0.3), [(0, 5)]))
+    # by a number, CUDA multiplies with the reciprocal: two thirds of the quotients are then others than the CPU's
+    assert [(by.device, float(by)) for device, by in divisors] == [(device, 255.0) for device, _ in divisors]
+    assert divisors
+
+
+def test_workers_choose_their_device(monkeypatch):
+    backend, chosen = made(Exact()), []
+    backend._on_cpu, backend.device = False, torch.device("cuda", 1)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    backend.each_worker(lambda: 0.0)
+    assert chosen == [torch.device("cuda", 1)]

@@ -9,7 +9,14 @@ pytest.importorskip("torch")
 import torch
 from torch import nn
 
-from noiseproof.engine.contract import check_eval_mode, check_options, check_precision, choose_device
+from noiseproof.engine.contract import (
+    check_backend,
+    check_eval_mode,
+    check_options,
+    check_precision,
+    choose_device,
+    resolved,
+)
 from noiseproof.errors import ModelError
 from noiseproof.models import ArrayClassifier
 
@@ -34,7 +41,7 @@ def test_the_one_part_in_training_mode_is_named():
 def test_options():
     check_options(precision="bf16", batch_size=None, workers=None)
     check_options(precision="fp32", batch_size=1, workers=1)
-    with pytest.raises(ValueError, match="precision must be one of fp32, bf16, got 'half'"):
+    with pytest.raises(ValueError, match="precision must be one of fp32, tf32, bf16, got 'half'"):
         check_options(precision="half", batch_size=None, workers=None)
     with pytest.raises(ValueError, match="batch_size must be >= 1, got 0"):
         check_options(precision="fp32", batch_size=0, workers=None)
@@ -65,3 +72,18 @@ def test_another_precision_is_refused_where_it_would_have_no_effect():
     check_precision(outside, "fp32")
     with pytest.raises(ModelError, match=r"ArrayClassifier computes outside torch.*--precision bf16 has no effect"):
         check_precision(outside, "bf16")
+
+
+def test_tf32_is_arithmetic_of_cuda_alone():
+    check_backend("torch", precision="tf32", device=torch.device("cuda", 0))
+    with pytest.raises(ValueError, match="precision tf32 is arithmetic of a CUDA device, not of cpu; use fp32"):
+        check_backend("torch", precision="tf32", device=torch.device("cpu"))
+    with pytest.raises(ValueError, match="precision must be fp32 or bf16 with backend openvino, got 'tf32'"):
+        check_backend("openvino", precision="tf32", device=torch.device("cpu"))
+
+
+def test_a_device_has_a_number(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    assert resolved("cuda") == torch.device("cuda", 3)
+    assert resolved("cuda:1") == torch.device("cuda", 1)
+    assert resolved(torch.device("cpu")) == torch.device("cpu")

@@ -53,6 +53,7 @@ class FakeBackend:
 
     batch_size: int = 16
     depth: int = 2
+    most_segments: int = 1000
     fail_at: int = -1
     batches: list[list[tuple[str, str, int, int]]] = field(default_factory=list)
     waited_with: list[int] = field(default_factory=list)

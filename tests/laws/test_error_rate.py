@@ -27,7 +27,7 @@ from noiseproof.stats.bounds import Bounds
 from noiseproof.types import Certificate, Draw, Outcome
 
 if TYPE_CHECKING:
-    from noiseproof.procedures.base import Run
+    from noiseproof.procedures.base import Requests
 
 RUNS = 10_000
 FALSE_ALARM = 1e-6
@@ -154,7 +154,7 @@ class Peeking(Procedure):
     looks: int = 20
     batch: int = 100
 
-    def run(self, noise: Gaussian, label: int | None = None) -> Run:
+    def run(self, noise: Gaussian, label: int | None = None) -> Requests:
         del label
         votes = np.zeros(2, np.int64)
         for look in range(1, self.looks + 1):
@@ -178,7 +178,7 @@ class Reusing(Procedure):
     n0: int = 100
     n: int = 400
 
-    def run(self, noise: Gaussian, label: int | None = None) -> Run:
+    def run(self, noise: Gaussian, label: int | None = None) -> Requests:
         del label
         votes = yield Draw("select", self.n0)
         top = int(np.argmax(votes))
@@ -197,7 +197,7 @@ class EveryClass(Procedure):
     alpha: float
     n: int = 400
 
-    def run(self, noise: Gaussian, label: int | None = None) -> Run:
+    def run(self, noise: Gaussian, label: int | None = None) -> Requests:
         del label
         votes = yield Draw("estimate", self.n)
         top = int(np.argmax(votes))

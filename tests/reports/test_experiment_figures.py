@@ -5,7 +5,7 @@ import pytest
 
 from noiseproof.analysis import PredictionTable, certified_accuracy, summarize
 from noiseproof.reports.experiment_figures import (
-    Curve,
+    PlottedCurve,
     accuracy_curve,
     answers_of,
     bounds_of,
@@ -28,7 +28,7 @@ def summary(*radii, wrong=1):
 
 
 def curve(radii, shares, label="c"):
-    return Curve(label, np.array(radii), np.array(shares), "red")
+    return PlottedCurve(label, np.array(radii), np.array(shares), "red")
 
 
 def test_a_curve_falls_to_0_where_the_last_input_is():

@@ -14,7 +14,6 @@ pytest.importorskip("torch")
 
 import torch
 
-import noiseproof
 from noiseproof.attacks import PGD, judge, judging_noise
 from noiseproof.data import DataSet
 from noiseproof.engine import TorchBackend
@@ -22,6 +21,7 @@ from noiseproof.errors import ModelError, RunError, UnsupportedError
 from noiseproof.procedures import Predict
 from noiseproof.store.attacks import read_attack
 from noiseproof.types import ABSTAIN
+from tests import asking
 
 METHOD = PGD(steps=8, draws=8)
 MODEL = """
@@ -57,7 +57,7 @@ def attacked(certified, model, data, tmp_path):
             "batch_size": 32,
             "workers": 1,
         } | changes
-        return noiseproof.attack(settings.pop("run"), **settings)
+        return asking.attack(settings.pop("run"), **settings)
 
     return attack
 
@@ -265,7 +265,7 @@ def test_another_attack_is_refused_in_the_same_folder(attacked):
 
 
 def test_what_has_no_certificates_cannot_be_attacked(certified, attacked, data, model, tmp_path):
-    noiseproof.predict(
+    asking.predict(
         model=model, data=data, sigma=0.5, out=tmp_path / "p", n=100, num_classes=3, device="cpu", workers=1, limit=1
     )
     with pytest.raises(RunError, match="is a run of predict, which has no radii; give a run of certify"):

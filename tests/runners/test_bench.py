@@ -14,11 +14,8 @@ import torch
 from torch import nn
 
 from noiseproof.cli.main import run as command_line
-from noiseproof.engine.choose import backend_for
 from noiseproof.errors import ModelError
 from noiseproof.models import build, save_weights
-from noiseproof.noises import Gaussian
-from noiseproof.runners.bench import Speed, certify_rate, forward_rate, interleaved, mflop
 from noiseproof.runners.textbook import TextbookProcess, textbook
 from tests.asking import bench
 
@@ -56,50 +53,6 @@ def test_the_textbook_process_answers_and_says_what_fails():
         pytest.raises(ModelError, match="the textbook loop failed: mat1 and mat2 shapes cannot be multiplied"),
     ):
         loop.rate(8, 0.05)
-
-
-def test_contestants_take_turns_and_a_round_that_warms_up_is_not_counted():
-    calls = []
-
-    def contestant(name):
-        def rate(seconds):
-            calls.append((name, seconds))
-            return float(len(calls)), 0.0
-
-        return rate
-
-    rates, foreign = interleaved({"a": contestant("a"), "b": contestant("b")}, seconds=2.0, rounds=3)
-    assert calls == [("a", 1.0), ("b", 1.0)] + [("a", 2.0), ("b", 2.0)] * 3
-    assert rates == {"a": (3.0, 5.0, 7.0), "b": (4.0, 6.0, 8.0)}
-    assert 0.0 <= foreign <= 1.0
-
-
-def test_a_ratio_is_the_median_of_the_ratios_within_a_round():
-    one, other = Speed("a", 1, (10.0, 30.0, 90.0)), Speed("b", 1, (10.0, 10.0, 45.0))
-    assert (one.median, one.times(other)) == (30.0, 2.0)
-
-
-def test_certify_and_forward_count_rows():
-    """Between the batches that were run and those that came back in time."""
-    noise = Gaussian(sigma=0.5).on(SHAPE)
-    backend = backend_for("torch", base(), num_classes=3, noise=noise, shape=SHAPE, batch_size=16, workers=2)
-    calls = []
-    plain = type(backend).scores
-    x = np.zeros(SHAPE, np.uint8)
-    try:
-        backend.scores = lambda batch: calls.append(len(batch)) or plain(backend, batch)
-        rate = certify_rate(backend, noise, [x], 0.2)
-        assert 0.2 * rate <= sum(calls)
-        assert rate > 0
-        calls.clear()
-        assert forward_rate(backend, 0.1) * 0.1 <= sum(calls) * 1.0001
-    finally:
-        backend.close()
-    assert set(calls) == {16}
-
-
-def test_flops_are_two_a_multiplication():
-    assert mflop(base(), SHAPE) == 2 * 16 * 3 / 1e6
 
 
 def test_bench_on_the_command_line(tmp_path, capsys):

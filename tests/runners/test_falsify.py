@@ -18,15 +18,15 @@ pytest.importorskip("torch")
 import torch
 from torch import nn
 
-import noiseproof
 from noiseproof.attacks import DDN, PGD, Neighbours, ScoreSearch
 from noiseproof.data import DataSet
-from noiseproof.errors import RunError
+from noiseproof.errors import RunError, UnsupportedError
 from noiseproof.store import read_run
 from noiseproof.store.attacks import KIND_FALSIFY, read_attack
 from noiseproof.store.folder import JOURNAL, JournalFolder
 from noiseproof.store.journal import read_journal
 from noiseproof.types import Prediction
+from tests import asking
 
 QUICK = (
     Neighbours(draws=16),
@@ -76,7 +76,7 @@ def half_space(tmp_path):
         data = DataSet("half:test", ("a", "b"), (1, 4, 4), ((at > base.threshold) ^ flipped).astype(np.int64), pixels)
         settings = {"model": base, "data": data, "device": "cpu", "batch_size": 256, "workers": 1}
         certify = {"sigma": SIGMA, "n0": 50, "n": 1000, "num_classes": 2, "model_id": "half", "seed": seed}
-        run = noiseproof.certify(**settings, **(certify | changes), out=tmp_path / name)
+        run = asking.certify(**settings, **(certify | changes), out=tmp_path / name)
         distances = dict(enumerate(np.abs(at - base.threshold)))
         return {"run": run.path, "distances": distances, **settings}
 
@@ -86,7 +86,7 @@ def half_space(tmp_path):
 def falsified(made: dict[str, Any], **changes: Any) -> Any:
     settings = {name: value for name, value in made.items() if name not in ("run", "distances")}
     wanted = {"attacks": QUICK, "n": 300, "at": (0.5, 1.0, 2.0)} | changes
-    return noiseproof.falsify(made["run"], **settings, **wanted)
+    return asking.falsify(made["run"], **settings, **wanted)
 
 
 def inflated(run: Path, factor: float) -> Path:
@@ -167,7 +167,7 @@ def test_a_break_within_the_radius_that_is_not_confirmed_counts_for_nothing(half
         if procedure.n != 300:
             return said
         return [
-            judge.Verdict(Prediction(1 - int(np.argmax(one.votes)), 1e-9), one.votes[::-1], seed, one.arithmetic)
+            judge.Judged(Prediction(1 - int(np.argmax(one.votes)), 1e-9), one.votes[::-1], seed, one.arithmetic)
             for one in said
         ]
 
@@ -192,15 +192,15 @@ def test_the_attacks_without_gradients_do_for_a_classifier_that_has_none(half_sp
 def test_pgd_alone_says_so(half_space):
     made = half_space(hard=True)
     settings = {name: value for name, value in made.items() if name not in ("run", "distances")}
-    with pytest.raises(noiseproof.UnsupportedError, match="has no gradients for PGD; noiseproof falsify also searches"):
-        noiseproof.attack(made["run"], out=made["run"].parent / "a", **settings)
+    with pytest.raises(UnsupportedError, match="has no gradients for PGD; noiseproof falsify also searches"):
+        asking.attack(made["run"], out=made["run"].parent / "a", **settings)
     assert not (made["run"].parent / "a" / "manifest.json").exists()
 
 
 def test_certified_inputs_by_every_attack_and_the_others_by_one(certified, data, model, tmp_path):
     run = certified("run")
     settings = {"model": model, "data": data, "device": "cpu", "batch_size": 64, "workers": 1}
-    found = noiseproof.falsify(run.path, **settings, attacks=QUICK, n=200, alpha=0.01, at=(0.5, 1.0, 4.0))
+    found = asking.falsify(run.path, **settings, attacks=QUICK, n=200, alpha=0.01, at=(0.5, 1.0, 4.0))
     by_input: dict[str, list[Any]] = {}
     for point in found.points:
         by_input.setdefault(point.key, []).append(point)
@@ -299,8 +299,8 @@ def test_runs_of_decide_and_of_sequential_certify(half_space, tmp_path):
     made = half_space(seed=3)
     settings = {name: value for name, value in made.items() if name not in ("run", "distances")}
     asked = {"sigma": SIGMA, "num_classes": 2, "model_id": "half"}
-    decided = noiseproof.decide(**settings, **asked, radius=0.2, n_max=5000, out=tmp_path / "d")
-    sequential = noiseproof.certify(
+    decided = asking.decide(**settings, **asked, radius=0.2, n_max=5000, out=tmp_path / "d")
+    sequential = asking.certify(
         **settings, **asked, procedure="sequential", n_max=5000, acr_loss=0.1, out=tmp_path / "s"
     )
     for run in (decided, sequential):
@@ -320,10 +320,8 @@ def test_runs_of_decide_and_of_sequential_certify(half_space, tmp_path):
 def test_the_attack_verb_too_takes_a_run_of_decide(half_space, tmp_path):
     made = half_space(seed=3)
     settings = {name: value for name, value in made.items() if name not in ("run", "distances")}
-    noiseproof.decide(
-        **settings, sigma=SIGMA, num_classes=2, model_id="half", radius=0.2, n_max=5000, out=tmp_path / "d"
-    )
-    found = noiseproof.attack(tmp_path / "d", out=tmp_path / "a", **settings, method=PGD(steps=4, draws=8), limit=2)
+    asking.decide(**settings, sigma=SIGMA, num_classes=2, model_id="half", radius=0.2, n_max=5000, out=tmp_path / "d")
+    found = asking.attack(tmp_path / "d", out=tmp_path / "a", **settings, method=PGD(steps=4, draws=8), limit=2)
     assert {point.radius for point in found.points} == {0.2}
     assert found.contradiction == ""
 
@@ -354,14 +352,14 @@ def test_a_classifier_that_reads_low_bits(tmp_path, monkeypatch, grid, textbook)
     pixels = np.stack([np.full((1, 10, 12), pixel, np.uint8) for pixel in (128, 129)])
     data = DataSet("bits:test", ("a", "b"), (1, 10, 12), np.array([0, 1]), pixels)
     settings = {"model": Parity().eval(), "data": data, "device": "cpu", "batch_size": 500, "workers": 1}
-    run = noiseproof.certify(
+    run = asking.certify(
         **settings, sigma=1.0, n0=100, n=2000, grid=grid, num_classes=2, model_id="parity", out=tmp_path / "r"
     )
     outcomes = [record.outcome for record in run.records]
     if textbook:
         assert {outcome.prediction for outcome in outcomes} == {0, 1}
         assert min(outcome.radius for outcome in outcomes) > 2
-    found = noiseproof.falsify(run.path, **settings, attacks=QUICK, at=(1.0,), n=1000)
+    found = asking.falsify(run.path, **settings, attacks=QUICK, at=(1.0,), n=1000)
     assert bool(found.contradiction) is textbook
     if textbook:
         wrong = [point for point in found.points if point.contradicts]
@@ -389,10 +387,10 @@ def test_settings_out_of_range(half_space, change, text):
 def test_what_has_no_certificates_cannot_be_falsified(half_space, tmp_path):
     made = half_space()
     settings = {name: value for name, value in made.items() if name not in ("run", "distances")}
-    noiseproof.predict(**settings, sigma=0.5, out=tmp_path / "p", n=100, num_classes=2, model_id="half", limit=1)
+    asking.predict(**settings, sigma=0.5, out=tmp_path / "p", n=100, num_classes=2, model_id="half", limit=1)
     with pytest.raises(RunError, match="is a run of predict, which has no radii; give a run of certify"):
         falsified(made | {"run": tmp_path / "p"})
-    noiseproof.certify(
+    asking.certify(
         **settings, sigma=20.0, grid=None, n0=1, n=11, num_classes=2, model_id="half", out=tmp_path / "n", limit=2
     )
     with pytest.raises(RunError, match="has no certified input to attack; certify more of them"):

@@ -1,8 +1,8 @@
 """Attacks on the smoothed classifier, and the judge of what they find."""
 
-from noiseproof.attacks.base import Aim, Attack, Target, has_gradient
+from noiseproof.attacks.base import Attack, Example, TargetModel, has_gradient
 from noiseproof.attacks.ddn import DDN
-from noiseproof.attacks.judge import Judge, Verdict, judge, judging_noise
+from noiseproof.attacks.judge import Judge, Judged, judge, judging_noise
 from noiseproof.attacks.neighbours import Neighbours
 from noiseproof.attacks.pgd import PGD
 from noiseproof.attacks.score import ScoreSearch
@@ -14,13 +14,13 @@ __all__ = [
     "ATTACKS",
     "DDN",
     "PGD",
-    "Aim",
     "Attack",
+    "Example",
     "Judge",
+    "Judged",
     "Neighbours",
     "ScoreSearch",
-    "Target",
-    "Verdict",
+    "TargetModel",
     "has_gradient",
     "judge",
     "judging_noise",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Target:
+class TargetModel:
     """The smoothed classifier as an attack sees it.
 
     Attributes:
@@ -40,7 +40,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Aim:
+class Example:
     """One input to be attacked.
 
     Attributes:
@@ -83,14 +83,14 @@ class Attack(ABC):
         return self.name
 
     @abstractmethod
-    def search(self, target: Target, aims: Sequence[Aim]) -> list[list[Point]]:
-        """Points worth judging, float64, for each aim; best first.
+    def search(self, target: TargetModel, examples: Sequence[Example]) -> list[list[Point]]:
+        """Points worth judging, float64, for each example; best first.
 
         A point further away than allowed is pulled into the ball by the caller.
         """
 
-    def per_aim(self) -> int:
-        """Noisy copies of one input in a forward pass, at least: how many aims fit into a batch."""
+    def per_example(self) -> int:
+        """Noisy copies of one input in a forward pass, at least: how many examples fit into a batch."""
         return 1
 
     def config(self) -> dict[str, Any]:
@@ -99,12 +99,12 @@ class Attack(ABC):
         return {"name": self.name} | settings
 
 
-def tensors(target: Target, aims: Sequence[Aim]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Inputs (float32), classes and radii (float64) of aims, on the device of the base classifier."""
+def tensors(target: TargetModel, examples: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Inputs (float32), classes and radii (float64) of examples, on the device of the base classifier."""
     return (
-        torch.from_numpy(np.stack([aim.x for aim in aims])).to(target.device, torch.float32),
-        torch.tensor([aim.y for aim in aims], device=target.device),
-        torch.tensor([aim.radius for aim in aims], dtype=torch.float64, device=target.device),
+        torch.from_numpy(np.stack([example.x for example in examples])).to(target.device, torch.float32),
+        torch.tensor([example.y for example in examples], device=target.device),
+        torch.tensor([example.radius for example in examples], dtype=torch.float64, device=target.device),
     )
 
 

@@ -16,7 +16,7 @@ from noiseproof.attacks.steps import ascent, gaussian_draws, l2_norm, onto_spher
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from noiseproof.attacks.base import Aim, Point, Target
+    from noiseproof.attacks.base import Example, Point, TargetModel
 
 FURTHER = (1.0, 1.15, 1.4)
 """Where the judge is asked, in units of the smallest perturbation found: there the vote may still be too close."""
@@ -62,10 +62,10 @@ class DDN(Attack):
         if not 0 <= self.margin < 1:
             raise ValueError(f"margin must be in [0, 1), got {self.margin}")
 
-    def search(self, target: Target, aims: Sequence[Aim]) -> list[list[Point]]:
+    def search(self, target: TargetModel, examples: Sequence[Example]) -> list[list[Point]]:
         """The smallest found and points further along the same line; the furthest allowed where none was found."""
-        x, y, radius = tensors(target, aims)
-        generators = [aim.generator(target.device) for aim in aims]
+        x, y, radius = tensors(target, examples)
+        generators = [example.generator(target.device) for example in examples]
         reach = radius.to(x.dtype)
         column = (-1, *[1] * (x.dim() - 1))
         # the first third of the steps at least can reach the distance allowed, the others come back
@@ -90,12 +90,12 @@ class DDN(Attack):
         once = [(x + found).cpu().double().numpy()]
         further = [(x + found * factor).cpu().double().numpy() for factor in FURTHER[1:]]
         also = (smallest.isfinite() & (smallest > 0)).tolist()
-        return [[line[i] for line in (once + further if also[i] else once)] for i in range(len(aims))]
+        return [[line[i] for line in (once + further if also[i] else once)] for i in range(len(examples))]
 
     def _on_sphere(self, x: Tensor, delta: Tensor, norm: Tensor) -> Tensor:
         scaled = onto_sphere(delta, norm)
         return (x + scaled).clamp(0, 1) - x if self.clip else scaled
 
-    def per_aim(self) -> int:
+    def per_example(self) -> int:
         """The draws of a gradient."""
         return self.draws

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Judged:
     """What PREDICT said of one point.
 
     Attributes:
@@ -53,7 +53,7 @@ def judging_noise(noise: Noise) -> Noise:
     return RoundedFloatGaussian(sigma=noise.sigma, grid=noise.grid, dimension=noise.dimension)
 
 
-def judge(backend: Backend, noise: Noise, procedure: Predict, points: Sequence[NDArray[Any]]) -> list[Verdict]:
+def judge(backend: Backend, noise: Noise, procedure: Predict, points: Sequence[NDArray[Any]]) -> list[Judged]:
     """PREDICT of each point on fresh noise: with probability 1 - alpha each, the class of g there or an abstention.
 
     The seed is drawn here, from the operating system, when the points are fixed.
@@ -101,7 +101,7 @@ class Judge:
             self._made[noise.arithmetic] = self._make(noise)
         return self._made[noise.arithmetic]
 
-    def __call__(self, procedure: Predict, points: Sequence[NDArray[Any]]) -> list[Verdict]:
+    def __call__(self, procedure: Predict, points: Sequence[NDArray[Any]]) -> list[Judged]:
         """A verdict on each point, on noise of a seed that the operating system gives now."""
         return self._of_each(procedure, points, lambda: secrets.randbits(64))
 
@@ -115,8 +115,8 @@ class Judge:
         for backend in self._made.values():
             backend.close()
 
-    def _of_each(self, procedure: Predict, points: Sequence[NDArray[Any]], seed: Callable[[], int]) -> list[Verdict]:
-        found: dict[int, Verdict] = {}
+    def _of_each(self, procedure: Predict, points: Sequence[NDArray[Any]], seed: Callable[[], int]) -> list[Judged]:
+        found: dict[int, Judged] = {}
         under = [self.noise_at(point) for point in points]
         for noise in dict.fromkeys(under):
             here = [i for i, one in enumerate(under) if one == noise]
@@ -127,7 +127,7 @@ class Judge:
 
 def _predicted(
     backend: Backend, noise: Noise, procedure: Predict, points: Sequence[NDArray[Any]], seed: int
-) -> list[Verdict]:
+) -> list[Judged]:
     keys: dict[str, NDArray[Any]] = {}
     for point in points:
         # float noise takes any float, also outside [0, 1]
@@ -135,12 +135,12 @@ def _predicted(
         x = np.asarray(point, dtype=np.float64) if float_noise else noise.encode(point)
         keys[input_key(x, taken=keys)] = x
     votes: dict[str, NDArray[np.int64]] = {}
-    verdicts: dict[str, Verdict] = {}
+    verdicts: dict[str, Judged] = {}
     for event in Engine(backend, noise, seed).run(procedure, (Task(key, x) for key, x in keys.items())):
         key = event.task.key
         if isinstance(event, Drawn):
             votes[key] = votes.get(key, 0) + np.array(event.votes, dtype=np.int64)
         if isinstance(event, Finished):
             assert isinstance(event.outcome, Prediction)
-            verdicts[key] = Verdict(event.outcome, tuple(votes[key].tolist()), seed, noise.arithmetic)
+            verdicts[key] = Judged(event.outcome, tuple(votes[key].tolist()), seed, noise.arithmetic)
     return [verdicts[key] for key in keys]

@@ -12,7 +12,7 @@ from noiseproof.arguments import integer
 from noiseproof.attacks.base import Attack
 
 if TYPE_CHECKING:
-    from noiseproof.attacks.base import Aim, Point, Target
+    from noiseproof.attacks.base import Example, Point, TargetModel
 
 
 @dataclass(frozen=True)
@@ -42,20 +42,20 @@ class Neighbours(Attack):
     def __post_init__(self) -> None:
         object.__setattr__(self, "draws", integer("draws", self.draws, least=4))
 
-    def search(self, target: Target, aims: Sequence[Aim]) -> list[list[Point]]:
-        """The neighbour of each aim at which its class does worst."""
+    def search(self, target: TargetModel, examples: Sequence[Example]) -> list[list[Point]]:
+        """The neighbour of each example at which its class does worst."""
         found: list[list[Point]] = []
-        for aim in aims:
-            points = neighbours(aim.x, aim.radius, target.grid or 255, np.random.default_rng(aim.seed))
+        for example in examples:
+            points = neighbours(example.x, example.radius, target.grid or 255, np.random.default_rng(example.seed))
             if not points:
                 found.append([])
                 continue
-            votes = target.votes(points, self.draws, aim.seed)
-            rivals = np.delete(votes, aim.y, axis=1).max(axis=1)
-            found.append([points[int(np.argmin(votes[:, aim.y] - rivals))]])
+            votes = target.votes(points, self.draws, example.seed)
+            rivals = np.delete(votes, example.y, axis=1).max(axis=1)
+            found.append([points[int(np.argmin(votes[:, example.y] - rivals))]])
         return found
 
-    def per_aim(self) -> int:
+    def per_example(self) -> int:
         """The draws of all neighbours of an input."""
         return 16 * self.draws
 

@@ -15,7 +15,7 @@ from noiseproof.attacks.base import Attack, tensors
 from noiseproof.attacks.steps import ascent_direction, gaussian_draws, into_ball
 
 if TYPE_CHECKING:
-    from noiseproof.attacks.base import Aim, Point, Target
+    from noiseproof.attacks.base import Example, Point, TargetModel
 
 
 @dataclass(frozen=True)
@@ -115,10 +115,10 @@ class PGD(Attack):
                 delta = (x + delta).clamp(0, 1) - x  # x lies in [0, 1] itself: no coordinate grows
         return x + delta
 
-    def search(self, target: Target, aims: Sequence[Aim]) -> list[list[Point]]:
-        """One point an aim: the last one."""
-        x, y, radius = tensors(target, aims)
-        generators = [aim.generator(target.device) for aim in aims]
+    def search(self, target: TargetModel, examples: Sequence[Example]) -> list[list[Point]]:
+        """One point an example: the last one."""
+        x, y, radius = tensors(target, examples)
+        generators = [example.generator(target.device) for example in examples]
         found = self(target.base, x, y, radius=radius, sigma=target.sigma, generator=generators, rows=target.rows)
         return [[point] for point in found.cpu().double().numpy()]
 
@@ -127,6 +127,6 @@ class PGD(Attack):
         """Kept noise and fresh noise apart."""
         return "pgd-fresh" if self.fresh else "pgd"
 
-    def per_aim(self) -> int:
+    def per_example(self) -> int:
         """The draws of a gradient."""
         return self.draws

@@ -15,7 +15,7 @@ from noiseproof.attacks.steps import into_ball, l2_norm
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from noiseproof.attacks.base import Aim, Point, Target
+    from noiseproof.attacks.base import Example, Point, TargetModel
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ class ScoreSearch(Attack):
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
 
-    def search(self, target: Target, aims: Sequence[Aim]) -> list[list[Point]]:
-        """One point an aim: the last one."""
-        x, y, radius = tensors(target, aims)
-        generators = [aim.generator(target.device) for aim in aims]
+    def search(self, target: TargetModel, examples: Sequence[Example]) -> list[list[Point]]:
+        """One point an example: the last one."""
+        x, y, radius = tensors(target, examples)
+        generators = [example.generator(target.device) for example in examples]
         column = (-1, *[1] * (x.dim() - 1))
         reach = radius.to(x.dtype)
         delta, towards = torch.zeros_like(x), torch.zeros_like(x)
@@ -78,11 +78,11 @@ class ScoreSearch(Attack):
                 delta = (x + delta).clamp(0, 1) - x
         return [[point] for point in (x + delta).cpu().double().numpy()]
 
-    def per_aim(self) -> int:
+    def per_example(self) -> int:
         """The draws of a step."""
         return self.draws
 
-    def _downhill(self, target: Target, x: Tensor, y: int, generator: torch.Generator) -> Tensor:
+    def _downhill(self, target: TargetModel, x: Tensor, y: int, generator: torch.Generator) -> Tensor:
         """The direction in which p_y falls, estimated, of L2 norm 1; zero where all draws score alike."""
         left = self.draws // 2
         total = torch.zeros_like(x)

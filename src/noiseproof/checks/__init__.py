@@ -3,6 +3,6 @@
 from noiseproof.checks.brief import Checked, brief_check
 from noiseproof.checks.diagnose import diagnose
 from noiseproof.checks.finding import Diagnosis, Finding
-from noiseproof.checks.patient import Patient
+from noiseproof.checks.probe import Probe
 
-__all__ = ["Checked", "Diagnosis", "Finding", "Patient", "brief_check", "diagnose"]
+__all__ = ["Checked", "Diagnosis", "Finding", "Probe", "brief_check", "diagnose"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from noiseproof.checks.rows import in_other_company
+from noiseproof.checks.rows import in_other_batches
 from noiseproof.checks.variation import largest_variation, tolerance_for, variation
 from noiseproof.errors import ModelError
 from noiseproof.noises.words import Words
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from noiseproof.engine.pooled import PooledBackend
 
 log = logging.getLogger(__name__)
+
+ROWS = 256
+"""Of a larger batch so many are asked about; they fill the rest too."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +71,12 @@ def brief_check(backend: PooledBackend, inputs: Sequence[NDArray[Any]]) -> Check
             "the scores are probabilities: votes are unaffected, but the soft vote and attacks with gradients expect "
             "logits and see these flattened; give the scores before the softmax for them"
         )
-    dtype = torch.bfloat16 if backend.precision == "bf16" else first.dtype
+    # TF32 has the mantissa of float16
+    dtype = {"bf16": torch.bfloat16, "tf32": torch.float16}.get(backend.precision, first.dtype)
     worst = 0.0
     for how, answer in [
         ("between two calls", backend.answers(rows)),
-        *in_other_company(rows, backend.answers, first),
+        *in_other_batches(rows, backend.answers, first),
     ]:
         found = variation(first, answer)
         if found > largest_variation(dtype):
@@ -107,9 +111,10 @@ def are_probabilities(scores: torch.Tensor) -> bool:
 
 
 def _rows(backend: PooledBackend, inputs: Sequence[NDArray[Any]]) -> torch.Tensor:
-    """A batch of noisy inputs in input units, as the base classifier will see them."""
+    """Up to a batch of noisy inputs in input units, as the base classifier will see them."""
     words = Words(0, "doctor", "doctor")  # no input key is this word: shared by no run
     noise = backend.noise
-    rows = np.stack([noise.perturb(inputs[k % len(inputs)], words, k, 1)[0] for k in range(backend.batch_size)])
-    x = torch.from_numpy(rows).to(torch.float32)
+    of_input = np.array_split(np.arange(min(backend.batch_size, ROWS)), len(inputs))
+    drawn = [noise.perturb(x, words, int(k[0]), len(k)) for x, k in zip(inputs, of_input, strict=True) if len(k)]
+    x = torch.from_numpy(np.concatenate(drawn)).to(torch.float32)
     return x.div_(noise.scale) if noise.scale != 1.0 else x

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from noiseproof.checks.finding import Finding
-from noiseproof.checks.patient import Patient
+from noiseproof.checks.probe import Probe
 from noiseproof.checks.significance import far_above
 from noiseproof.checks.variation import variation
 
@@ -18,11 +18,11 @@ _REACTS = 1e-4
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
-def clipped(patient: Patient) -> Finding:
+def clipped(probe: Probe) -> Finding:
     """Does it see noise beyond [0, 1]? Half of the coordinates are moved within the range, and as far beyond."""
-    below = _deaf(patient, inside=0.25, edge=0.0, beyond=-0.25)
-    above = _deaf(patient, inside=0.75, edge=1.0, beyond=1.25)
-    sides = [name for name, deaf in (("below 0", below), ("above 1", above)) if deaf]
+    below = _ignores_beyond(probe, inside=0.25, edge=0.0, beyond=-0.25)
+    above = _ignores_beyond(probe, inside=0.75, edge=1.0, beyond=1.25)
+    sides = [name for name, ignored in (("below 0", below), ("above 1", above)) if ignored]
     if sides:
         return Finding(
             "clipping",
@@ -34,23 +34,23 @@ def clipped(patient: Patient) -> Finding:
     return Finding("clipping", "ok", "inputs below 0 and above 1 are not clipped", {"below": 0.0, "above": 0.0})
 
 
-def _deaf(patient: Patient, *, inside: float, edge: float, beyond: float) -> bool:
+def _ignores_beyond(probe: Probe, *, inside: float, edge: float, beyond: float) -> bool:
     """Whether it reacts to moves from the edge inwards, and to none of as many as far outwards."""
-    x, generator = patient.clean[:16], patient.generator
+    x, generator = probe.clean[:16], probe.generator
     half = torch.rand(x.shape, generator=generator) < 0.5
-    at = [patient.scores(torch.where(half, torch.tensor(level), x)) for level in (edge, inside, beyond)]
+    at = [probe.scores(torch.where(half, torch.tensor(level), x)) for level in (edge, inside, beyond)]
     inwards = [variation(at[0][k : k + 1], at[1][k : k + 1]) for k in range(len(x))]
     outwards = [variation(at[0][k : k + 1], at[2][k : k + 1]) for k in range(len(x))]
     return sum(move > _REACTS for move in inwards) >= max(1, len(x) // 4) and max(outwards) <= _STILL
 
 
-def quantised(patient: Patient) -> Finding:
+def quantised(probe: Probe) -> Finding:
     """Does it round inputs? On the grid that is allowed: the theorem takes any fixed function."""
-    x, generator = patient.rows[:32], patient.generator
+    x, generator = probe.rows[:32], probe.generator
     nearer = torch.empty_like(x).uniform_(-0.4, 0.4, generator=generator) / 255
-    first = patient.scores(x)
-    fine = variation(first, patient.scores(x + nearer))
-    whole = variation(first, patient.scores(x + nearer.sign() / 255))
+    first = probe.scores(x)
+    fine = variation(first, probe.scores(x + nearer))
+    whole = variation(first, probe.scores(x + nearer.sign() / 255))
     measured = {"within a step": fine, "a step": whole}
     if fine <= _STILL < whole:
         text = "scores do not change within a step of the 8-bit grid: the model rounds inputs, which is allowed"
@@ -58,13 +58,13 @@ def quantised(patient: Patient) -> Finding:
     return Finding("rounding", "ok", "inputs are not rounded", measured)
 
 
-def low_bits(patient: Patient) -> Finding:
+def low_bits(probe: Probe) -> Finding:
     """Does it react to the last bit of a float? A smooth function could not; one that reads leaks of the noise does."""
-    x, generator = patient.rows[:32], patient.generator
+    x, generator = probe.rows[:32], probe.generator
     up = torch.rand(x.shape, generator=generator) < 0.5
     nudged = torch.nextafter(x, torch.where(up, torch.tensor(inf), torch.tensor(-inf)))
-    first = patient.scores(x)
-    bit, step = variation(first, patient.scores(nudged)), variation(first, patient.scores(x + (2 * up - 1) / 255))
+    first = probe.scores(x)
+    bit, step = variation(first, probe.scores(nudged)), variation(first, probe.scores(x + (2 * up - 1) / 255))
     measured = {"last bit": bit, "grid step": step}
     if bit > 1e-3 and bit > step / 10:
         return Finding(
@@ -78,20 +78,20 @@ def low_bits(patient: Patient) -> Finding:
     return Finding("low bits", "ok", f"the last bit of inputs moves scores by {bit:.1e} of the largest", measured)
 
 
-def units(patient: Patient) -> Finding:
+def units(probe: Probe) -> Finding:
     """Does it expect other inputs than [0, 1]? Then noise is in the wrong units, and so is every radius.
 
     A model trained under much noise may do worse on clean pictures in [0, 1] than in units in which they are rougher,
     and well under its noise: so the other units must also beat the noisy pictures.
     """
-    right = patient.predictions == patient.labels
-    noisy = patient.under_noise == patient.labels
+    right = probe.predictions == probe.labels
+    noisy = probe.under_noise == probe.labels
     plain = float(right.mean())
     measured = {"as is": plain}
-    least = patient.chance + 0.2 * (1 - patient.chance)
+    least = probe.chance + 0.2 * (1 - probe.chance)
     worst: tuple[float, str, str] | None = None
-    for name, x, remedy in _readings(patient.clean):
-        other = patient.classes_of(x) == patient.labels
+    for name, x, remedy in _readings(probe.clean):
+        other = probe.classes_of(x) == probe.labels
         measured[name] = accuracy = float(other.mean())
         above = all(far_above(other, here, gap=0.15, least=least) for here in (right, noisy))
         if above and (worst is None or accuracy > worst[0]):

@@ -6,19 +6,19 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from noiseproof.checks.finding import Finding
-from noiseproof.checks.patient import Patient
+from noiseproof.checks.probe import Probe
 from noiseproof.checks.significance import far_above
 
 _FEW = 50
 """Fewer pictures say nothing about accuracy."""
 
 
-def labels(patient: Patient) -> Finding:
+def labels(probe: Probe) -> Finding:
     """Labels shifted by one, or classes named in another order."""
-    said, label, classes = patient.predictions, patient.labels, patient.num_classes
+    said, label, classes = probe.predictions, probe.labels, probe.num_classes
     right = said == label
     measured = {"as is": float(right.mean())}
-    least = patient.chance + 0.2 * (1 - patient.chance)
+    least = probe.chance + 0.2 * (1 - probe.chance)
     for shift in (1, -1):
         shifted = said == (label + shift) % classes
         measured[f"{shift:+d}"] = float(shifted.mean())
@@ -35,7 +35,7 @@ def labels(patient: Patient) -> Finding:
     by_name = renamed[label[held_out]] == said[held_out]
     measured["renamed"] = float(by_name.mean())
     if far_above(by_name, right[held_out], gap=0.1, least=max(0.5, least)):
-        names = [patient.classes[k] for k in np.flatnonzero(renamed != np.arange(classes)) if k in label[fitted]]
+        names = [probe.classes[k] for k in np.flatnonzero(renamed != np.arange(classes)) if k in label[fitted]]
         return Finding(
             "labels",
             "warn",
@@ -46,45 +46,45 @@ def labels(patient: Patient) -> Finding:
     return Finding("labels", "ok", "no shift and no renaming of classes explains them much better", measured)
 
 
-def accuracy(patient: Patient) -> Finding:
+def accuracy(probe: Probe) -> Finding:
     """Was it trained at all?"""
-    clean, chance = float((patient.predictions == patient.labels).mean()), patient.chance
-    measured = {"accuracy": clean, "chance": chance, "pictures": float(len(patient.labels))}
-    if len(patient.labels) < _FEW:
-        return Finding("accuracy", "ok", f"too few pictures ({len(patient.labels)}) to say", measured)
+    clean, chance = float((probe.predictions == probe.labels).mean()), probe.chance
+    measured = {"accuracy": clean, "chance": chance, "pictures": float(len(probe.labels))}
+    if len(probe.labels) < _FEW:
+        return Finding("accuracy", "ok", f"too few pictures ({len(probe.labels)}) to say", measured)
     if clean < chance + 0.1 * (1 - chance):
         return Finding(
             "accuracy",
             "warn",
-            f"{clean:.1%} on {len(patient.labels)} clean pictures, where always naming one class gives {chance:.1%}: "
+            f"{clean:.1%} on {len(probe.labels)} clean pictures, where always naming one class gives {chance:.1%}: "
             "never trained, or trained on other data; give the trained weights, or the data set it was trained on",
             measured,
         )
-    return Finding("accuracy", "ok", f"{clean:.1%} on {len(patient.labels)} clean pictures", measured)
+    return Finding("accuracy", "ok", f"{clean:.1%} on {len(probe.labels)} clean pictures", measured)
 
 
-def under_noise(patient: Patient) -> Finding:
+def under_noise(probe: Probe) -> Finding:
     """Was it trained with noise?"""
-    clean = float((patient.predictions == patient.labels).mean())
-    noisy, chance = float((patient.under_noise == patient.labels).mean()), patient.chance
+    clean = float((probe.predictions == probe.labels).mean())
+    noisy, chance = float((probe.under_noise == probe.labels).mean()), probe.chance
     measured = {"noisy": noisy, "clean": clean, "chance": chance}
-    if len(patient.labels) < _FEW:
-        return Finding("noise", "ok", f"too few pictures ({len(patient.labels)}) to say", measured)
+    if len(probe.labels) < _FEW:
+        return Finding("noise", "ok", f"too few pictures ({len(probe.labels)}) to say", measured)
     if clean >= chance + 0.2 * (1 - chance) and noisy < chance + 0.25 * (clean - chance):
         return Finding(
             "noise",
             "warn",
-            f"{noisy:.1%} under one draw of noise at sigma {patient.sigma:g}, {clean:.1%} without: never trained with "
+            f"{noisy:.1%} under one draw of noise at sigma {probe.sigma:g}, {clean:.1%} without: never trained with "
             "such noise, hardly anything would be certified; train it with noiseproof train --sigma, or put a denoiser "
             "before it (--denoiser)",
             measured,
         )
-    return Finding("noise", "ok", f"{noisy:.1%} under one draw of noise at sigma {patient.sigma:g}", measured)
+    return Finding("noise", "ok", f"{noisy:.1%} under one draw of noise at sigma {probe.sigma:g}", measured)
 
 
-def noise_level(patient: Patient) -> Finding:
+def noise_level(probe: Probe) -> Finding:
     """Is sigma in the units of [0, 1] pixels, and near what it was trained with?"""
-    sigma, trained = patient.sigma, patient.trained_sigma
+    sigma, trained = probe.sigma, probe.trained_sigma
     measured = {"sigma": sigma} | ({} if trained is None else {"trained": trained})
     if sigma >= 4:
         return Finding(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from noiseproof.checks.finding import Finding
-from noiseproof.checks.patient import ROWS, Patient
+from noiseproof.checks.probe import ROWS, Probe
 from noiseproof.checks.variation import argmax_changes, largest_variation, tolerance_for, variation
 from noiseproof.engine.contract import check_eval_mode
 from noiseproof.errors import ModelError
@@ -17,27 +17,27 @@ SIZES = (1, 2, 8)
 """Batch sizes that are tried beside the full one."""
 
 
-def training_mode(patient: Patient) -> Finding:
+def training_mode(probe: Probe) -> Finding:
     """Batch-norm or dropout in training mode."""
     try:
-        check_eval_mode(patient.base)
+        check_eval_mode(probe.base)
     except ModelError as error:
         return Finding("training mode", "refuse", str(error))
     return Finding("training mode", "ok", "no part is in training mode")
 
 
-def number_of_scores(patient: Patient) -> Finding:
+def number_of_scores(probe: Probe) -> Finding:
     """One score a class for each row."""
     try:
-        _ = patient.first
+        _ = probe.first
     except ModelError as error:
         return Finding("scores", "refuse", f"{error}; give a model of this data set that returns plain scores")
-    return Finding("scores", "ok", f"{patient.num_classes} a row")
+    return Finding("scores", "ok", f"{probe.num_classes} a row")
 
 
-def finite(patient: Patient) -> Finding:
+def finite(probe: Probe) -> Finding:
     """Scores that are NaN or infinite: such draws are void, and argmax alone would call NaN a class."""
-    scores = torch.cat([patient.scores(patient.clean[:ROWS]), patient.first])
+    scores = torch.cat([probe.scores(probe.clean[:ROWS]), probe.first])
     bad = ~torch.isfinite(scores)
     rows = int(bad.any(dim=1).sum())
     measured = {"rows": float(len(scores)), "void": float(rows)}
@@ -50,30 +50,30 @@ def finite(patient: Patient) -> Finding:
     return Finding("finite", "warn", f"{said}: such draws are void and count against the top class", measured)
 
 
-def two_calls(patient: Patient) -> Finding:
+def two_calls(probe: Probe) -> Finding:
     """The same batch, asked again and again."""
-    first = patient.first
-    again = [patient.scores(patient.rows) for _ in range(3)]
+    first = probe.first
+    again = [probe.scores(probe.rows) for _ in range(3)]
     cause = "look for dropout or noise that is drawn in the forward pass, or for anything it remembers"
     return _compared("two calls", "between two calls", first, again, cause)
 
 
-def own_row(patient: Patient) -> Finding:
+def own_row(probe: Probe) -> Finding:
     """The same rows in another order, and beside other rows."""
-    first = patient.first
-    answers = [answer for _, answer in in_other_company(patient.rows, patient.scores, first)]
+    first = probe.first
+    answers = [answer for _, answer in in_other_batches(probe.rows, probe.scores, first)]
     cause = "look for batch-norm that uses the batch's own statistics, or for a mean or a softmax over the batch"
-    return _compared("own row", "with its company in the batch", first, answers, cause)
+    return _compared("own row", "with the other rows of the batch", first, answers, cause)
 
 
-def batch_size(patient: Patient) -> Finding:
+def batch_size(probe: Probe) -> Finding:
     """The same rows in batches of 1, 2 and 8."""
-    first = patient.first
+    first = probe.first
     answers, failed = [], []
     for size in SIZES:
         rows = min(ROWS, 16 * size)
         try:
-            answers.append(torch.cat([patient.scores(patient.rows[:rows], size), first[rows:]]))
+            answers.append(torch.cat([probe.scores(probe.rows[:rows], size), first[rows:]]))
         except ModelError as error:
             failed.append(str(error))
     cause = "look for a squeeze() or a mean over the batch"
@@ -83,7 +83,7 @@ def batch_size(patient: Patient) -> Finding:
     return found
 
 
-def in_other_company(rows: Tensor, scores: Callable[[Tensor], Tensor], first: Tensor) -> list[tuple[str, Tensor]]:
+def in_other_batches(rows: Tensor, scores: Callable[[Tensor], Tensor], first: Tensor) -> list[tuple[str, Tensor]]:
     """Answers to the same rows, turned round, and with every other row replaced by ones of no such kind.
 
     Args:
@@ -100,11 +100,11 @@ def in_other_company(rows: Tensor, scores: Callable[[Tensor], Tensor], first: Te
         replaced = torch.arange(count) % 2 != kept
         if not bool(replaced.any()):
             continue
-        strangers = rows.clone()
+        mixed = rows.clone()
         # flat ones, unlike any picture, no two alike
         ramp = torch.linspace(0.0, 1.0, count, dtype=rows.dtype, device=rows.device)
-        strangers[replaced] = ramp.view(-1, *[1] * (rows.dim() - 1)).expand_as(rows)[replaced]
-        answer = scores(strangers).clone()
+        mixed[replaced] = ramp.view(-1, *[1] * (rows.dim() - 1)).expand_as(rows)[replaced]
+        answer = scores(mixed).clone()
         answer[replaced] = first[replaced]
         found.append(("beside other rows", answer))
     return found

@@ -33,12 +33,12 @@ def bench(
     import json
     import sys
 
-    from noiseproof.reports.bench import bench_text
+    from noiseproof.reports.bench import bench_table, bench_values
     from noiseproof.runners.bench import bench as measure
     from noiseproof.store.manifest import write_text
 
     found = measure(subject, noise, compute, seconds=seconds)
-    print(bench_text(found))
+    print(bench_table(found).markdown())
     if out is not None:
-        write_text(out, json.dumps(found.table(), indent=2) + "\n")
+        write_text(out, json.dumps(bench_values(found), indent=2) + "\n")
         print(f"written: {out}", file=sys.stderr)

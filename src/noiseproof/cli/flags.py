@@ -67,7 +67,7 @@ def with_flags(function: Callable[..., Any], words: Sequence[str]) -> Callable[.
         each.name: _argument(each, hints[each.name], said.get(each.name, ""), words, positional) for each in signature
     }
 
-    def verb(*given: Any, **values: Any) -> Any:  # noqa: ANN401  # what cyclopts hands over
+    def verb(*given: Any, **values: Any) -> Any:  # what cyclopts hands over
         bound = dict(bare.bind(*given, **values).arguments)
         made = {name: argument.make(bound) for name, argument in arguments.items()}
         first = [made.pop(each.name) for each in signature if each.kind is each.POSITIONAL_ONLY]

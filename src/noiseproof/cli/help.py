@@ -14,7 +14,7 @@ _LEFT = 26
 class TwoColumns:
     """Lays out a help page of cyclopts: names on the left, what they do on the right, what is required first."""
 
-    def __call__(self, console: Any, options: Any, panel: Any) -> None:  # noqa: ANN401  # as cyclopts calls it
+    def __call__(self, console: Any, options: Any, panel: Any) -> None:  # as cyclopts calls it
         """One group."""
         del console, options
         # `--help` and `--version` go without saying
@@ -29,13 +29,13 @@ class TwoColumns:
             lines += _row(left, _says(entry))
         _write("\n".join(lines) + "\n")
 
-    def render_usage(self, console: Any, options: Any, usage: Any) -> None:  # noqa: ANN401
+    def render_usage(self, console: Any, options: Any, usage: Any) -> None:
         """The first line."""
         del console, options
         if usage:
             _write(f"Usage: {_plain(usage).removeprefix('Usage: ')}\n")
 
-    def render_description(self, console: Any, options: Any, description: Any) -> None:  # noqa: ANN401
+    def render_description(self, console: Any, options: Any, description: Any) -> None:
         """What it does."""
         del console, options
         if description:
@@ -43,12 +43,12 @@ class TwoColumns:
             _write("\n\n".join(textwrap.fill(" ".join(each.split()), _width()) for each in paragraphs) + "\n")
 
 
-def _metavar(entry: Any) -> str:  # noqa: ANN401
+def _metavar(entry: Any) -> str:
     choices = "|".join(entry.choices or ())
     return choices if choices and len(choices) <= _LEFT else str(entry.metavar)
 
 
-def _says(entry: Any) -> str:  # noqa: ANN401
+def _says(entry: Any) -> str:
     said = [_plain(entry.description)] if entry.description else []
     choices = "|".join(entry.choices or ())
     if len(choices) > _LEFT:
@@ -67,7 +67,7 @@ def _row(left: str, right: str) -> list[str]:
     return [*first, *(" " * column + each for each in wrapped)]
 
 
-def _plain(text: Any) -> str:  # noqa: ANN401  # a str, or what rich draws
+def _plain(text: Any) -> str:  # a str, or what rich draws
     return str(getattr(text, "plain", getattr(text, "primary_renderable", text))).strip()
 
 

@@ -1,4 +1,4 @@
-"""Data sets: indexed 8-bit pictures, ``(x in [0, 1], y)``. This room needs no torch."""
+"""Data sets: indexed 8-bit pictures, ``(x in [0, 1], y)``. No torch is needed."""
 
 from __future__ import annotations
 

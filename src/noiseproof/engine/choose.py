@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from noiseproof.engine.contract import check_backend, check_graph
+from noiseproof.engine.contract import check_backend, check_graph, resolved
+from noiseproof.engine.noise_tables import drawn_on_device
 from noiseproof.engine.prepare import prepared
 from noiseproof.engine.torch_backend import TorchBackend
 from noiseproof.errors import ModelError
+from noiseproof.noises import Gaussian
 
 if TYPE_CHECKING:
     from noiseproof.engine.pooled import PooledBackend
@@ -32,6 +34,8 @@ def backend_for(
 ) -> PooledBackend:
     """The backend of this name, for a copy of the base classifier made fast; the caller's own is not touched.
 
+    On CUDA, noise that the device can draw itself is drawn there, in CUDA graphs.
+
     Args:
         name: one of ``BACKENDS``.
         base: ``[batch, *shape] -> [batch, num_classes]`` scores, in eval mode, on any device.
@@ -40,18 +44,34 @@ def backend_for(
         shape: of one input.
         device: where to compute; only torch knows another than the CPU.
         batch_size: rows a forward pass.
-        precision: "fp32" or "bf16".
+        precision: "fp32", on CUDA "tf32", or "bf16".
         workers: batches computed at once.
 
     Raises:
         ValueError: an argument is out of range, or not for this backend.
         ModelError: a package is missing, or the base classifier cannot be brought to the backend.
     """
-    device = torch.device(device)
+    device = resolved(device)
     check_backend(name, precision=precision, device=device)
     check_graph(name, base)
     if name == "torch":
         ready = prepared(base, shape=shape, device=device, precision=precision)
+        if device.type == "cuda" and drawn_on_device(noise):
+            from noiseproof.engine.graph import GraphBackend
+
+            assert isinstance(noise, Gaussian), "see drawn_on_device"
+            return GraphBackend(
+                ready.base,
+                num_classes=num_classes,
+                noise=noise,
+                shape=shape,
+                device=device,
+                batch_size=batch_size,
+                precision=precision,
+                channels_last=ready.channels_last,
+                folded=ready.folded > 0,
+                fused=ready.fused > 0,
+            )
         return TorchBackend(
             ready.base,
             num_classes=num_classes,

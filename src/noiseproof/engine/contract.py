@@ -8,9 +8,9 @@ from torch import nn
 from noiseproof.errors import ModelError, unknown
 from noiseproof.models.ensemble import has_consensus
 
-PRECISIONS = ("fp32", "bf16")
-"""Of a forward pass: plain, or torch's autocast."""
-BACKENDS = {"torch": PRECISIONS, "onnxruntime": ("fp32",), "openvino": PRECISIONS}
+PRECISIONS = ("fp32", "tf32", "bf16")
+"""Of a forward pass: plain, plain with CUDA's products of 10-bit mantissas, or torch's autocast."""
+BACKENDS = {"torch": PRECISIONS, "onnxruntime": ("fp32",), "openvino": ("fp32", "bf16")}
 """What can draw, and in which precisions."""
 
 
@@ -71,6 +71,8 @@ def check_backend(name: str, *, precision: str, device: torch.device) -> None:
         raise ValueError(
             f"precision must be {' or '.join(BACKENDS[name])} with backend {name}, got {precision!r}; use backend torch"
         )
+    if precision == "tf32" and device.type != "cuda":
+        raise ValueError(f"precision tf32 is arithmetic of a CUDA device, not of {device}; use fp32")
 
 
 def check_graph(name: str, base: object) -> None:
@@ -93,11 +95,19 @@ def choose_device(device: str) -> torch.device:
         ValueError: no such device.
     """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return resolved("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        chosen = torch.device(device)
+        chosen = resolved(device)
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         said = str(error).splitlines()[0]
         raise ValueError(f"device must be auto, cpu, or one that torch can use, got {device!r} ({said})") from None
     return chosen
+
+
+def resolved(device: str | torch.device) -> torch.device:
+    """A device by its number: ``cuda`` is the current one, but no tensor there says that it is on ``cuda``."""
+    device = torch.device(device)
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    return device

@@ -31,7 +31,7 @@ def disagreement(backend: Backend, reference: Backend, inputs: Sequence[NDArray[
     tried = 512 if prod(inputs[0].shape) <= 2**14 else 64
     words = Words(0, "disagreement", "disagreement")
     rows = [Segment(inputs[i % len(inputs)], words, i, 1) for i in range(tried)]
-    size = backend.batch_size
+    size = min(backend.batch_size, backend.most_segments, reference.most_segments)
     batches = [rows[first : first + size] for first in range(0, tried, size)]
     differing = 0
     for one, other in zip(_votes(backend, batches), _votes(reference, batches), strict=True):

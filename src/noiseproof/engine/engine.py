@@ -196,11 +196,11 @@ class Engine:
             lanes = [lane for lane in lanes if lane.under_way]
 
     def _pack(self, lanes: list[_Lane]) -> list[tuple[_Lane, Segment]]:
-        parts = []
+        parts: list[tuple[_Lane, Segment]] = []
         rows = self.backend.batch_size
         for lane in lanes:
             n = min(rows, lane.unissued)
-            if n:
+            if n and len(parts) < self.backend.most_segments:
                 parts.append((lane, lane.issue(n)))
                 rows -= n
         return parts

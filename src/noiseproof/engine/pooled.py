@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,8 +16,9 @@ import numpy as np
 import torch
 
 from noiseproof.engine.allocator import keep_large_blocks
-from noiseproof.engine.backend import GPU_BATCH, OutOfMemoryError, Segment, available_cores, cpu_batch
-from noiseproof.engine.contract import check_options
+from noiseproof.engine.arithmetic import cuda_environment
+from noiseproof.engine.backend import OutOfMemoryError, Segment, available_cores, cpu_batch, gpu_batch
+from noiseproof.engine.contract import check_options, resolved
 from noiseproof.errors import ModelError
 from noiseproof.noises.words import Words
 from noiseproof.tallies import CLASS_VOTES, VOID
@@ -32,11 +35,13 @@ class PooledBackend(ABC):
 
     The shape of a batch is constant (tails are padded), its memory is used again and again (a worker's own on a CPU),
     scores stay on the device, and only the counts come back. On a CUDA device the same code copies to the device and
-    back without waiting; it has not been run on one.
+    back without waiting.
     """
 
     label: str
     """The backend as the record names it, with its version and what was done to the base classifier."""
+    most_segments = sys.maxsize
+    """How many segments a batch may have."""
 
     def __init__(
         self,
@@ -57,7 +62,7 @@ class PooledBackend(ABC):
             noise: turns words into noisy inputs.
             shape: of one input.
             device: where the scores are computed.
-            batch_size: rows a forward pass; by default 64 (large pictures: 16) on a CPU, 1000 elsewhere.
+            batch_size: rows a forward pass; by default ``cpu_batch`` or ``gpu_batch``.
             precision: of the forward pass, for the record.
             workers: batches computed at once; by default a core each on a CPU, 2 elsewhere.
             channels_last: hand pictures over in this layout.
@@ -65,12 +70,14 @@ class PooledBackend(ABC):
         Raises:
             ValueError: an argument is out of range.
         """
-        self.device = torch.device(device)
+        self.device = resolved(device)
         self._on_cpu = self.device.type == "cpu"
         check_options(precision=precision, batch_size=batch_size, workers=workers)
         if num_classes < 2:
             raise ValueError(f"num_classes must be >= 2, got {num_classes}")
-        self.batch_size = batch_size if batch_size is not None else cpu_batch(shape) if self._on_cpu else GPU_BATCH
+        self.batch_size = (
+            batch_size if batch_size is not None else cpu_batch(shape) if self._on_cpu else gpu_batch(shape)
+        )
         self.workers = workers if workers is not None else available_cores() if self._on_cpu else 2
         # a worker that is held up must not let the others run dry: results are taken in order
         self.depth = 2 * self.workers + 1
@@ -84,6 +91,8 @@ class PooledBackend(ABC):
             keep_large_blocks()
         # tables are built once, before several workers would each build them
         noise.perturb(noise.encode(np.zeros(shape)), Words(0, "tables", "tables"), 0, 1)
+        # a divisor on the device: by a number CUDA would multiply with its reciprocal, which is not the quotient
+        self._scale = torch.full((), noise.scale, dtype=torch.float32, device=self.device)
         self._threads_before = torch.get_num_threads()
         self._pool = ThreadPoolExecutor(self.workers, "noiseproof", self._start_worker)
         self._spaces: queue.SimpleQueue[_Space] = queue.SimpleQueue()
@@ -100,10 +109,10 @@ class PooledBackend(ABC):
         return _Batch(self._pool.submit(self._run, segments, tally))
 
     def answers(self, x: torch.Tensor) -> torch.Tensor:
-        """The scores of one whole batch, as a worker computes them: a copy on the CPU, for checks.
+        """The scores of up to a whole batch, as a worker computes them: a copy on the CPU, for checks.
 
         Args:
-            x: ``[batch_size, *shape]``, float32 in input units.
+            x: ``[rows, *shape]``, float32 in input units; a batch is filled up with them.
 
         Raises:
             OutOfMemoryError: the batch does not fit.
@@ -112,19 +121,22 @@ class PooledBackend(ABC):
 
         def work() -> torch.Tensor:
             with torch.inference_mode():
-                return self._checked(x.to(self.device).contiguous(memory_format=self.layout)).cpu().clone()
+                whole = torch.empty((self.batch_size, *self.shape), device=self.device, memory_format=self.layout)
+                fill_with(whole, x)
+                return self._checked(whole)[: len(x)].cpu().clone()
 
         try:
             return self._pool.submit(work).result()
         except Exception as error:
-            told = self._told(error)
-            if told is error:
+            translated = self._translated(error)
+            if translated is error:
                 raise
-            raise told from error
+            raise translated from error
 
     def close(self) -> None:
         """Stop the workers."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._spaces = queue.SimpleQueue()
         torch.set_num_threads(self._threads_before)
 
     def each_worker(self, work: Callable[[], float]) -> list[float]:
@@ -148,12 +160,15 @@ class PooledBackend(ABC):
             "precision": self.precision,
             "batch_size": self.batch_size,
             "workers": self.workers,
+            **cuda_environment(self.device, self.precision),
             **self.measured,
         }
 
     def _start_worker(self) -> None:
         if self._on_cpu:
             torch.set_num_threads(1)  # threads inside one operation wait for each other; workers do not
+        elif self.device.type == "cuda":
+            torch.cuda.set_device(self.device)
 
     def _run(self, segments: list[Segment], tally: Tally) -> Callable[[], Counts]:
         space = None
@@ -166,10 +181,11 @@ class PooledBackend(ABC):
         except BaseException as error:
             if space is not None:
                 self._spaces.put(space)
-            told = self._told(error)
-            if told is error:
+            translated = self._translated(error)
+            space = None  # this frame lives as long as the error
+            if translated is error:
                 raise
-            raise told from error
+            raise translated from error
         if arrived is None:
             self._spaces.put(space)
 
@@ -182,10 +198,11 @@ class PooledBackend(ABC):
 
         return wait
 
-    def _told(self, error: BaseException) -> BaseException:
+    def _translated(self, error: BaseException) -> BaseException:
         """The error itself, but for memory that ran out in any of its words."""
         if not is_out_of_memory(error):
             return error
+        forget_frames(error)
         return OutOfMemoryError(
             f"a batch of {self.batch_size} does not fit into the memory of {self.device}; give a smaller --batch-size"
         )
@@ -203,11 +220,15 @@ class PooledBackend(ABC):
         slots[row:] = len(segments)
 
     def _vote(self, space: _Space, segments: int, tally: Tally) -> torch.Tensor:
-        """Counts ``[segments + 1, 1 + slots]`` of the tally; the first column is void, the last row padding."""
+        """Counts of a batch."""
         x, slots = space.on_device()
         if self.noise.scale != 1.0:
-            x.div_(self.noise.scale)
-        places = tally.counted(self._checked(x), self.tolerance)
+            x.div_(self._scale)
+        return self._counted(self._checked(x), slots, segments, tally)
+
+    def _counted(self, scores: torch.Tensor, slots: torch.Tensor, segments: int, tally: Tally) -> torch.Tensor:
+        """Counts ``[segments + 1, 1 + slots]`` of the tally; the first column is void, the last row padding."""
+        places = tally.counted(scores, self.tolerance)
         columns = 1 + tally.slots(self.num_classes)
         counts = torch.zeros((segments + 1) * columns, dtype=torch.int64, device=self.device)
         place = (slots.unsqueeze(1) * columns + (places - VOID)).view(-1)
@@ -225,11 +246,11 @@ class PooledBackend(ABC):
                 f"the base classifier failed on inputs of shape {tuple(x.shape)}: {type(error).__name__}: "
                 f"{said}{remedy}"
             ) from error
-        if not isinstance(scores, torch.Tensor) or scores.shape != (self.batch_size, self.num_classes):
+        if not isinstance(scores, torch.Tensor) or scores.shape != (len(x), self.num_classes):
             got = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
             raise ModelError(
-                f"the base classifier must return scores of shape ({self.batch_size}, {self.num_classes}) "
-                f"for {self.batch_size} inputs and num_classes={self.num_classes}, got {got}; "
+                f"the base classifier must return scores of shape ({len(x)}, {self.num_classes}) "
+                f"for {len(x)} inputs and num_classes={self.num_classes}, got {got}; "
                 "give the number of classes that it has (num_classes), its own data, or a model of plain scores"
             )
         return scores
@@ -282,9 +303,24 @@ class _Batch:
         return self.future.result()()
 
 
+def fill_with(batch: torch.Tensor, x: torch.Tensor) -> None:
+    """Fill a batch with these rows, again and again: whatever hangs on the whole batch hangs on each of them."""
+    for first in range(0, len(batch), len(x)):
+        batch[first : first + len(x)].copy_(x[: len(batch) - first])
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception of torch or of another backend means that a smaller batch would fit."""
     if isinstance(error, RuntimeError):  # torch has a class for its own allocator only
         words = ("can't allocate memory", "out of memory", "ALLOC_FAILED", "Failed to allocate memory", "bad_alloc")
-        return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)
+        engine = "unable to find an engine"  # cuDNN, where none works within the memory that is left
+        return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in (*words, engine))
     return isinstance(error, MemoryError)
+
+
+def forget_frames(error: BaseException) -> None:
+    """Drop the locals of the frames an exception came through: activations that would live until it is collected."""
+    chained: BaseException | None = error
+    while chained is not None:
+        traceback.clear_frames(chained.__traceback__)
+        chained = chained.__cause__ or chained.__context__

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from noiseproof.engine.arithmetic import arithmetic
+from noiseproof.engine.fuse import fuse
 from noiseproof.errors import ModelError
 from noiseproof.models.ensemble import Ensemble
 
@@ -35,11 +37,13 @@ class Prepared:
         base: the same function up to rounding, on the device.
         channels_last: whether it is faster with pictures in this layout.
         folded: how many batch-norms were folded into the convolutions before them.
+        fused: how many convolutions compute the ReLU behind them too, on CUDA.
     """
 
     base: Callable[[Tensor], Tensor]
     channels_last: bool
     folded: int
+    fused: int = 0
 
 
 def prepared(
@@ -49,8 +53,8 @@ def prepared(
 
     The caller's module is never changed. What is tried is kept only if the scores of two probing inputs stay the
     same up to rounding; else the module is called as it is. Folding asks torch.fx which batch-norm always follows
-    which convolution; the copy remains ordinary Python, nothing of the trace is run. Whatever is no module is
-    returned as it is.
+    which convolution; the copy remains ordinary Python. On CUDA the trace itself is run where convolutions can be fused
+    with what follows them. What is compared is computed in IEEE fp32. Whatever is no module is returned as it is.
 
     Args:
         base: the base classifier, in eval mode.
@@ -61,6 +65,13 @@ def prepared(
     Raises:
         ModelError: the module must be moved to another device and cannot be copied.
     """
+    with arithmetic("fp32", device):
+        return _prepared(base, shape, device, precision)
+
+
+def _prepared(
+    base: Callable[[Tensor], Tensor], shape: tuple[int, ...], device: torch.device, precision: str
+) -> Prepared:
     if not isinstance(base, nn.Module):
         return Prepared(base, channels_last=False, folded=0)
     moved = any(tensor.device != device for tensor in chain(base.parameters(), base.buffers()))
@@ -93,7 +104,10 @@ def prepared(
         if last:
             candidate = candidate.to(memory_format=layout)  # type: ignore[call-overload]  # missing in its stubs
         if _same(_scores(candidate, probe.contiguous(memory_format=layout)), wanted):
-            return Prepared(_cast(candidate) if precision == "bf16" else candidate, last, pairs)
+            faster, calls = fuse(candidate) if device.type == "cuda" else (candidate, 0)
+            if calls and not _same(_scores(faster, probe.contiguous(memory_format=layout)), wanted):
+                faster, calls = candidate, 0
+            return Prepared(_cast(faster) if precision == "bf16" else faster, last, pairs, calls)
     log.info("the base classifier is called as it is: folded or channels-last it gives other scores")
     return Prepared(plain, channels_last=False, folded=0)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from noiseproof.engine.arithmetic import arithmetic
 from noiseproof.engine.pooled import PooledBackend
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class TorchBackend(PooledBackend):
             noise: turns words into noisy inputs.
             shape: of one input.
             device: where the base classifier lives.
-            batch_size: rows a forward pass; by default 64 (large pictures: 16) on a CPU, 1000 elsewhere.
-            precision: "fp32", or "bf16" for autocast.
+            batch_size: rows a forward pass; by default ``cpu_batch`` or ``gpu_batch``.
+            precision: "fp32", on CUDA "tf32", or "bf16" for autocast.
             workers: batches computed at once; by default a core each on a CPU, 2 elsewhere.
             channels_last: hand pictures over in this layout.
             folded: whether batch-norm was folded into the convolutions of ``base``, for the record.
@@ -61,6 +62,9 @@ class TorchBackend(PooledBackend):
         self.label = f"torch {torch.__version__}" + (" folded" if folded else "")
 
     def scores(self, x: torch.Tensor) -> object:
-        """The base classifier's, under autocast with bf16."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+        """The base classifier's, in the arithmetic of the precision; under autocast with bf16."""
+        with (
+            arithmetic(self.precision, self.device),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"),
+        ):
             return self.base(x)

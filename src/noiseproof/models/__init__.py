@@ -3,7 +3,7 @@
 from noiseproof.models.architectures import ARCHITECTURES, build
 from noiseproof.models.arrays import ArrayClassifier
 from noiseproof.models.base import BaseModel, fingerprint
-from noiseproof.models.catalogue import SOURCES, Source
+from noiseproof.models.catalogue import SOURCES, ModelSource
 from noiseproof.models.checkpoint import load_checkpoint
 from noiseproof.models.ensemble import Ensemble, ensemble
 from noiseproof.models.load import load
@@ -17,8 +17,8 @@ __all__ = [
     "ArrayClassifier",
     "BaseModel",
     "Ensemble",
+    "ModelSource",
     "Normalize",
-    "Source",
     "build",
     "ensemble",
     "fingerprint",

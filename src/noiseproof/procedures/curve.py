@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noiseproof.noises.base import Noise
-    from noiseproof.procedures.base import Run
+    from noiseproof.procedures.base import Requests
     from noiseproof.stats.sequential import GroupSequential
     from noiseproof.types import Counts
 
@@ -70,7 +70,7 @@ class Curve(Procedure):
             raise ValueError(f"radii must be one or more, ascending and >= 0, got {list(self.radii)}")
         check_probability("alpha", self.alpha)
 
-    def run(self, noise: Noise, label: int | None = None) -> Run:
+    def run(self, noise: Noise, label: int | None = None) -> Requests:
         """At each look: how far up the grid each class has come, by boundaries it ever reached."""
         del label
         tests = self._tests(noise)

@@ -17,7 +17,7 @@ from noiseproof.types import ABSTAIN, Decision, Draw
 
 if TYPE_CHECKING:
     from noiseproof.noises.base import Noise
-    from noiseproof.procedures.base import Run
+    from noiseproof.procedures.base import Requests
     from noiseproof.stats.sequential import GroupSequential
     from noiseproof.types import Counts
 
@@ -71,7 +71,7 @@ class Decide(Procedure):
             raise ValueError(f"radius must be >= 0, got {self.radius}")
         check_probability("alpha", self.alpha)
 
-    def run(self, noise: Noise, label: int | None = None) -> Run:
+    def run(self, noise: Noise, label: int | None = None) -> Requests:
         """At each look: the most voted class (or the true one) against the boundaries."""
         test = self._test(noise)
         undecided = Decision("undecided", ABSTAIN, self.radius, noise.norm)

@@ -14,7 +14,7 @@ from noiseproof.types import ABSTAIN, Prediction
 
 if TYPE_CHECKING:
     from noiseproof.noises.base import Noise
-    from noiseproof.procedures.base import Run
+    from noiseproof.procedures.base import Requests
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Predict(Procedure):
                 f"n must be >= {needed} to predict anything at alpha={self.alpha:g}, got {self.n}; raise n (or alpha)"
             )
 
-    def run(self, noise: Noise, label: int | None = None) -> Run:
+    def run(self, noise: Noise, label: int | None = None) -> Requests:
         """The paper's pseudocode: a two-sided test between the two largest counts."""
         del label, noise  # the noise is in the votes; PREDICT claims no radius
         votes = yield from ask("predict", self.n)

@@ -17,7 +17,7 @@ from noiseproof.types import ABSTAIN, Draw
 
 if TYPE_CHECKING:
     from noiseproof.noises.base import Noise
-    from noiseproof.procedures.base import Run
+    from noiseproof.procedures.base import Requests
     from noiseproof.types import Counts
 
 LAST_SHARE = 0.7
@@ -75,7 +75,7 @@ class Sequential(Procedure):
                 "raise n_max (or alpha)"
             )
 
-    def run(self, noise: Noise, label: int | None = None) -> Run:
+    def run(self, noise: Noise, label: int | None = None) -> Requests:
         """Select on n0 draws; then look after look, the best bounds so far against what n_max would give."""
         del label
         best = Bounds(tail=1.0, rival=1.0)

@@ -17,7 +17,7 @@ from noiseproof.types import ABSTAIN, Draw, Prediction
 
 if TYPE_CHECKING:
     from noiseproof.noises.base import Noise
-    from noiseproof.procedures.base import Run
+    from noiseproof.procedures.base import Requests
     from noiseproof.types import Counts
 
 
@@ -58,7 +58,7 @@ class SequentialPredict(Procedure):
                 "raise n_max (or alpha)"
             )
 
-    def run(self, noise: Noise, label: int | None = None) -> Run:
+    def run(self, noise: Noise, label: int | None = None) -> Requests:
         """At each look: a two-sided test between the two largest counts."""
         del label, noise  # the noise is in the votes; PREDICT claims no radius
         votes: Counts | int = 0

@@ -15,7 +15,7 @@ from noiseproof.types import Draw
 
 if TYPE_CHECKING:
     from noiseproof.noises.base import Noise
-    from noiseproof.procedures.base import Run
+    from noiseproof.procedures.base import Requests
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Simultaneous(Procedure):
                 f"n must be >= {needed} to certify anything at alpha={self.alpha:g}, got {self.n}; raise n (or alpha)"
             )
 
-    def run(self, noise: Noise, label: int | None = None) -> Run:
+    def run(self, noise: Noise, label: int | None = None) -> Requests:
         """One stage; the level of a class depends on how many classes there are, never on the votes."""
         del label
         votes = CLASS_VOTES.check((yield Draw("estimate", self.n)), self.n)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from noiseproof.reports.figures import COLOURS, check_suffix, save_figure
 from noiseproof.reports.tables import Table
 from noiseproof.stats import clopper_pearson_lower, clopper_pearson_upper
+from noiseproof.store.manifest import write_text
 from noiseproof.types import ABSTAIN
 
 if TYPE_CHECKING:
@@ -62,6 +63,23 @@ def broken_shares(points: Sequence[Attacked]) -> tuple[Broken, ...]:
         )
         found.append(Broken(multiple, attacked, broken, abstained, lower, upper))
     return tuple(found)
+
+
+@dataclass(frozen=True)
+class AttackReport:
+    """What an attack found.
+
+    Attributes:
+        points: every judged point of the folder.
+        text: the table, for a terminal.
+        contradiction: what to say of certificates that were broken within their radius; empty where none was.
+        files: what was written.
+    """
+
+    points: tuple[Attacked, ...]
+    text: str
+    contradiction: str
+    files: tuple[Path, ...]
 
 
 def attack_table(points: Sequence[Attacked], *, n: int, alpha: float) -> Table:
@@ -189,3 +207,27 @@ def draw_attack(points: Sequence[Attacked], path: str | Path) -> Path:
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=2)
     return save_figure(figure, path)
+
+
+def write_attack(
+    points: tuple[Attacked, ...], folder: Path, *, n: int, alpha: float, certificate_alpha: float
+) -> AttackReport:
+    """Write ``table.txt``, ``table.md`` and ``attack.png``.
+
+    Args:
+        points: judged points.
+        folder: where to.
+        n: draws of a judgement.
+        alpha: its failure probability.
+        certificate_alpha: failure probability of a certificate.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    table = attack_table(points, n=n, alpha=alpha)
+    contradiction = contradiction_text(points, certificate_alpha=certificate_alpha, judge_alpha=alpha)
+    text, markdown, figure = folder / "table.txt", folder / "table.md", folder / "attack.png"
+    write_text(text, "\n\n".join(filter(None, [table.text(), contradiction])) + "\n")
+    write_text(markdown, "\n\n".join(filter(None, [table.markdown(), contradiction])) + "\n")
+    draw_attack(points, figure)
+    return AttackReport(points, table.text(), contradiction, (text, markdown, figure))

@@ -14,13 +14,13 @@ from noiseproof.analysis.compared import common_inputs
 from noiseproof.analysis.training_cost import training_cost
 from noiseproof.errors import RunError
 from noiseproof.procedures.radii import parse_radii
-from noiseproof.reports.experiment_figures import Curve, curves_of
+from noiseproof.reports.experiment_figures import PlottedCurve, curves_of
 from noiseproof.reports.figures import COLOURS, save_figure
 from noiseproof.reports.files import make_folder, write_tables
 from noiseproof.reports.report import DEFAULT_RADII
 from noiseproof.reports.tables import Table
 from noiseproof.stats import dkw_band, lecuyer_radius, li_radius
-from noiseproof.store.attacks import Attack, read_attack
+from noiseproof.store.attacks import AttackRun, read_attack
 from noiseproof.store.baselines import Baseline, read_baseline
 from noiseproof.store.run import Run, read_run
 from noiseproof.types import Certificate
@@ -195,7 +195,7 @@ def _common(runs: Sequence[Run], found: Sequence[Baseline]) -> set[int]:
     return common
 
 
-def _smoothed_rows(run: Run, records: Sequence[Record], attacks: Sequence[Attack], *, earlier: bool) -> list[Row]:
+def _smoothed_rows(run: Run, records: Sequence[Record], attacks: Sequence[AttackRun], *, earlier: bool) -> list[Row]:
     meaning = run.manifest.meaning
     sigma = float(meaning["noise"]["sigma"])
     seconds = sum(record.seconds for record in records)
@@ -330,7 +330,7 @@ def _table(rows: Sequence[Row], grid: Sequence[float], m: int) -> Table:
     )
 
 
-def _curves(rows: Sequence[Row]) -> list[Curve]:
+def _curves(rows: Sequence[Row]) -> list[PlottedCurve]:
     """Smoothing in full lines, earlier bounds dotted in the colour of their run, the others dashed."""
     curves = []
     drawn = {0: 0, 1: 0, 2: 0}
@@ -340,7 +340,7 @@ def _curves(rows: Sequence[Row]) -> list[Curve]:
         dashes = (("-",), _DOTS, ("--",))[row.family]
         inside = np.unique(np.concatenate([[0.0], row.radii[row.radii > 0]]))
         curves.append(
-            Curve(
+            PlottedCurve(
                 row.name,
                 np.append(inside, inside[-1]),
                 np.append(certified_share(row.radii, inside), 0.0),

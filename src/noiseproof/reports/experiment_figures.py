@@ -24,7 +24,7 @@ _ANSWERS = {"right": "#009E73", "abstained": "#CCCCCC", "wrong": "#D55E00"}
 
 
 @dataclass(frozen=True)
-class Curve:
+class PlottedCurve:
     """One step curve: shares[i] holds on (radii[i-1], radii[i]].
 
     Attributes:
@@ -44,13 +44,13 @@ class Curve:
     width: float = 1.6
 
 
-def accuracy_curve(summary: Summary, label: str, number: int, dashes: str = "-") -> Curve:
+def accuracy_curve(summary: Summary, label: str, number: int, dashes: str = "-") -> PlottedCurve:
     """The certified accuracy of a run until it falls to 0, in the number's colour.
 
     It is 0 by definition where n draws can certify no more, so it may fall in one step.
     """
     radii, shares = step_curve(summary, largest_radius([summary]))
-    return Curve(label, radii, shares, COLOURS[number % len(COLOURS)], dashes)
+    return PlottedCurve(label, radii, shares, COLOURS[number % len(COLOURS)], dashes)
 
 
 def largest_radius(summaries: Sequence[Summary]) -> float:
@@ -58,15 +58,15 @@ def largest_radius(summaries: Sequence[Summary]) -> float:
     return max((r for summary in summaries for r in summary.right_radii if 0 < r < np.inf), default=0.0)
 
 
-def upper_envelope(curves: Sequence[Curve], label: str) -> Curve:
+def upper_envelope(curves: Sequence[PlottedCurve], label: str) -> PlottedCurve:
     """The largest share of any curve at each radius, as a broad pale line to lie below them."""
     radii = np.unique(np.concatenate([curve.radii for curve in curves]))
     shares = [[_share_at(curve, radius) for radius in radii.tolist()] for curve in curves]
-    return Curve(label, np.append(radii, radii[-1]), np.append(np.max(shares, axis=0), 0.0), "0.75", width=5.0)
+    return PlottedCurve(label, np.append(radii, radii[-1]), np.append(np.max(shares, axis=0), 0.0), "0.75", width=5.0)
 
 
 def curves_of(
-    curves: Sequence[Curve],
+    curves: Sequence[PlottedCurve],
     *,
     norm: str,
     title: str,
@@ -108,13 +108,13 @@ def curves_of(
     return figure
 
 
-def _share_at(curve: Curve, radius: float) -> float:
+def _share_at(curve: PlottedCurve, radius: float) -> float:
     # a share holds up to and with its radius, so the first corner that is not below the radius says it
     corner = int(np.searchsorted(curve.radii, radius, side="left"))
     return float(curve.shares[corner]) if corner < len(curve.shares) else 0.0
 
 
-def _draw(axes: Axes, curves: Sequence[Curve], units: Units) -> None:
+def _draw(axes: Axes, curves: Sequence[PlottedCurve], units: Units) -> None:
     for curve in curves:
         axes.step(
             curve.radii * units.per,

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import json
+from dataclasses import asdict, dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noiseproof.reports.attack import CONFIDENCE
+from noiseproof.analysis.sandwich import sandwich
+from noiseproof.errors import RunError
+from noiseproof.reports.attack import CONFIDENCE, contradiction_text
 from noiseproof.reports.figures import COLOURS, check_suffix, save_figure
 from noiseproof.reports.tables import Table
 from noiseproof.stats import clopper_pearson_lower, clopper_pearson_upper
+from noiseproof.store.attacks import KIND_FALSIFY, broken_place
+from noiseproof.store.manifest import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -22,6 +27,25 @@ if TYPE_CHECKING:
     from noiseproof.analysis.sandwich import Sandwich
     from noiseproof.store.attacks import Attacked
     from noiseproof.types import Record
+
+
+@dataclass(frozen=True)
+class FalsifyReport:
+    """What the falsifier found.
+
+    Attributes:
+        points: every judged point of the folder.
+        sandwich: certified and empirical accuracy of the inputs that were attacked.
+        text: the tables, for a terminal.
+        contradiction: what to say of certificates that were broken within their radius; empty where none was.
+        files: what was written.
+    """
+
+    points: tuple[Attacked, ...]
+    sandwich: Sandwich
+    text: str
+    contradiction: str
+    files: tuple[Path, ...]
 
 
 def distance_table(points: Sequence[Attacked], multiples: Sequence[float], *, n: int, alpha: float) -> Table:
@@ -172,6 +196,98 @@ def contradiction_record(
             "coordinates": int(np.count_nonzero(found - clean)),
         },
     }
+
+
+def write_falsify(
+    records: Sequence[Record],
+    points: tuple[Attacked, ...],
+    folder: Path,
+    *,
+    multiples: Sequence[float],
+    left_out: Sequence[str],
+    n: int,
+    alpha: float,
+    certificate_alpha: float,
+    sigma: float,
+    clean: Callable[[Record], NDArray[np.float64]],
+) -> FalsifyReport:
+    """Write ``report.txt``, ``.md`` and ``.json``, ``sandwich.png`` and ``.pdf``, and what broke within its radius.
+
+    Args:
+        records: the inputs that were attacked.
+        points: judged points, each about one of them.
+        folder: where to, which has the points that broke.
+        multiples: of the radius.
+        left_out: attacks that could not be used.
+        n: draws of a judgement.
+        alpha: its failure probability.
+        certificate_alpha: failure probability of a certificate.
+        sigma: of the noise.
+        clean: the picture of a record.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    found = sandwich(records, points)
+    radii = sandwich_radii(found, sigma)
+    tables = [distance_table(points, multiples, n=n, alpha=alpha), attack_rows(points), sandwich_table(found, radii)]
+    contradiction = contradiction_text(points, certificate_alpha=certificate_alpha, judge_alpha=alpha)
+    notes = [contradiction or "No certificate was contradicted."]
+    if left_out:
+        notes.insert(0, f"The base classifier has no gradients: {', '.join(left_out)} left out.")
+    text, markdown, plain = folder / "report.txt", folder / "report.md", folder / "report.json"
+    said = "\n\n".join([*(table.text() for table in tables), *notes])
+    write_text(text, said + "\n")
+    laid_out = ["# Falsifier", *(table.markdown() for table in tables), "![sandwich](sandwich.png)", *notes]
+    write_text(markdown, "\n\n".join(laid_out) + "\n")
+    contradictions, kept = _keep_contradictions(folder, records, points, clean)
+    everything = {
+        "inputs": len(records),
+        "broken": [dict(zip(tables[0].header, row, strict=True)) for row in tables[0].rows],
+        "attacks": [dict(zip(tables[1].header, row, strict=True)) for row in tables[1].rows],
+        "left out": list(left_out),
+        "sandwich": {
+            "radii": list(radii),
+            "certified": found.lower(radii).tolist(),
+            "empirical": found.upper(radii).tolist(),
+        },
+        "points": [asdict(point) | {"broken": point.broken} for point in points],
+        "contradictions": contradictions,
+    }
+    write_text(plain, _json(everything))
+    figures = [draw_sandwich(found, folder / f"sandwich.{suffix}") for suffix in ("png", "pdf")]
+    return FalsifyReport(points, found, said, contradiction, (text, markdown, plain, *figures, *kept))
+
+
+def _keep_contradictions(
+    folder: Path,
+    records: Sequence[Record],
+    points: Sequence[Attacked],
+    clean: Callable[[Record], NDArray[np.float64]],
+) -> tuple[list[dict[str, Any]], list[Path]]:
+    """Input, perturbation, keys and counts of each, as JSON and as arrays."""
+    by_key = {record.key: record for record in records}
+    said, files = [], []
+    for point in points:
+        if not point.contradicts:
+            continue
+        x = clean(by_key[point.key])
+        moved = np.load(folder / broken_place(point, KIND_FALSIFY))
+        one = contradiction_record(point, by_key[point.key], x, moved)
+        place = folder / "contradictions" / broken_place(point, KIND_FALSIFY).stem
+        try:
+            place.parent.mkdir(exist_ok=True)
+            np.savez(place.with_name(f"{place.name}.npz"), input=x, found=moved, perturbation=moved - x)
+        except OSError as error:
+            raise RunError(f"cannot write {place}: {error.strerror}; make room and run the same line again") from None
+        write_text(place.with_name(f"{place.name}.json"), _json(one))
+        files += [place.with_name(f"{place.name}.json"), place.with_name(f"{place.name}.npz")]
+        said.append(one)
+    return said, files
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, indent=1, allow_nan=False) + "\n"
 
 
 def _nearest(points: Sequence[Attacked]) -> dict[str, float]:

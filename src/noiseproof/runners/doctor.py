@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from noiseproof.arguments import integer
 from noiseproof.asked import Compute
-from noiseproof.checks import Diagnosis, Patient, diagnose
+from noiseproof.checks import Diagnosis, Probe, diagnose
 from noiseproof.checks.noise_health import noise_health
 from noiseproof.noises import Gaussian
 from noiseproof.runners.resolve import data_of, device_of, model_of
@@ -53,7 +53,7 @@ def doctor(
     trained = base.trained.get("sigma")
     trained_sigma = float(trained) if isinstance(trained, int | float) and trained > 0 else None
     noise = noise or Gaussian(sigma=trained_sigma or _SIGMA)
-    patient = Patient.of(
+    probe = Probe.of(
         base.module,
         data,
         num_classes=len(data.classes),
@@ -63,7 +63,7 @@ def doctor(
         seed=seed,
         limit=subject.limit,
     )
-    findings = diagnose(patient)
+    findings = diagnose(probe)
     return Diagnosis(base.source, data.name, noise.sigma, findings, round(time.monotonic() - begun, 3))
 
 

@@ -8,10 +8,9 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ import torch
 from noiseproof.engine import Drawn, Engine, Task, check_budget
 from noiseproof.engine.choose import backend_for
 from noiseproof.engine.contract import check_backend, check_eval_mode, check_graph, check_precision
+from noiseproof.engine.halving import in_batches_that_fit
 from noiseproof.engine.require import check_available
 from noiseproof.errors import ModelError, RunError
 from noiseproof.models.ensemble import passes, spec_of
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from noiseproof.types import Record
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -173,8 +175,7 @@ class Job:
             check_meaning(out, run.manifest, self._keyed(out).manifest)
             left = self.left(run.state)
         draws = min(len(left) * self.asked.procedure.most_draws, self.asked.budget or sys.maxsize)
-        with self.draws_with() as backend:
-            rate = self._rate(backend, seconds)
+        rate = self.drawing(lambda backend: self._rate(backend, seconds))
         return Cost(len(left), len(self.indices), draws, rate, draws / rate)
 
     def input(self, index: int) -> NDArray[Any]:
@@ -186,14 +187,9 @@ class Job:
         finished = {record.index for record in state.records.values()}
         return [index for index in self.indices if index not in finished]
 
-    @contextmanager
-    def draws_with(self) -> Iterator[PooledBackend]:
-        """What the job draws with, for whoever draws something else about its model; given back at the end."""
-        backend = self.backend(self.asked.compute.batch_size)
-        try:
-            yield backend
-        finally:
-            backend.close()
+    def drawing(self, act: Callable[[PooledBackend], T]) -> T:
+        """What is drawn about the model outside its procedure, in batches that fit into memory."""
+        return in_batches_that_fit(self.backend, act, self.asked.compute.batch_size)
 
     def backend(
         self, batch_size: int | None, *, name: str | None = None, precision: str | None = None

@@ -127,7 +127,8 @@ def _measure(job: Job, inputs: int, n: int, seconds: float, progress: Callable[[
         tasks[key] = (index, Task(key, x))
     seed = job.seed if job.asked.rng == "philox" else secrets.randbits(256)
     votes: dict[str, tuple[int, ...]] = {}
-    with job.draws_with() as backend:
+
+    def measured(backend: PooledBackend) -> tuple[int, float, dict[str, Any]]:
         checked = brief_check(backend, [task.x for _, task in list(tasks.values())[:16]])
         backend.tolerance = checked.tolerance
         engine = Engine(backend, job.noise, seed, job.asked.rng)
@@ -143,8 +144,9 @@ def _measure(job: Job, inputs: int, n: int, seconds: float, progress: Callable[[
                 if progress is not None:
                     progress(Progress(min(drawn, count * n), count * n, "pilot draws"))
             stage += 1
-        took = max(time.monotonic() - started, 1e-9)
-        device = backend.environment()
+        return drawn, max(time.monotonic() - started, 1e-9), backend.environment()
+
+    drawn, took, device = job.drawing(measured)
     labels = {key: int(job.data.labels[index]) for key, (index, _) in tasks.items()}
     pilot = tuple(PilotInput(index, labels[key], n, votes[key]) for key, (index, _) in tasks.items())
     if not any(sum(each.votes) for each in pilot):

@@ -80,19 +80,21 @@ def redraw(
     chosen.sort(key=lambda record: record.index)
     sizes = {session.get("batch_size") for session in found.state.sessions}
     compute = replace(compute or Compute(), batch_size=sizes.pop())
-    asked = certified_job(found, found.procedure, elsewhere or Elsewhere(), compute)
-    with asked.draws_with() as backend:
-        exact = _drawn_by_the_same(found, backend)
-        backend.tolerance = max((session.get("tolerance", 0.0) for session in found.state.sessions), default=0.0)
-        differing = 0
+    job = certified_job(found, found.procedure, elsewhere or Elsewhere(), compute)
+    tolerance = max((session.get("tolerance", 0.0) for session in found.state.sessions), default=0.0)
+    meaning = found.manifest.meaning
+
+    def compared(backend: PooledBackend) -> tuple[bool, int]:
+        exact, differing, backend.tolerance = _drawn_by_the_same(found, backend), 0, tolerance
+        engine = Engine(backend, job.noise, int(meaning["seed"]), meaning.get("rng", "philox"))
         for done, record in enumerate(chosen):
             if progress is not None:
                 progress(Progress(done, len(chosen), "inputs"))
-            certified_input(asked, record)  # refuses another picture
-            x = asked.input(record.index)
-            meaning = found.manifest.meaning
-            engine = Engine(backend, asked.noise, int(meaning["seed"]), meaning.get("rng", "philox"))
-            differing += _differing(record, engine, x, exact=exact)
+            certified_input(job, record)  # refuses another picture
+            differing += _differing(record, engine, job.input(record.index), exact=exact)
+        return exact, differing
+
+    exact, differing = job.drawing(compared)
     return Redrawn(tuple(record.index for record in chosen), sum(record.draws for record in chosen), exact, differing)
 
 
@@ -123,5 +125,5 @@ def _drawn_by_the_same(run: Run, backend: PooledBackend) -> bool:
     names = ("device", "backend", "precision", "batch_size")
     here = backend.environment()
     # scores that vary between two calls give other votes each time
-    calm = not any(session.get("tolerance") for session in run.state.sessions)
-    return calm and all(session.get(name) == here.get(name) for session in run.state.sessions for name in names)
+    repeatable = not any(session.get("tolerance") for session in run.state.sessions)
+    return repeatable and all(session.get(name) == here.get(name) for session in run.state.sessions for name in names)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noiseproof.stats.sequential import Counts
+from noiseproof.stats.sequential import CountDistribution
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,11 +118,11 @@ def _row(tests: tuple[GroupSequential, ...], p: float) -> NDArray[np.float64]:
     """The recursion: the state is the number of tests claimed so far, and the successes."""
     draws, drawn = 0.0, 0
     claimed, futile = np.zeros(len(tests)), 0.0
-    held = {0: Counts(0, np.ones(1))}
+    held = {0: CountDistribution(0, np.ones(1))}
     for look, n in enumerate(tests[0].looks):
         draws += sum(counts.total for counts in held.values()) * (n - drawn)
-        law, drawn = Counts.binomial(n - drawn, p), n
-        reached: dict[int, list[Counts]] = {}
+        law, drawn = CountDistribution.binomial(n - drawn, p), n
+        reached: dict[int, list[CountDistribution]] = {}
         for done, counts in held.items():
             rest = counts.plus(law)
             for now in range(done, len(tests)):  # claims all before `now`, and not `now`
@@ -138,11 +138,12 @@ def _row(tests: tuple[GroupSequential, ...], p: float) -> NDArray[np.float64]:
     return np.array([draws, *claimed, futile])
 
 
-def _sum(parts: list[Counts]) -> Counts:
+def _sum(parts: list[CountDistribution]) -> CountDistribution:
     """The laws added up, without their negligible ends."""
     low = min(part.low for part in parts)
     mass = np.zeros(max(part.low + part.mass.size for part in parts) - low)
     for part in parts:
         mass[part.low - low : part.low - low + part.mass.size] += part.mass
     kept = np.flatnonzero(mass > _NEGLIGIBLE)
-    return Counts(low + int(kept[0]), mass[kept[0] : kept[-1] + 1]) if kept.size else Counts(low, mass[:0])
+    first, end = (int(kept[0]), int(kept[-1]) + 1) if kept.size else (0, 0)
+    return CountDistribution(low + first, mass[first:end])

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-
 _POINTS = 65
 _ZOOMS = 12
 
@@ -90,7 +88,7 @@ def _log_cosh(y: NDArray[np.float64] | float) -> NDArray[np.float64]:
     return chosen
 
 
-def _largest(curve: Curve, low: float, high: float) -> float:
+def _largest(curve: Callable[[NDArray[np.float64]], NDArray[np.float64]], low: float, high: float) -> float:
     """The largest value of a curve with one peak: an even grid, then finer ones around its best point."""
     first, last = low, high
     best = 0.0

@@ -164,9 +164,9 @@ def crossing(looks: tuple[int, ...], accept: tuple[int, ...], p: float) -> float
     A recursion over the successes at each look, by the states that have not crossed yet.
     """
     crossed = 0.0
-    held, drawn = Counts(0, np.ones(1)), 0
+    held, drawn = CountDistribution(0, np.ones(1)), 0
     for n, critical in zip(looks, accept, strict=True):
-        held, drawn = held.plus(Counts.binomial(n - drawn, p)), n
+        held, drawn = held.plus(CountDistribution.binomial(n - drawn, p)), n
         crossed += held.at_least(critical).total
         held = held.below(critical)
         if not held.mass.size:
@@ -175,7 +175,7 @@ def crossing(looks: tuple[int, ...], accept: tuple[int, ...], p: float) -> float
 
 
 @dataclass(frozen=True)
-class Counts:
+class CountDistribution:
     """Probabilities of counts, not necessarily adding to 1: what a recursion over the successes carries.
 
     Attributes:
@@ -187,7 +187,7 @@ class Counts:
     mass: NDArray[np.float64]
 
     @classmethod
-    def binomial(cls, n: int, p: float) -> Counts:
+    def binomial(cls, n: int, p: float) -> CountDistribution:
         """Binomial(n, p), 0 <= p <= 1, where it has mass: what is left out is below 1e-40.
 
         From the ratios of neighbours, outwards from the mode: more exact than a difference of large log-gammas.
@@ -211,18 +211,18 @@ class Counts:
         """The sum of the probabilities."""
         return float(self.mass.sum())
 
-    def plus(self, other: Counts) -> Counts:
+    def plus(self, other: CountDistribution) -> CountDistribution:
         """The law of the sum with an independent count."""
-        return Counts(self.low + other.low, np.convolve(self.mass, other.mass))
+        return CountDistribution(self.low + other.low, np.convolve(self.mass, other.mass))
 
-    def below(self, count: int) -> Counts:
+    def below(self, count: int) -> CountDistribution:
         """The part of the law below a count."""
-        return Counts(self.low, self.mass[: max(0, count - self.low)])
+        return CountDistribution(self.low, self.mass[: max(0, count - self.low)])
 
-    def at_least(self, count: int) -> Counts:
+    def at_least(self, count: int) -> CountDistribution:
         """The part of the law from a count upwards."""
         skip = max(0, count - self.low)
-        return Counts(self.low + skip, self.mass[skip:])
+        return CountDistribution(self.low + skip, self.mass[skip:])
 
 
 def _critical(n: int, p0: float, level: float) -> int:

@@ -102,7 +102,7 @@ class Attacked:
 
 
 @dataclass(frozen=True)
-class Attack:
+class AttackRun:
     """The folder of an attack as a reader sees it.
 
     Attributes:
@@ -116,7 +116,7 @@ class Attack:
     points: tuple[Attacked, ...]
 
 
-def read_attack(path: Path, kind: str = KIND) -> Attack:
+def read_attack(path: Path, kind: str = KIND) -> AttackRun:
     """Read the folder of an attack; another process may be writing it.
 
     Args:
@@ -132,7 +132,7 @@ def read_attack(path: Path, kind: str = KIND) -> Attack:
     points: dict[tuple[str, str, float], Attacked] = {}
     for line in read_journal(path / JOURNAL, manifest.meaning_hash):
         _take(path, line, points)
-    return Attack(path, manifest, _sorted(points))
+    return AttackRun(path, manifest, _sorted(points))
 
 
 class AttackFolder:
@@ -157,7 +157,7 @@ class AttackFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Give it back; one that was new and in which nothing was judged before an error is new again."""
-        self._folder.close(in_vain=error is not None and not self.points)
+        self._folder.close(nothing_kept=error is not None and not self.points)
 
     def begin(self, environment: dict[str, Any], settings: dict[str, Any]) -> None:
         """Note a start: what attacks and judges, and what was asked for."""

@@ -100,7 +100,7 @@ class BaselineFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Give it back; one that was new and in which nothing was certified before an error is new again."""
-        self._folder.close(in_vain=error is not None and not self.inputs)
+        self._folder.close(nothing_kept=error is not None and not self.inputs)
 
     def begin(self, environment: dict[str, Any], settings: dict[str, Any]) -> None:
         """Note a start: what computes, and what was asked for."""

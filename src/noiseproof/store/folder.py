@@ -73,17 +73,17 @@ class JournalFolder:
         assert self._journal is not None, "a folder is written inside its with statement"
         self._journal.append(entry)
 
-    def close(self, *, in_vain: bool = False) -> None:
+    def close(self, *, nothing_kept: bool = False) -> None:
         """Give the folder back.
 
         Args:
-            in_vain: it failed before there was anything to keep: a folder that was new is made new again, so that
+            nothing_kept: it failed before there was anything to keep: a folder that was new is made new again, so that
                 another line may use it.
         """
         try:
             if self._journal is not None:
                 self._journal.close()
-            if in_vain and self._made:
+            if nothing_kept and self._made:
                 self._forget()
         finally:
             self._lock.release()

@@ -21,7 +21,7 @@ from noiseproof.types import Outcome, Record
 DRAWN_BY = ("device", "backend", "precision", "batch_size", "version", "tolerance")
 """What must not change within one input; a partial input begun under another environment starts over."""
 
-STRANGE = (AttributeError, KeyError, TypeError, ValueError, ArithmeticError)
+MALFORMED = (AttributeError, KeyError, TypeError, ValueError, ArithmeticError)
 """What comes out where a meaning that somebody wrote by hand is taken at its word."""
 
 
@@ -49,19 +49,19 @@ class Run:
         """The noise the run was made with."""
         try:
             return noise_from(self.manifest.meaning["noise"])
-        except STRANGE as error:
-            raise _strange(self.path, error) from None
+        except MALFORMED as error:
+            raise _malformed(self.path, error) from None
 
     @property
     def procedure(self) -> Procedure:
         """The procedure the run was made with."""
         try:
             return procedure_from(self.manifest.meaning["procedure"])
-        except STRANGE as error:
-            raise _strange(self.path, error) from None
+        except MALFORMED as error:
+            raise _malformed(self.path, error) from None
 
 
-def _strange(path: Path, error: Exception) -> RunError:
+def _malformed(path: Path, error: Exception) -> RunError:
     return RunError(f"{path}: its meaning is none this version knows ({str(error)[:200]})")
 
 
@@ -88,8 +88,8 @@ def empty_state(path: Path, manifest: Manifest) -> State:
     """
     try:
         return State(tally=tally_of(manifest.meaning))
-    except STRANGE as error:
-        raise _strange(path, error) from None
+    except MALFORMED as error:
+        raise _malformed(path, error) from None
 
 
 def apply_lines(path: Path, manifest: Manifest, state: State) -> Iterator[dict[str, Any]]:
@@ -133,7 +133,7 @@ class RunFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Give it back; one that was new and in which nothing was drawn before an error is new again."""
-        self._folder.close(in_vain=error is not None and not self.state.open and not self.state.records)
+        self._folder.close(nothing_kept=error is not None and not self.state.open and not self.state.records)
 
     def begin(self, environment: dict[str, Any], settings: dict[str, Any]) -> None:
         """Note a start: what draws, and what was asked for. Inputs begun by something else start over."""

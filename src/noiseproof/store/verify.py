@@ -14,7 +14,7 @@ from noiseproof.stats.sequential import crossing
 from noiseproof.store.folder import JOURNAL
 from noiseproof.store.journal import ChainError
 from noiseproof.store.manifest import read_manifest
-from noiseproof.store.run import STRANGE, apply_lines, empty_state
+from noiseproof.store.run import MALFORMED, apply_lines, empty_state
 from noiseproof.tallies import tally_of
 from noiseproof.types import Outcome, Record
 
@@ -80,7 +80,7 @@ def verify(run: str | Path) -> Verification:
         classes = manifest.meaning.get("model", {}).get("num_classes")
         _check_design(path, manifest, procedure, noise)
         tally = tally_of(manifest.meaning)
-    except STRANGE as error:
+    except MALFORMED as error:
         raise VerificationError(f"{path}: its meaning is none this version knows ({str(error)[:200]})") from None
     if tally != procedure.tally:
         raise VerificationError(f"{path}: its draws count {tally}, but its procedure asks for {procedure.tally}")
@@ -97,7 +97,7 @@ def verify(run: str | Path) -> Verification:
                         _check(record, replay(procedure, noise, record.answers, record.label))
                     else:
                         _check(record, procedure.nothing_known(noise))
-                except STRANGE as error:
+                except MALFORMED as error:
                     raise VerificationError(f"input {record.index} (key {record.key}) does not hold: {error}") from None
     except ChainError as error:
         raise VerificationError(str(error)) from None
@@ -106,7 +106,7 @@ def verify(run: str | Path) -> Verification:
         try:
             _check_slots(tally, next(iter(drawn.values()))[0][1], classes)
             check_under_way(procedure, noise, drawn)
-        except STRANGE as error:
+        except MALFORMED as error:
             raise VerificationError(f"the unfinished input with key {key} does not hold: {error}") from None
     return Verification(
         records=len(state.records),

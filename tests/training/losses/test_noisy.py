@@ -5,7 +5,7 @@ import torch
 import torch.distributed as dist
 
 from noiseproof.training.distributed import Team
-from noiseproof.training.losses.noisy import accuracy, held_still, log_vote, noisy_scores
+from noiseproof.training.losses.noisy import accuracy, frozen_in_eval_mode, log_vote, noisy_scores
 
 
 def test_the_copies_of_a_picture_keep_their_noise():
@@ -25,7 +25,7 @@ def test_the_vote_is_the_mean_of_the_softmaxes():
 
 def test_it_is_held_still_until_an_error_comes_too():
     net = torch.nn.Linear(2, 2)
-    with pytest.raises(RuntimeError, match="mine"), held_still(net):
+    with pytest.raises(RuntimeError, match="mine"), frozen_in_eval_mode(net):
         raise RuntimeError("mine")
     assert net.training
     assert net.weight.requires_grad
@@ -35,7 +35,7 @@ def test_of_several_processes_it_is_ones_own_model():
     net = torch.nn.Linear(2, 2)
     dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
     try:
-        with held_still(Team(0, 2).wrap(net)) as still:
+        with frozen_in_eval_mode(Team(0, 2).wrap(net)) as still:
             assert still is net
             assert not net.training
     finally:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from noiseproof.checks import brief_check
 from noiseproof.engine import Drawn, Engine, Finished, OutOfMemoryError
 from noiseproof.engine.disagreement import disagreement
+from noiseproof.engine.halving import free_memory
 from noiseproof.errors import ModelError
 from noiseproof.models.ensemble import has_consensus
 from noiseproof.runners.executors.base import Began, Executor
@@ -35,19 +36,25 @@ class InProcess(Executor):
         while True:
             backend = job.backend(batch_size)
             try:
-                _check(job, backend, state)
-                _compare(job, backend)
-                yield Began({"version": __version__, **backend.environment()})
-                engine = Engine(backend, job.noise, job.seed, job.asked.rng)
-                yield from engine.run(job.asked.procedure, job.tasks(state), job.asked.budget)
-                return
+                yield from self._draw(job, state, backend)
             except OutOfMemoryError:
                 if backend.batch_size == 1:
                     raise
                 batch_size = backend.batch_size // 2
-                log.warning("out of memory: the same draws again in batches of %d", batch_size)
+            else:
+                return
             finally:
                 backend.close()
+            log.warning("out of memory: the same draws again in batches of %d", batch_size)
+            del backend
+            free_memory()
+
+    def _draw(self, job: Job, state: State, backend: PooledBackend) -> Iterator[Began | Drawn | Finished]:
+        _check(job, backend, state)
+        _compare(job, backend)
+        yield Began({"version": __version__, **backend.environment()})
+        engine = Engine(backend, job.noise, job.seed, job.asked.rng)
+        yield from engine.run(job.asked.procedure, job.tasks(state), job.asked.budget)
 
 
 def _check(job: Job, backend: PooledBackend, state: State) -> None:

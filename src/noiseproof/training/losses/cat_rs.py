@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from noiseproof.arguments import integer
 from noiseproof.attacks.steps import direction, into_ball
 from noiseproof.training.losses.base import Loss, LossOut, Phase
-from noiseproof.training.losses.noisy import accuracy, held_still, noisy_scores
+from noiseproof.training.losses.noisy import accuracy, frozen_in_eval_mode, noisy_scores
 from noiseproof.training.losses.published import at_sigma
 from noiseproof.training.losses.settings import above_zero, at_least_zero
 from noiseproof.training.randomness import normal, uniform
@@ -96,7 +96,7 @@ class CATRSLoss(Loss):
         """The draws delta*, as ``noise`` [m * batch, C, H, W]."""
         eps = torch.full((len(noise),), self.eps, dtype=noise.dtype, device=noise.device)
         at = noise
-        with held_still(model) as still:
+        with frozen_in_eval_mode(model) as still:
             for _ in range(self.steps):
                 point = at.detach().requires_grad_()
                 (steepest,) = torch.autograd.grad(_divergence(noisy_scores(still, x, point), y_hat).sum(), point)

@@ -43,7 +43,7 @@ def accuracy(scores: Tensor, y: Tensor) -> Tensor:
 
 
 @contextmanager
-def held_still(model: nn.Module) -> Iterator[nn.Module]:
+def frozen_in_eval_mode(model: nn.Module) -> Iterator[nn.Module]:
     """The model for an attack inside training: in eval mode, its parameters asking for no gradients; after, as before.
 
     Without them no graph is kept for the weights, and batch-norm does not see the attack's pictures. Of several

@@ -16,7 +16,7 @@ from noiseproof.errors import unknown
 from noiseproof.training.losses.base import Loss, LossOut, Phase
 from noiseproof.training.losses.consistency import consistency
 from noiseproof.training.losses.ddn import smallest_perturbed
-from noiseproof.training.losses.noisy import accuracy, held_still, noisy_scores
+from noiseproof.training.losses.noisy import accuracy, frozen_in_eval_mode, noisy_scores
 from noiseproof.training.losses.published import at_sigma, mnist_like
 from noiseproof.training.losses.settings import at_least_zero
 from noiseproof.training.randomness import normal
@@ -92,7 +92,7 @@ class SmoothAdvLoss(Loss):
         """See ``Loss``."""
         noise = normal(x, m=self.m, generator=generator).mul_(sigma)
         if self.eps > 0:
-            with held_still(model) as still:
+            with frozen_in_eval_mode(model) as still:
                 eps = self.eps * phase.warmed(self.warmup)
                 x = self._attacked(still, x, y, noise.view(self.m, *x.shape), eps)
         scores = noisy_scores(model, x, noise)

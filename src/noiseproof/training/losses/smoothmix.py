@@ -14,7 +14,7 @@ from noiseproof.arguments import flag, integer
 from noiseproof.attacks import PGD
 from noiseproof.attacks.steps import into_ball
 from noiseproof.training.losses.base import Loss, LossOut, Phase
-from noiseproof.training.losses.noisy import accuracy, held_still, log_vote, noisy_scores
+from noiseproof.training.losses.noisy import accuracy, frozen_in_eval_mode, log_vote, noisy_scores
 from noiseproof.training.losses.published import at_sigma, mnist_like
 from noiseproof.training.losses.settings import above_zero, at_least_zero
 from noiseproof.training.randomness import normal, uniform
@@ -110,7 +110,7 @@ class SmoothMixLoss(Loss):
             return x, x  # nobody looks at x_T
         kept = itertools.repeat(noise.view(self.m, *x.shape))
         beyond = 2 * self.step * self.steps  # further than the steps can go
-        with held_still(model) as still:
+        with frozen_in_eval_mode(model) as still:
             x_T = x_1 = PGD(steps=1, draws=self.m, step=self.step).climb(still, x, y, radius=beyond, noises=kept)
             if self.steps > 1:
                 more = PGD(steps=self.steps - 1, draws=self.m, step=self.step)

@@ -1,4 +1,4 @@
-"""Shots at the certified inputs of a run, each judged on fresh noise and kept: what attack and falsify share."""
+"""Attacks on the certified inputs of a run, each judged on fresh noise and kept: what attack and falsify share."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from noiseproof.attacks import Aim, Attack, Judge, Target, Verdict, has_gradient
-from noiseproof.engine.backend import GPU_BATCH, cpu_batch
+from noiseproof.attacks import Attack, Example, Judge, Judged, TargetModel, has_gradient
+from noiseproof.engine.backend import cpu_batch, gpu_batch
 from noiseproof.engine.choose import backend_for
 from noiseproof.procedures import Predict
 from noiseproof.progress import Progress
@@ -35,12 +35,12 @@ CONFIRM = 10
 
 
 @dataclass(frozen=True)
-class Shot:
+class Attempt:
     """One attack on one input at one distance.
 
     Attributes:
         record: of the input in the run.
-        away: the class to lead it away from.
+        y: the class to lead it away from.
         radius: certified, in input units; 0 where nothing is certified.
         attack: which.
         multiple: what it is called by in the folder.
@@ -48,7 +48,7 @@ class Shot:
     """
 
     record: Record
-    away: int
+    y: int
     radius: float
     attack: Attack
     multiple: float
@@ -60,24 +60,24 @@ class Shot:
         return self.record.key, self.attack.label, self.multiple
 
 
-class Campaign:
-    """The model, the data and the judge of a run, ready to be shot at; ``with`` opens and closes it."""
+class Adversary:
+    """The model, the data and the judge of a run, ready to attack with; ``with`` opens and closes it."""
 
-    def __init__(self, asked: Job) -> None:
-        """A campaign against the smoothed classifier that a job is about; its procedure, PREDICT, judges."""
-        self._on_cpu = asked.device.type == "cpu"
-        self.rows = asked.batch_size or (cpu_batch(tuple(asked.data.shape)) if self._on_cpu else GPU_BATCH)
+    def __init__(self, job: Job) -> None:
+        """An adversary of the smoothed classifier that a job is about; its procedure, PREDICT, judges."""
+        self._on_cpu = job.device.type == "cpu"
+        self.rows = job.asked.compute.batch_size or (cpu_batch if self._on_cpu else gpu_batch)(tuple(job.data.shape))
         # the caller's module stays where it is
-        module = copy.deepcopy(asked.model.module).to(asked.device)
-        self.asked = replace(asked, model=replace(asked.model, module=module))
-        assert isinstance(asked.procedure, Predict)
-        self.judged_by = asked.procedure
-        self.confirmed_by = Predict(n=CONFIRM * asked.procedure.n, alpha=asked.procedure.alpha)
-        noise: Gaussian = asked.noise  # type: ignore[assignment]  # as certified_run has checked
+        module = copy.deepcopy(job.model.module).to(job.device)
+        self.job = replace(job, model=replace(job.model, module=module))
+        assert isinstance(job.asked.procedure, Predict)
+        self.judged_by = job.asked.procedure
+        self.confirmed_by = Predict(n=CONFIRM * job.asked.procedure.n, alpha=job.asked.procedure.alpha)
+        noise: Gaussian = job.noise  # type: ignore[assignment]  # as certified_run has checked
         self.judge = Judge(noise, self._backend)
-        self.target = Target(module, noise.sigma, noise.grid, asked.device, self.rows, self.judge.votes)
+        self.target = TargetModel(module, noise.sigma, noise.grid, job.device, self.rows, self.judge.votes)
 
-    def __enter__(self) -> Campaign:
+    def __enter__(self) -> Adversary:
         """It is open from the start."""
         return self
 
@@ -87,14 +87,14 @@ class Campaign:
 
     def has_gradient(self, record: Record) -> bool:
         """Whether attacks that need gradients can be used."""
-        x = torch.from_numpy(certified_input(self.asked, record)).to(self.asked.device, torch.float32)
-        generator = torch.Generator(self.asked.device).manual_seed(0)
+        x = torch.from_numpy(certified_input(self.job, record)).to(self.job.device, torch.float32)
+        generator = torch.Generator(self.job.device).manual_seed(0)
         noise = torch.randn((min(8, self.rows), *x.shape), generator=generator, device=x.device)
         return has_gradient(self.target.base, x + self.target.sigma * noise)
 
-    def serve(
+    def attack(
         self,
-        shots: Sequence[Shot],
+        attempts: Sequence[Attempt],
         seed: int,
         folder: AttackFolder,
         settings: dict[str, Any],
@@ -102,21 +102,21 @@ class Campaign:
         *,
         once_broken: bool = True,
     ) -> None:
-        """Shoot and judge what is not judged yet.
+        """Attack and judge what is not judged yet.
 
         Args:
-            shots: in order.
+            attempts: in order.
             seed: of the attacks' own noise.
             folder: keeps the points.
             settings: what was asked for.
             progress: called now and then.
-            once_broken: shoot also at distances at which an input is known to be broken already.
+            once_broken: attack also at distances at which an input is known to be broken already.
         """
         begun_with = self._backend_of_most().environment()
         folder.begin({"version": __version__, **begun_with}, settings)
-        done = before = sum(shot.name in folder.points for shot in shots)
+        done = before = sum(attempt.name in folder.points for attempt in attempts)
         started = time.monotonic()
-        left = [shot for shot in shots if shot.name not in folder.points]
+        left = [attempt for attempt in attempts if attempt.name not in folder.points]
         while left:
             group, left, passed = self._next(left, folder, once_broken)
             done += passed
@@ -132,62 +132,64 @@ class Campaign:
             if progress is not None:
                 rate = (done - before) / (time.monotonic() - started)
                 broken = sum(point.broken for point in folder.points.values())
-                progress(Progress(done, len(shots), "points", f"{broken} broken", (len(shots) - done) / rate))
+                progress(Progress(done, len(attempts), "points", f"{broken} broken", (len(attempts) - done) / rate))
 
-    def _next(self, left: list[Shot], folder: AttackFolder, once_broken: bool) -> tuple[list[Shot], list[Shot], int]:
-        """The next shots of one attack that fit into a batch, those after them, and how many were passed over."""
+    def _next(
+        self, left: list[Attempt], folder: AttackFolder, once_broken: bool
+    ) -> tuple[list[Attempt], list[Attempt], int]:
+        """The next attempts of one attack that fit into a batch, those after them, and how many were passed over."""
         broken: dict[str, float] = {}
         if not once_broken:
             for point in folder.points.values():
                 if point.broken:
                     broken[point.key] = min(point.distance, broken.get(point.key, np.inf))
         attack = left[0].attack
-        size = max(1, self.rows // attack.per_aim())
-        group: list[Shot] = []
-        for i, shot in enumerate(left):
-            if shot.attack is not attack or len(group) == size:
+        size = max(1, self.rows // attack.per_example())
+        group: list[Attempt] = []
+        for i, attempt in enumerate(left):
+            if attempt.attack is not attack or len(group) == size:
                 return group, left[i:], i - len(group)
-            if not broken.get(shot.record.key, np.inf) <= shot.allowed:
-                group.append(shot)
+            if not broken.get(attempt.record.key, np.inf) <= attempt.allowed:
+                group.append(attempt)
         return group, [], len(left) - len(group)
 
-    def _candidates(self, group: list[Shot], seed: int) -> list[list[Candidate]]:
+    def _candidates(self, group: list[Attempt], seed: int) -> list[list[Candidate]]:
         """The points to judge, none further away than allowed, and their distances."""
         attack = group[0].attack
-        clean = [certified_input(self.asked, shot.record) for shot in group]
-        aims = [
-            Aim(
+        clean = [certified_input(self.job, attempt.record) for attempt in group]
+        examples = [
+            Example(
                 x,
-                shot.away,
-                shot.allowed,
-                f"noiseproof attack {attack.label} {seed} {shot.record.key} {shot.multiple!r}",
+                attempt.y,
+                attempt.allowed,
+                f"noiseproof attack {attack.label} {seed} {attempt.record.key} {attempt.multiple!r}",
             )
-            for x, shot in zip(clean, group, strict=True)
+            for x, attempt in zip(clean, group, strict=True)
         ]
-        found = attack.search(self.target, aims)
+        found = attack.search(self.target, examples)
         candidates = [
-            [_within(x, to, shot.allowed, clip=attack.clip) for to in points]
-            for x, shot, points in zip(clean, group, found, strict=True)
+            [_within(x, to, attempt.allowed, clip=attack.clip) for to in points]
+            for x, attempt, points in zip(clean, group, found, strict=True)
         ]
         # an input that nothing is certified of may be of another class as it is
         return [
-            each if shot.radius > 0 else [(x, 0.0), *each]
-            for x, shot, each in zip(clean, group, candidates, strict=True)
+            each if attempt.radius > 0 else [(x, 0.0), *each]
+            for x, attempt, each in zip(clean, group, candidates, strict=True)
         ]
 
-    def _judged(self, group: list[Shot], found: list[list[Candidate]]) -> list[tuple[Attacked, NDArray[np.float64]]]:
-        """One point a shot: the first candidate that broke, else the first."""
-        flat = [(shot, x, distance) for shot, each in zip(group, found, strict=True) for x, distance in each]
+    def _judged(self, group: list[Attempt], found: list[list[Candidate]]) -> list[tuple[Attacked, NDArray[np.float64]]]:
+        """One point an attempt: the first candidate that broke, else the first."""
+        flat = [(attempt, x, distance) for attempt, each in zip(group, found, strict=True) for x, distance in each]
         verdicts = self.judge(self.judged_by, [x for _, x, _ in flat])
         points: dict[tuple[str, str, float], tuple[Attacked, NDArray[np.float64]]] = {}
-        tried = {shot.name: len(each) for shot, each in zip(group, found, strict=True)}
-        for (shot, x, distance), verdict in zip(flat, verdicts, strict=True):
-            if shot.name not in points or not points[shot.name][0].broken:
-                point = _attacked(shot, distance, verdict, self.judged_by.n, tried[shot.name])
-                if point.broken or shot.name not in points:
-                    points[shot.name] = point, x
+        tried = {attempt.name: len(each) for attempt, each in zip(group, found, strict=True)}
+        for (attempt, x, distance), verdict in zip(flat, verdicts, strict=True):
+            if attempt.name not in points or not points[attempt.name][0].broken:
+                point = _attacked(attempt, distance, verdict, self.judged_by.n, tried[attempt.name])
+                if point.broken or attempt.name not in points:
+                    points[attempt.name] = point, x
         inside = [name for name, (point, _) in points.items() if point.contradicts]
-        if inside:  # loud words are said twice: on noise of another seed, with more draws
+        if inside:  # said only after a second judgement: on noise of another seed, with more draws
             again = self.judge(self.confirmed_by, [points[name][1] for name in inside])
             for name, verdict in zip(inside, again, strict=True):
                 point, x = points[name]
@@ -195,22 +197,22 @@ class Campaign:
         return list(points.values())
 
     def _backend(self, noise: Noise) -> Any:  # noqa: ANN401  # a backend
-        asked = self.asked
+        job = self.job
         return backend_for(
-            asked.backend,
-            asked.model.module,
-            num_classes=asked.model.num_classes,
+            job.asked.compute.backend,
+            job.model.module,
+            num_classes=job.model.num_classes,
             noise=noise,
-            shape=tuple(asked.data.shape),
-            device=asked.device,
+            shape=tuple(job.data.shape),
+            device=job.device,
             batch_size=self.rows,
-            precision=asked.precision,
-            workers=asked.workers,
+            precision=job.asked.compute.precision,
+            workers=job.asked.compute.workers,
         )
 
     def _backend_of_most(self) -> Any:  # noqa: ANN401  # a backend
         """The one that judges points off the grid, where most are."""
-        return self.judge.backend(self.judge.noise_at(np.full(self.asked.data.shape, 0.1234567)))
+        return self.judge.backend(self.judge.noise_at(np.full(self.job.data.shape, 0.1234567)))
 
 
 def _within(clean: NDArray[np.float64], to: NDArray[np.float64], distance: float, *, clip: bool) -> Candidate:
@@ -226,14 +228,14 @@ def _within(clean: NDArray[np.float64], to: NDArray[np.float64], distance: float
     return x, reached
 
 
-def _attacked(shot: Shot, distance: float, verdict: Verdict, n: int, tried: int) -> Attacked:
+def _attacked(attempt: Attempt, distance: float, verdict: Judged, n: int, tried: int) -> Attacked:
     return Attacked(
-        key=shot.record.key,
-        index=shot.record.index,
-        label=shot.record.label,
-        certified=shot.away,
-        radius=shot.radius,
-        multiple=shot.multiple,
+        key=attempt.record.key,
+        index=attempt.record.index,
+        label=attempt.record.label,
+        certified=attempt.y,
+        radius=attempt.radius,
+        multiple=attempt.multiple,
         distance=distance,
         seed=verdict.seed,
         n=n,
@@ -241,13 +243,13 @@ def _attacked(shot: Shot, distance: float, verdict: Verdict, n: int, tried: int)
         prediction=verdict.prediction.prediction,
         p_value=verdict.prediction.p_value,
         seconds=0.0,
-        attack=shot.attack.label,
+        attack=attempt.attack.label,
         arithmetic=verdict.arithmetic,
         tried=tried,
     )
 
 
-def _judgement(verdict: Verdict, n: int) -> Judgement:
+def _judgement(verdict: Judged, n: int) -> Judgement:
     return Judgement(verdict.seed, n, verdict.votes, verdict.prediction.prediction, verdict.prediction.p_value)
 
 

@@ -31,7 +31,7 @@ PICTURES = 512
 
 
 @dataclass(frozen=True)
-class Patient:
+class Probe:
     """A base classifier with pictures, labels and the noise it is to be certified under.
 
     Attributes:
@@ -68,7 +68,7 @@ class Patient:
         device: torch.device | None = None,
         seed: int = 0,
         limit: int | None = None,
-    ) -> Patient:
+    ) -> Probe:
         """A copy of a base classifier, and pictures spread over a data set; the caller's own is not touched.
 
         Args:

@@ -1,0 +1,463 @@
+"""Votes on a GPU, one CUDA graph a batch: noise, forward pass, argmax and count, without a word to the host between."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from math import prod
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+import torch
+
+from noiseproof.engine import noise_torch
+from noiseproof.engine.arithmetic import arithmetic
+from noiseproof.engine.noise_tables import NoiseTables
+from noiseproof.engine.pooled import fill_with
+from noiseproof.engine.torch_backend import TorchBackend
+from noiseproof.models.ensemble import has_consensus
+from noiseproof.tallies import CLASS_VOTES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from noiseproof.engine.backend import Pending, Segment
+    from noiseproof.noises import Gaussian
+    from noiseproof.noises.words import Words
+    from noiseproof.tallies import Tally
+    from noiseproof.types import Counts
+
+log = logging.getLogger(__name__)
+
+DEPTH = 4
+"""Batches under way: the host fills tables ahead of the device."""
+
+
+class GraphBackend(TorchBackend):
+    """A torch module under Gaussian noise on a grid, which the device draws itself: the integers of the host.
+
+    A batch is a small pinned table in, a graph, and counts out; no worker threads, one event a batch to wait for. There
+    are graphs of fewer rows too, for the looks of sequential procedures, as far as they give the same scores to the
+    last bit. What a graph cannot hold (a consensus, Python that waits for the device) runs eagerly and says so in the
+    label. Rows whose undecided numbers exceed their scratch (below 1e-30 each), and words that are not Philox's, are
+    drawn on the host. On a CPU the same body runs eagerly. It is for one thread at a time.
+    """
+
+    def __init__(
+        self,
+        base: Callable[[torch.Tensor], torch.Tensor],
+        *,
+        num_classes: int,
+        noise: Gaussian,
+        shape: tuple[int, ...],
+        device: str | torch.device,
+        batch_size: int | None = None,
+        precision: str = "fp32",
+        channels_last: bool = False,
+        folded: bool = False,
+        fused: bool = False,
+    ) -> None:
+        """A backend for one base classifier; the first batch, or whoever asks for the environment, makes the graphs.
+
+        Args:
+            base: ``[batch, *shape] -> [batch, num_classes]`` scores, on ``device``, in eval mode.
+            num_classes: how many scores a row has.
+            noise: on a grid.
+            shape: of one input.
+            device: where the base classifier lives.
+            batch_size: rows a forward pass.
+            precision: "fp32", "tf32" or "bf16".
+            channels_last: hand pictures over in this layout.
+            folded: whether batch-norm was folded into the convolutions of ``base``, for the record.
+            fused: whether its convolutions compute their ReLU, for the record.
+
+        Raises:
+            ValueError: an argument is out of range.
+        """
+        super().__init__(
+            base,
+            num_classes=num_classes,
+            noise=noise,
+            shape=shape,
+            device=device,
+            batch_size=batch_size,
+            precision=precision,
+            workers=1,
+            channels_last=channels_last,
+            folded=folded,
+        )
+        self.depth = DEPTH
+        dimension = prod(shape)
+        # a table holds a picture for each of them: 128, of large ones 27
+        self.most_segments = max(1, min(self.batch_size, 128, max(8, 2**22 // dimension)))
+        self._plain_label = self.label + (" fused" if fused else "")
+        self._record = {"channels_last": self.layout == torch.channels_last, "fused": fused}
+        self._tables = NoiseTables.of(noise, dimension, self.device)
+        self._kernels = _kernels(self.device)
+        self._stream = None if self._on_cpu else torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        self._buffers: _Buffers | None = None
+        self._graphs: dict[tuple[int, bool], torch.cuda.CUDAGraph] = {}
+        self._sizes: tuple[int, ...] = ()
+        self._scores: torch.Tensor | None = None
+        self._made_for, self._tally = self.tolerance, CLASS_VOTES
+        self._free: list[_Slot] = []
+        self._keys: dict[Words, NDArray[np.int64]] = {}
+
+    def submit(self, segments: list[Segment], tally: Tally = CLASS_VOTES) -> Pending:
+        """Start a batch: its table goes to the device, the graph follows."""
+        assert len(segments) <= self.most_segments, "the engine packs no more"
+        try:
+            if tally != self._tally:
+                self._forget()
+                self._tally = tally
+            buffers = self._ready()
+            slot = self._free.pop() if self._free else _Slot.of(buffers, pinned=not self._on_cpu)
+            rows = self._fill(slot, segments)
+            on_host = any(segment.words.rng != "philox" for segment in segments)
+            self._start(slot, segments, rows, on_host=on_host)
+        except Exception as error:  # noqa: BLE001  # raised again
+            self._raise(error)
+        return _Batch(self, slot, segments, rows)
+
+    def answers(self, x: torch.Tensor) -> torch.Tensor:
+        """The scores of up to a whole batch, as a graph computes them."""
+        try:
+            buffers = self._ready()
+            with self._on_stream():
+                fill_with(buffers.noisy, x)
+                buffers.seg.fill_(-1)
+                self._replay(self.batch_size, drawn=False)
+                assert self._scores is not None, "every run leaves some"
+                return self._scores[: len(x)].cpu().clone()
+        except Exception as error:  # noqa: BLE001  # raised again
+            self._raise(error)
+
+    def each_worker(self, work: Callable[[], float]) -> list[float]:
+        """Call something as forward passes are called; there is one worker, the caller."""
+        with torch.inference_mode():
+            return [work()]
+
+    def close(self) -> None:
+        """Give graphs and buffers back."""
+        self._forget()
+        super().close()
+
+    def _forget(self) -> None:
+        if self._stream is not None:
+            self._stream.synchronize()
+        self._graphs.clear()
+        self._free.clear()
+        self._buffers = self._scores = None
+
+    def environment(self) -> dict[str, Any]:
+        """What draws; asks for the graphs, since the label says whether there are any."""
+        try:
+            self._ready()
+        except Exception as error:  # noqa: BLE001  # raised again
+            self._raise(error)
+        return super().environment() | {"graphs": list(self._sizes)} | self._record
+
+    def _raise(self, error: Exception) -> NoReturn:
+        translated = self._translated(error)
+        if translated is error:
+            raise error
+        raise translated from error
+
+    def _ready(self) -> _Buffers:
+        """Buffers and graphs; graphs anew where the tolerance has changed, which is part of them."""
+        if self._buffers is None:
+            self._buffers = _Buffers.of(self)
+        elif self._made_for == self.tolerance:
+            return self._buffers
+        self._graphs.clear()
+        self._sizes = (self.batch_size,)
+        buffers, self._buffers = self._buffers, None  # none where this fails
+        why = "on a CPU" if self._on_cpu else self._capture(buffers)
+        self._buffers, self._made_for = buffers, self.tolerance
+        self.label = f"{self._plain_label} {'graph' if not why else 'eager'} noise by {_name(self._kernels)}"
+        if why and not self._on_cpu:
+            log.warning("no CUDA graph of the base classifier (%s): each batch is called eagerly", why)
+        return self._buffers
+
+    def _capture(self, buffers: _Buffers) -> str:
+        """Make the graphs; says why there are none."""
+        sizes = [self.batch_size >> shift for shift in (0, 2, 4) if self.batch_size >> shift]
+        with self._on_stream(), arithmetic(self.precision, self.device):
+            assert self._stream is not None, "only CUDA has graphs"
+            buffers.noisy.copy_(_probe(buffers.noisy))
+            buffers.seg.fill_(-1)
+            whole = self._count(buffers, self.batch_size)  # whatever is wrong with the base classifier is told here
+            if has_consensus(self.base):
+                return "a consensus asks other members row by row"
+            try:
+                with _refusing_to_wait():  # a capture that fails would leave torch's generator in it
+                    self._count(buffers, self.batch_size)
+            except Exception as error:
+                if self._translated(error) is not error:
+                    raise
+                return _said(error)
+            same = [size for size in sizes if torch.equal(self._count(buffers, size), whole[:size])]
+            # the largest first: the others then use its memory; none needs what another left
+            self._sizes = tuple(sorted({self.batch_size, *same}, reverse=True))
+            del whole
+            for size in self._sizes:  # compiled before they are captured
+                self._draw(buffers, size)
+            self._stream.synchronize()
+            pool = torch.cuda.graph_pool_handle()
+            try:
+                for size in self._sizes:
+                    for drawn in (False, True)[size != self.batch_size :]:
+                        graph = torch.cuda.CUDAGraph()
+                        with torch.cuda.graph(graph, pool, self._stream, capture_error_mode="thread_local"):
+                            scores = self._body(buffers, size, drawn=drawn)
+                        self._graphs[size, drawn] = graph
+                        if not drawn:
+                            self._scores = scores
+            except Exception as error:
+                self._graphs.clear()
+                self._sizes = (self.batch_size,)
+                if self._translated(error) is not error:
+                    raise
+                return _said(error)
+        return ""
+
+    @contextmanager
+    def _on_stream(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            stack.enter_context(torch.inference_mode())
+            if self._stream is not None:
+                self._stream.wait_stream(torch.cuda.current_stream(self.device))
+                stack.enter_context(torch.cuda.stream(self._stream))  # and its device
+            yield
+
+    def _fill(self, slot: _Slot, segments: list[Segment]) -> int:
+        """Write the table of a batch; returns how many rows it has."""
+        seg, draw, keys, x = (part.numpy() for part in slot.parts)
+        row = 0
+        for k, segment in enumerate(segments):
+            end = row + segment.n
+            draw[row:end] = np.arange(segment.first, segment.first + segment.n)
+            seg[row:end] = k
+            x[k] = segment.x.reshape(-1)
+            if segment.words.rng == "philox":
+                keys[k] = self._keys_of(segment.words)
+            row = end
+        seg[row:] = -1
+        return row
+
+    def _keys_of(self, words: Words) -> NDArray[np.int64]:
+        if words not in self._keys:
+            if len(self._keys) > 4096:
+                self._keys.clear()
+            self._keys[words] = self._tables.keys(words)
+        return self._keys[words]
+
+    def _start(self, slot: _Slot, segments: list[Segment], rows: int, *, on_host: bool) -> None:
+        buffers = self._ready()
+        used = buffers.used(len(segments))
+        with self._on_stream():
+            buffers.table[:used].copy_(slot.table[:used], non_blocking=True)
+            if on_host:
+                drawn = [self.noise.perturb(each.x, each.words, each.first, each.n) for each in segments]
+                buffers.steps.zero_()
+                buffers.steps[:rows].copy_(torch.from_numpy(np.concatenate(drawn).reshape(rows, -1)))
+                self._kernels.fill_inputs(buffers.noisy, buffers.steps, self.noise.scale)
+                self._replay(self.batch_size, drawn=False)
+            else:
+                self._replay(min(size for size in self._sizes if size >= rows), drawn=True)
+            slot.counts.copy_(buffers.counts, non_blocking=True)
+            if slot.done is not None:
+                slot.done.record(torch.cuda.current_stream(self.device))
+
+    def _replay(self, size: int, *, drawn: bool) -> None:
+        graph = self._graphs.get((size, drawn))
+        if graph is not None:
+            graph.replay()
+        else:
+            assert self._buffers is not None, "made by _ready"
+            self._scores = self._body(self._buffers, size, drawn=drawn)
+
+    def _body(self, buffers: _Buffers, size: int, *, drawn: bool) -> torch.Tensor:
+        buffers.overflow.zero_()
+        if drawn:
+            self._draw(buffers, size)
+        return self._count(buffers, size)
+
+    def _draw(self, buffers: _Buffers, size: int) -> None:
+        self._kernels.fill_steps(
+            self._tables,
+            buffers.steps[:size],
+            x=buffers.x,
+            seg=buffers.seg[:size],
+            draw=buffers.draw[:size],
+            keys=buffers.keys,
+            scratch=buffers.scratch[:size],
+            overflow=buffers.overflow,
+        )
+        self._kernels.fill_inputs(buffers.noisy[:size], buffers.steps[:size], self.noise.scale)
+
+    def _count(self, buffers: _Buffers, size: int) -> torch.Tensor:
+        """The counts of the noisy rows, into their buffer; returns the scores."""
+        scores = self._checked(buffers.noisy[:size])
+        seg = buffers.seg[:size]
+        counts = self._counted(
+            scores, torch.where(seg < 0, self.most_segments, seg).long(), self.most_segments, self._tally
+        )
+        buffers.counts[:-1].copy_(counts.view(-1))
+        buffers.counts[-1:].copy_(buffers.overflow)
+        return scores
+
+
+@dataclass(frozen=True)
+class _Buffers:
+    """The memory of a batch on the device, the same for every batch: graphs know it by its address.
+
+    ``table`` is what comes from the host in one copy: ``seg``, ``draw``, ``keys`` and ``x`` are its parts.
+    """
+
+    table: torch.Tensor
+    cuts: tuple[int, ...]
+    shapes: tuple[tuple[torch.dtype, tuple[int, ...]], ...]
+    seg: torch.Tensor
+    draw: torch.Tensor
+    keys: torch.Tensor
+    x: torch.Tensor
+    scratch: torch.Tensor
+    overflow: torch.Tensor
+    steps: torch.Tensor
+    noisy: torch.Tensor
+    counts: torch.Tensor
+
+    @classmethod
+    def of(cls, backend: GraphBackend) -> _Buffers:
+        rows, most, dimension = backend.batch_size, backend.most_segments, prod(backend.shape)
+        tables, device = backend._tables, backend.device
+        shapes = (
+            (torch.int32, (rows,)),
+            (torch.int64, (rows,)),
+            (torch.int64, (most, tables.pages, 2)),
+            (torch.int16, (most, dimension)),  # the last: only as much of it is copied as there are segments
+        )
+        cuts = [0]
+        for dtype, shape in shapes:
+            cuts.append(-(-(cuts[-1] + prod(shape) * dtype.itemsize) // 16) * 16)
+        table = torch.zeros(cuts[-1], dtype=torch.uint8, device=device)
+        seg, draw, keys, x = _parts(table, tuple(cuts), shapes)
+        return cls(
+            table=table,
+            cuts=tuple(cuts),
+            shapes=shapes,
+            seg=seg,
+            draw=draw,
+            keys=keys,
+            x=x,
+            scratch=torch.empty((rows, tables.room), dtype=torch.int64, device=device),
+            overflow=torch.zeros(1, dtype=torch.int32, device=device),
+            steps=torch.zeros((rows, dimension), dtype=torch.int16, device=device),
+            noisy=torch.zeros((rows, *backend.shape), device=device).contiguous(memory_format=backend.layout),
+            counts=torch.zeros(
+                (most + 1) * (1 + backend._tally.slots(backend.num_classes)) + 1, dtype=torch.int64, device=device
+            ),
+        )
+
+    def used(self, segments: int) -> int:
+        """Bytes of the table that a batch of so many segments needs."""
+        return self.cuts[3] + segments * self.x.shape[1] * self.x.element_size()
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """The host's side of one batch under way."""
+
+    table: torch.Tensor
+    parts: tuple[torch.Tensor, ...]
+    counts: torch.Tensor
+    done: torch.cuda.Event | None
+
+    @classmethod
+    def of(cls, buffers: _Buffers, *, pinned: bool) -> _Slot:
+        table = torch.zeros(buffers.table.shape, dtype=torch.uint8, pin_memory=pinned)
+        return cls(
+            table=table,
+            parts=_parts(table, buffers.cuts, buffers.shapes),
+            counts=torch.zeros(buffers.counts.shape, dtype=torch.int64, pin_memory=pinned),
+            done=torch.cuda.Event(blocking=True) if pinned else None,  # type: ignore[no-untyped-call]  # torch's stub
+        )
+
+
+@dataclass(frozen=True)
+class _Batch:
+    backend: GraphBackend
+    slot: _Slot
+    segments: list[Segment]
+    rows: int
+
+    def result(self) -> Counts:
+        found = self._arrived()
+        if found[-1]:
+            self.backend._start(self.slot, self.segments, self.rows, on_host=True)
+            found = self._arrived()
+        self.backend._free.append(self.slot)
+        votes: Counts = found[:-1].reshape(self.backend.most_segments + 1, -1)
+        return votes[: len(self.segments), 1:]
+
+    def _arrived(self) -> Counts:
+        try:
+            if self.slot.done is not None:
+                self.slot.done.synchronize()
+        except Exception as error:  # noqa: BLE001  # raised again
+            self.backend._raise(error)
+        return self.slot.counts.numpy().copy()
+
+
+def _parts(
+    table: torch.Tensor, cuts: tuple[int, ...], shapes: tuple[tuple[torch.dtype, tuple[int, ...]], ...]
+) -> tuple[torch.Tensor, ...]:
+    return tuple(
+        table[at : at + prod(shape) * dtype.itemsize].view(dtype).view(shape)
+        for at, (dtype, shape) in zip(cuts, shapes, strict=False)
+    )
+
+
+def _kernels(device: torch.device) -> ModuleType:
+    """Triton's where it is; on a CPU only its interpreter, for tests."""
+    if device.type == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
+        return noise_torch
+    try:
+        from noiseproof.engine import noise_triton
+    except ImportError as error:
+        log.warning("noise is drawn by torch operations, which is slower: pip install triton (%s)", error)
+        return noise_torch
+    return noise_triton
+
+
+def _name(kernels: ModuleType) -> str:
+    return "torch" if kernels is noise_torch else "triton"
+
+
+def _probe(like: torch.Tensor) -> torch.Tensor:
+    """Rows as noisy as a run's."""
+    generator = torch.Generator(like.device).manual_seed(0)
+    return torch.randn(like.shape, generator=generator, device=like.device).mul_(0.5).add_(0.5)
+
+
+@contextmanager
+def _refusing_to_wait() -> Iterator[None]:
+    """While inside, whatever waits for the device raises."""
+    before = torch.cuda.get_sync_debug_mode()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch calls it a prototype
+            torch.cuda.set_sync_debug_mode("error")
+            yield
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+
+
+def _said(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
