@@ -52,28 +52,36 @@ class _Argument:
     make: Callable[[Values], Any]
 
 
-def with_flags(function: Callable[..., Any], words: Sequence[str]) -> Callable[..., Any]:
+def with_flags(
+    function: Callable[..., Any], words: Sequence[str], arguments: Mapping[str, Any] | None = None
+) -> Callable[..., Any]:
     """A verb's function as cyclopts reads it: one keyword a flag.
 
     Args:
         function: of the verb; its parameters are flags, arguments, or records marked with ``Spread``.
         words: of the command line, which choose between the variants of a record.
+        arguments: what stands for an argument that the line leaves out, by name.
     """
     hints = get_type_hints(function, include_extras=True)
     said = _docs(function)
-    signature = inspect.signature(function).parameters.values()
+    signature = [
+        each.replace(default=_argument_of(hints[each.name], (arguments or {})[each.name]))
+        if each.name in (arguments or {})
+        else each
+        for each in inspect.signature(function).parameters.values()
+    ]
     positional = any(each.kind is each.POSITIONAL_ONLY for each in signature)
-    arguments = {
+    parts = {
         each.name: _argument(each, hints[each.name], said.get(each.name, ""), words, positional) for each in signature
     }
 
     def verb(*given: Any, **values: Any) -> Any:  # what cyclopts hands over
         bound = dict(bare.bind(*given, **values).arguments)
-        made = {name: argument.make(bound) for name, argument in arguments.items()}
+        made = {name: part.make(bound) for name, part in parts.items()}
         first = [made.pop(each.name) for each in signature if each.kind is each.POSITIONAL_ONLY]
         return function(*first, **made)
 
-    flags = [parameter for argument in arguments.values() for parameter in argument.parameters]
+    flags = [parameter for part in parts.values() for parameter in part.parameters]
     flags.append(
         _flag("config", Path | None, None, "Settings in TOML, same names as flags; a flag wins.", "", positional)
     )
@@ -87,6 +95,12 @@ def with_flags(function: Callable[..., Any], words: Sequence[str]) -> Callable[.
 def names_of(function: Callable[..., Any]) -> list[str]:
     """The names of the flags of a verb as cyclopts reads it."""
     return list(inspect.signature(function).parameters)
+
+
+def arguments_of(function: Callable[..., Any]) -> list[str]:
+    """The names of the arguments of a verb: what is given without a flag."""
+    parameters = inspect.signature(function).parameters.values()
+    return [each.name for each in parameters if each.kind is each.POSITIONAL_ONLY]
 
 
 def chosen(flag: str, words: Sequence[str]) -> str | None:
@@ -143,6 +157,14 @@ def _fields(record: type, spread: Spread, may_be_none: bool, positional: bool) -
             option.name, kind, inspect.Parameter.empty if empty else default, said.get(option.name, ""), spread.group,
             positional,
         )  # fmt: skip
+
+
+def _argument_of(hint: Any, value: Any) -> Any:
+    """What a settings file has for an argument, as the verb takes it."""
+    kind = _bare(hint)
+    if get_origin(kind) is list:
+        return [_argument_of(get_args(kind)[0], each) for each in (value if isinstance(value, list) else [value])]
+    return Path(value) if kind is Path else value
 
 
 def _nothing(found: Values, required: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ def read(function: Callable[..., Any], verb: str, words: Sequence[str]) -> tuple
         ValueError: a setting is none of the verb's.
         RunError: the file cannot be read.
     """
-    from noiseproof.cli.flags import chosen, names_of, with_flags
+    from noiseproof.cli.flags import arguments_of, chosen, names_of, with_flags
     from noiseproof.cli.recipes import read_recipe
     from noiseproof.errors import unknown
     from noiseproof.store.settings import read_toml
@@ -28,7 +28,7 @@ def read(function: Callable[..., Any], verb: str, words: Sequence[str]) -> tuple
         (config, read_toml(Path(config)) if config else {}),
     ):
         found = {name.replace("-", "_"): value for name, value in table.items()}
-        known = names_of(with_flags(function, [*words, *_words(found)]))
+        known = [name for name in names_of(with_flags(function, [*words, *_words(found)])) if name != "config"]
         for name in found:
             if name not in known:
                 raise ValueError(f"{source}: {unknown('setting', name, known)}")
@@ -39,8 +39,9 @@ def read(function: Callable[..., Any], verb: str, words: Sequence[str]) -> tuple
     left = {name: value for name, value in settings.items() if not given & _flags(name)}
     if "--loss" in given:
         left.pop("loss_setting", None)
+    arguments = {name: left.pop(name) for name in arguments_of(function) if name in left}
     more = _words(left)
-    return with_flags(function, [*words, *more]), [*words, *more]
+    return with_flags(function, [*words, *more], arguments), [*words, *more]
 
 
 def _flags(name: str) -> set[str]:
