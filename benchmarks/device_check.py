@@ -40,7 +40,7 @@ from noiseproof.models import build
 from noiseproof.noises import Gaussian, Words
 from noiseproof.noises.keys import input_key
 from noiseproof.procedures import Certify
-from noiseproof.runners.bench import certify_rate
+from noiseproof.runners.rates import certify_rate
 from noiseproof.runners.textbook import textbook
 
 MODELS = {  # shape, classes, GFLOP a draw, batches of the layout table
@@ -212,7 +212,7 @@ class Check:
         """Of n draws of two inputs, through the engine."""
         votes = {}
         tasks = [Task(input_key(x), x) for x in self.inputs(name)[:2]]
-        for event in Engine(backend, backend.noise, Certify(n0=10, n=n), 5).run(tasks):
+        for event in Engine(backend, backend.noise, 5).run(Certify(n0=10, n=n), tasks):
             if isinstance(event, Drawn) and event.stage == "estimate":
                 votes[event.task.key] = votes.get(event.task.key, 0) + np.array(event.votes)
         return np.stack(list(votes.values()))

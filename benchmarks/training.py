@@ -18,8 +18,7 @@ import torch
 from noiseproof.analysis.training_cost import passes_per_picture
 from noiseproof.engine.allocator import keep_large_blocks
 from noiseproof.models import build
-from noiseproof.training import LOSSES, Phase
-from noiseproof.training.losses import Loss, find_loss
+from noiseproof.training.losses import LOSSES, Loss, Phase, find_loss
 
 SIGMA = 0.5
 SHAPES = {"lenet": ("fashion-mnist", (1, 28, 28)), "resnet20": ("cifar10", (3, 32, 32))}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from math import sqrt
 
 import numpy as np
@@ -15,8 +18,11 @@ from torch import nn
 
 from noiseproof import ABSTAIN, Gaussian, SmoothedClassifier, UnsupportedError
 from noiseproof.engine import OutOfMemoryError
+from noiseproof.engine.choose import backend_for
+from noiseproof.engine.pooled import PooledBackend
 from noiseproof.errors import ModelError
 from noiseproof.noises.keys import input_key
+from noiseproof.noises.rounded import RoundedFloatGaussian
 from noiseproof.types import Certificate
 
 SHAPE = (1, 2, 2)
@@ -49,9 +55,15 @@ def test_certificates_are_arrays_of_the_batch():
         "prediction": (np.int64, (5,)),
         "radius": (np.float64, (5,)),
         "p_lower": (np.float64, (5,)),
+        "p_upper": (np.float64, (5,)),
         "abstained": (np.bool_, (5,)),
+        "certified": (np.bool_, (5,)),
+        "draws": (np.int64, (5,)),
     }
-    assert said.norm == "l2"
+    assert (said.norm, len(said), set(said.draws)) == ("l2", 5, {300})
+    assert np.array_equal(said.certified, said.radius > 0)
+    with pytest.raises(AttributeError, match="these outcomes have no 'p_value'; they have abstained, certified,"):
+        print(said.p_value)
     assert np.array_equal(said.abstained, said.prediction == ABSTAIN)
     assert np.array_equal(said.abstained, said.radius == 0)
 
@@ -62,7 +74,9 @@ def test_predictions_are_arrays_of_the_batch():
         "prediction": (np.int64, (5,)),
         "p_value": (np.float64, (5,)),
         "abstained": (np.bool_, (5,)),
+        "draws": (np.int64, (5,)),
     }
+    assert not hasattr(said, "radius")
     assert np.array_equal(said.abstained, said.prediction == ABSTAIN)
     assert np.array_equal(said.abstained, said.p_value > 0.001)
 
@@ -70,6 +84,7 @@ def test_predictions_are_arrays_of_the_batch():
 def test_a_batch_of_none_gives_arrays_of_none():
     assert smoothed().certify(batch(0), n=100).radius.shape == (0,)
     assert smoothed().predict(torch.zeros(0, *SHAPE), n=100).p_value.shape == (0,)
+    assert smoothed().decide(batch(0), radius=0.1).answer.dtype.kind == "U"
 
 
 def test_the_order_is_that_of_the_batch_and_company_does_not_matter():
@@ -214,6 +229,10 @@ def test_the_wrong_number_of_classes_is_refused():
     [
         ({"num_classes": 1}, "num_classes must be >= 2, got 1"),
         ({"soft_draws": 0}, "soft_draws must be >= 1, got 0"),
+        ({"batch_size": 0}, "batch_size must be >= 1, got 0"),
+        ({"precision": "fp8"}, "precision must be one of fp32, bf16, got 'fp8'"),
+        ({"backend": "onnxruntme"}, "unknown backend 'onnxruntme'; did you mean 'onnxruntime'"),
+        ({"backend": "openvino", "device": "cuda"}, "device must be cpu with backend openvino, got cuda"),
     ],
 )
 def test_arguments_out_of_range(options, text):
@@ -300,12 +319,9 @@ def test_forward_has_gradients_for_the_weights():
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in base.parameters())
 
 
-def test_forward_knows_gaussian_noise_only():
-    class Other:
-        family = "other"
-
-    with pytest.raises(UnsupportedError, match="the soft vote knows Gaussian noise only, not other"):
-        smoothed(noise=Other())(torch.rand(1, *SHAPE))
+def test_forward_needs_noise_with_float_draws():
+    with pytest.raises(UnsupportedError, match="rounded-float-gaussian noise has no float draws: no soft vote"):
+        smoothed(noise=RoundedFloatGaussian(sigma=0.5))(torch.rand(1, *SHAPE))
 
 
 def test_it_is_a_module_with_the_weights_of_its_base_classifier():
@@ -353,9 +369,11 @@ def test_decisions_are_arrays_of_the_batch():
         "answer": ("U", (5,)),
         "prediction": ("i", (5,)),
         "certified": ("b", (5,)),
+        "abstained": ("b", (5,)),
+        "radius": ("f", (5,)),
         "draws": ("i", (5,)),
     }
-    assert (said.radius, said.norm) == (0.1, "l2")
+    assert (set(said.radius), said.norm) == ({0.1}, "l2")
     assert np.array_equal(said.certified, said.prediction != ABSTAIN)
     assert np.array_equal(said.certified, said.answer == "certified")
     assert ((said.draws >= 100) & (said.draws <= 2000)).all()
@@ -394,3 +412,198 @@ def test_a_quantised_certificate_that_is_smaller_than_its_price_is_an_abstention
     said = g.certify(x, n=100, quantise=True)
     assert said.abstained.any()
     assert (said.prediction[said.abstained] == ABSTAIN).all()
+
+
+class Convolved(nn.Module):
+    """Something that is copied and folded for speed, so that a backend could go stale."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(1)
+        self.body = nn.Sequential(nn.Conv2d(1, 4, 2), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4, 3))
+        for parameter in self.parameters():
+            parameter.data = torch.randn(parameter.shape, generator=generator)
+        self.factor, self.shift, self.last = 1.0, torch.zeros(3), [0.0]
+        self.eval()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.factor * self.body(x) + self.shift + torch.tensor([self.last[0], 0.0, 0.0])
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[PooledBackend]:
+    """The backends that facades made."""
+    found: list[PooledBackend] = []
+
+    def noted(*args, **options):
+        found.append(backend_for(*args, **options))
+        return found[-1]
+
+    monkeypatch.setattr("noiseproof.classifier.backend_for", noted)
+    return found
+
+
+def closed(backend: PooledBackend) -> bool:
+    return backend._pool._shutdown
+
+
+def test_a_backend_is_kept_between_calls_and_given_back(made):
+    with smoothed(Convolved()) as g:
+        first = g.certify(batch(), n=200)
+        g.predict(batch(), n=100)
+        g.decide(batch(), radius=0.1, n_max=1000)
+        assert same(g.certify(batch(), n=200), first)
+        assert (len(made), closed(made[0])) == (1, False)
+    assert closed(made[0])
+    assert same(g.certify(batch(), n=200), first)
+    assert len(made) == 2
+    g.close()
+    g.close()
+    assert closed(made[1])
+
+
+def add_in_place(base):
+    base.body[0].weight.data.add_(0.5)  # moves neither version counter nor address
+
+
+def through_numpy(base):
+    base.body[4].weight.detach().numpy()[0] += 1.0
+
+
+CHANGES = {
+    "in place": lambda base: base.body[4].bias.requires_grad_(False).add_(torch.tensor([3.0, 0.0, -3.0])),
+    "in place, behind autograd": add_in_place,
+    "through numpy": through_numpy,
+    "a state dict": lambda base: base.load_state_dict({k: v * 1.5 for k, v in base.state_dict().items()}),
+    "statistics of the batch-norm": lambda base: base.body[1].running_mean.add_(0.3),
+    "a setting": lambda base: setattr(base, "factor", -1.0),
+    "a tensor that is no buffer": lambda base: base.shift.add_(torch.tensor([0.0, 4.0, 0.0])),
+    "a list": lambda base: base.last.__setitem__(0, 5.0),
+    "a part": lambda base: base.body.__setitem__(2, nn.Tanh().eval()),
+    "a hook": lambda base: base.register_forward_hook(turned),
+    "a hook that cannot be pickled": lambda base: base.register_forward_hook(lambda *_: -_[2]),
+}
+
+
+def turned(base, inputs, scores):
+    return scores.roll(1, dims=1)
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_whatever_changes_a_base_classifier_is_in_the_next_answer(made, change):
+    base, x = Convolved(), batch(8)
+    g = smoothed(base)
+    before = g.certify(x, n=300)
+    change(base)
+    found = g.certify(x, n=300)
+    assert same(found, smoothed(copy.deepcopy(base)).certify(x, n=300))
+    assert not same(found, before)
+    assert closed(made[0])
+    g.close()
+
+
+def test_what_cannot_be_told_is_prepared_again_each_time(made):
+    base, x = Convolved(), batch(2)
+    hidden = [1.0]
+    base.register_forward_hook(lambda *_: _[2] * hidden[0])
+    g = smoothed(base)
+    before = g.certify(x, n=300)
+    hidden[0] = -1.0
+    assert not same(g.certify(x, n=300), before)
+    assert [closed(each) for each in made] == [True, False]
+    g.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("batch_size", 7), ("workers", 2), ("precision", "bf16"), ("noise", Gaussian(sigma=0.25))],
+)
+def test_another_setting_makes_another_backend(made, name, value):
+    g = smoothed(Convolved())
+    g.certify(batch(), n=200)
+    setattr(g, name, value)
+    said = g.certify(batch(), n=200)
+    assert (len(made), closed(made[0])) == (2, True)
+    assert same(said, smoothed(Convolved(), **{name: value}).certify(batch(), n=200))
+    g.close()
+
+
+def test_inputs_of_another_shape_make_another_backend(made):
+    class Mean(nn.Module):
+        def forward(self, x):
+            return x.flatten(1)[:, :3]
+
+    g = smoothed(Mean().eval())
+    for shape in ((2, 1, 2, 2), (2, 3, 4), (2, 3, 4)):
+        assert len(g.predict(np.zeros(shape, np.uint8), n=100)) == 2
+    assert [closed(each) for each in made] == [True, False]
+    g.close()
+
+
+def test_a_batch_that_fitted_is_asked_for_first_the_next_time():
+    inner, sizes = linear(), []
+
+    def base(x):
+        sizes.append(x.shape[0])
+        if x.shape[0] > 20:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return inner(x)
+
+    g = smoothed(base, batch_size=100)
+    first = g.certify(batch(), n=300)
+    del sizes[:]
+    assert same(g.certify(batch(), n=300), first)
+    assert set(sizes) == {12}
+
+
+def test_an_error_leaves_nothing_behind(made):
+    g = smoothed(Convolved(), num_classes=4)
+    with pytest.raises(ModelError, match="must return scores of shape"):
+        g.certify(batch(), n=100)
+    assert closed(made[0])
+    g.num_classes = 3
+    assert len(g.certify(batch(), n=100)) == 5
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, copy.copy, lambda g: pickle.loads(pickle.dumps(g))])
+def test_a_copy_has_a_backend_of_its_own(made, again):
+    g = smoothed(Convolved())
+    said = g.certify(batch(), n=200)
+    other = again(g)
+    assert same(other.certify(batch(), n=200), said)
+    assert len(made) == 2
+    other.close()
+    assert [closed(each) for each in made] == [False, True]
+    assert same(pickle.loads(pickle.dumps(said)), said)
+    g.close()
+
+
+def test_calls_of_two_threads_wait_for_each_other(made):
+    g = smoothed(Convolved())
+    alone = g.certify(batch(), n=2000)
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(g.certify, batch(), n=2000) for _ in range(2)]
+        assert all(same(each.result(), alone) for each in both)
+    g.close()
+    assert [closed(each) for each in made] == [True]
+
+
+def test_threads_of_torch_are_left_as_they_were(made):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        g = smoothed(Convolved())
+        g.certify(batch(), n=200)
+        with ThreadPoolExecutor(1) as other:  # a thread that is started between two calls
+            assert other.submit(torch.get_num_threads).result() == 2
+        g.close()
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_precision_and_backend_are_asked_for(made):
+    smoothed(Convolved(), precision="bf16").certify(batch(), n=100)
+    assert made[0].precision == "bf16"
+    pytest.importorskip("openvino")
+    smoothed(Convolved(), backend="openvino").certify(batch(), n=100)
+    assert "openvino" in made[1].label.lower()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -14,9 +15,9 @@ from noiseproof.arguments import integer
 from noiseproof.checks import brief_check
 from noiseproof.engine import Engine, Finished, OutOfMemoryError, Task
 from noiseproof.engine.choose import backend_for
-from noiseproof.engine.contract import check_eval_mode
-from noiseproof.errors import UnsupportedError
-from noiseproof.noises import Gaussian, Noise
+from noiseproof.engine.contract import check_backend, check_eval_mode, check_options, check_precision
+from noiseproof.engine.require import check_available
+from noiseproof.models.contents import contents
 from noiseproof.noises.keys import input_key
 from noiseproof.procedures import Certify, Decide, Predict, Procedure
 from noiseproof.types import ABSTAIN, Certificate, Decision, Prediction
@@ -25,62 +26,73 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noiseproof.engine.pooled import PooledBackend
+    from noiseproof.noises import Noise
     from noiseproof.types import Outcome
 
 
-@dataclass(frozen=True)
-class Certificates:
-    """Certificates of a batch, one entry an input.
+class Outcomes:
+    """What a procedure said of a batch: arrays with one entry an input, and no others than those that apply.
 
     Attributes:
         prediction: class, or ``ABSTAIN`` (-1); int64 ``[batch]``.
-        radius: certified radius in input units, 0.0 where abstained; float64 ``[batch]``.
-        p_lower: lower confidence bound on the top class's probability; float64 ``[batch]``.
         abstained: bool ``[batch]``.
-        norm: the norm of the radius.
-    """
-
-    prediction: NDArray[np.int64]
-    radius: NDArray[np.float64]
-    p_lower: NDArray[np.float64]
-    abstained: NDArray[np.bool_]
-    norm: str
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Predictions of a batch, one entry an input.
-
-    Attributes:
-        prediction: class, or ``ABSTAIN`` (-1); int64 ``[batch]``.
-        p_value: of the test between the two largest counts; float64 ``[batch]``.
-        abstained: bool ``[batch]``.
-    """
-
-    prediction: NDArray[np.int64]
-    p_value: NDArray[np.float64]
-    abstained: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Decisions:
-    """Decisions about a batch, one entry an input.
-
-    Attributes:
-        answer: "certified", "not certified" or "undecided"; str ``[batch]``.
-        prediction: the certified class, or ``ABSTAIN`` (-1); int64 ``[batch]``.
-        certified: bool ``[batch]``.
         draws: that it took; int64 ``[batch]``.
-        radius: what was asked about, in input units.
-        norm: the norm of the radius.
+        radius: certify: certified radius in input units, 0.0 where abstained; decide: what was asked about; float64.
+        norm: certify and decide: the norm of the radius.
+        certified: certify and decide: bool ``[batch]``.
+        p_lower: certify: lower confidence bound on the top class's probability; float64 ``[batch]``.
+        p_upper: certify: upper confidence bound on the largest rival's; float64 ``[batch]``.
+        p_value: predict: of the test between the two largest counts; float64 ``[batch]``.
+        answer: decide: "certified", "not certified" or "undecided"; str ``[batch]``.
     """
 
-    answer: NDArray[np.str_]
     prediction: NDArray[np.int64]
-    certified: NDArray[np.bool_]
+    abstained: NDArray[np.bool_]
     draws: NDArray[np.int64]
-    radius: float
+    radius: NDArray[np.float64]
     norm: str
+    certified: NDArray[np.bool_]
+    p_lower: NDArray[np.float64]
+    p_upper: NDArray[np.float64]
+    p_value: NDArray[np.float64]
+    answer: NDArray[np.str_]
+
+    def __init__(self, kind: type[Outcome], outcomes: Sequence[Outcome], draws: Sequence[int], norm: str) -> None:
+        """The arrays of records.
+
+        Args:
+            kind: of all the records, of which there may be none.
+            outcomes: one an input.
+            draws: that each took.
+            norm: of their radii.
+        """
+        for name in (each.name for each in fields(kind) if each.name != "norm"):
+            dtype = _DTYPES.get(name, np.float64)
+            setattr(self, name, np.array([getattr(outcome, name) for outcome in outcomes], dtype=dtype))
+        self.abstained = self.prediction == ABSTAIN
+        self.draws = np.array(draws, dtype=np.int64)
+        if kind is not Prediction:
+            self.norm, self.certified = norm, ~self.abstained
+
+    def __len__(self) -> int:
+        """The inputs."""
+        return len(self.prediction)
+
+    def __getattr__(self, name: str) -> object:
+        """What does not apply is named."""
+        raise AttributeError(f"these outcomes have no {name!r}; they have {', '.join(sorted(vars(self)))}")
+
+
+_DTYPES = {"prediction": np.int64, "answer": np.str_}
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A backend between two calls, and what it was made of."""
+
+    backend: PooledBackend
+    base: object
+    made_of: tuple[object, ...]
 
 
 class SmoothedClassifier(nn.Module):
@@ -88,6 +100,9 @@ class SmoothedClassifier(nn.Module):
 
     The base classifier takes inputs in [0, 1] plus noise (never clipped) and normalises inside, if at all. It must
     be in eval mode. Certificates of one (seed, input) always use the same draws; give another seed for fresh ones.
+
+    What it computes with, a copy of the base classifier and its workers, is kept for the next call as long as nothing
+    it depends on changes; weights may be changed in place at any time. ``close``, or ``with``, gives it back.
 
     Args:
         base: ``[batch, *shape] -> [batch, num_classes]`` scores.
@@ -98,9 +113,15 @@ class SmoothedClassifier(nn.Module):
         device: where to compute; by default where the base classifier's parameters are.
         batch_size: rows a forward pass; by default 64 on a CPU, 1000 elsewhere; halved when memory runs out.
         workers: batches computed at once; by default a core each on a CPU.
+        precision: of the forward pass: "fp32", or "bf16".
+        backend: what computes the scores: "torch", "onnxruntime" or "openvino".
+
+    Raises:
+        ValueError: an argument is out of range.
 
     Source: Cohen, Rosenfeld, Kolter 2019, sections 2 and 3.
 
+    >>> from noiseproof.noises import Gaussian
     >>> base = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).eval()
     >>> g = SmoothedClassifier(base, num_classes=2, noise=Gaussian(sigma=0.5))
     >>> g.certify(torch.zeros(3, 1, 2, 2), n=1000).radius.shape
@@ -118,8 +139,12 @@ class SmoothedClassifier(nn.Module):
         device: str | torch.device | None = None,
         batch_size: int | None = None,
         workers: int | None = None,
+        precision: str = "fp32",
+        backend: str = "torch",
     ) -> None:
         super().__init__()
+        check_options(precision=precision, batch_size=batch_size, workers=workers)
+        check_backend(backend, precision=precision, device=torch.device("cpu" if device is None else device))
         soft_draws, num_classes = (
             integer("soft_draws", soft_draws, least=1),
             integer("num_classes", num_classes, least=2),
@@ -127,8 +152,10 @@ class SmoothedClassifier(nn.Module):
         self.base = base
         self.num_classes, self.noise, self.seed = num_classes, noise, integer("seed", seed)
         self.soft_draws, self.batch_size, self.workers = soft_draws, batch_size, workers
+        self.precision, self.backend = precision, backend
         self._device = None if device is None else torch.device(device)
-        self._tolerances: dict[tuple[str, int], float] = {}
+        self._kept: _Kept | None = None
+        self._calls = threading.RLock()  # one at a time
 
     @property
     def device(self) -> torch.device:
@@ -146,16 +173,13 @@ class SmoothedClassifier(nn.Module):
             generator: source of the noise, on the device of x.
 
         Raises:
-            UnsupportedError: the noise is not Gaussian.
+            UnsupportedError: the noise has no float draws.
         """
-        if not isinstance(self.noise, Gaussian):
-            raise UnsupportedError(f"the soft vote knows Gaussian noise only, not {self.noise.family}")
         if generator is None:
             generator = torch.Generator(x.device).manual_seed(self.seed & 0x7FFFFFFF)
         total = torch.zeros(x.shape[0], self.num_classes, dtype=x.dtype, device=x.device)
         for _ in range(self.soft_draws):
-            noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-            total = total + self.base(x + self.noise.sigma * noise).softmax(dim=1)
+            total = total + self.base(x + self.noise.sample(x, 1, generator)[0]).softmax(dim=1)
         return total / self.soft_draws
 
     def certify(
@@ -167,7 +191,7 @@ class SmoothedClassifier(nn.Module):
         alpha: float = 0.001,
         two_sided: bool = False,
         quantise: bool = False,
-    ) -> Certificates:
+    ) -> Outcomes:
         """CERTIFY on a whole batch: with probability 1 - alpha each, g is constant within the radius or abstains.
 
         Args:
@@ -182,23 +206,16 @@ class SmoothedClassifier(nn.Module):
             ValueError: an argument is out of range, or the input is not in [0, 1] or off the grid.
             ModelError: the base classifier is in training mode, or does not return ``num_classes`` scores.
         """
-        shrink: NDArray[np.float64] | float = 0.0
-        if quantise:
-            if not isinstance(self.noise, Gaussian):
-                raise UnsupportedError(f"quantise knows Gaussian noise only, not {self.noise.family}")
-            x, shrink = self.noise.quantised(x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x)
-        said = self._run(Certify(n0=n0, n=n, alpha=alpha, two_sided=two_sided), x)
-        certificates = [outcome for outcome, _ in said if isinstance(outcome, Certificate)]
-        radius = np.maximum(np.array([c.radius for c in certificates], dtype=np.float64) - shrink, 0.0)
-        return Certificates(
-            prediction=np.where(radius > 0, np.array([c.prediction for c in certificates], dtype=np.int64), ABSTAIN),
-            radius=radius,
-            p_lower=np.array([c.p_lower for c in certificates], dtype=np.float64),
-            abstained=radius == 0,
-            norm=self.noise.norm,
-        )
+        procedure = Certify(n0=n0, n=n, alpha=alpha, two_sided=two_sided)
+        if not quantise:
+            return self._outcomes(Certificate, self._run(procedure, x))
+        x, shrink = self.noise.quantised(x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x)
+        said = [
+            (_smaller(outcome, less), n) for (outcome, n), less in zip(self._run(procedure, x), shrink, strict=True)
+        ]
+        return self._outcomes(Certificate, said)
 
-    def predict(self, x: torch.Tensor | NDArray[Any], *, n: int = 1000, alpha: float = 0.001) -> Predictions:
+    def predict(self, x: torch.Tensor | NDArray[Any], *, n: int = 1000, alpha: float = 0.001) -> Outcomes:
         """PREDICT on a whole batch: with probability 1 - alpha each, the class of g or an abstention.
 
         Args:
@@ -210,17 +227,11 @@ class SmoothedClassifier(nn.Module):
             ValueError: an argument is out of range, or the input is not in [0, 1] or off the grid.
             ModelError: the base classifier is in training mode, or does not return ``num_classes`` scores.
         """
-        said = self._run(Predict(n=n, alpha=alpha), x)
-        predictions = [outcome for outcome, _ in said if isinstance(outcome, Prediction)]
-        return Predictions(
-            prediction=np.array([p.prediction for p in predictions], dtype=np.int64),
-            p_value=np.array([p.p_value for p in predictions], dtype=np.float64),
-            abstained=np.array([p.abstained for p in predictions], dtype=np.bool_),
-        )
+        return self._outcomes(Prediction, self._run(Predict(n=n, alpha=alpha), x))
 
     def decide(
         self, x: torch.Tensor | NDArray[Any], *, radius: float, alpha: float = 0.001, n_max: int = 100_000
-    ) -> Decisions:
+    ) -> Outcomes:
         """DECIDE on a whole batch: is g constant within the radius? With as few draws as it takes.
 
         Args:
@@ -233,16 +244,34 @@ class SmoothedClassifier(nn.Module):
             ValueError: an argument is out of range, or n_max draws cannot certify the radius.
             ModelError: the base classifier is in training mode, or does not return ``num_classes`` scores.
         """
-        said = self._run(Decide(radius=radius, alpha=alpha, n_max=n_max), x)
-        decisions = [outcome for outcome, _ in said if isinstance(outcome, Decision)]
-        return Decisions(
-            answer=np.array([d.answer for d in decisions], dtype=np.str_),
-            prediction=np.array([d.prediction for d in decisions], dtype=np.int64),
-            certified=np.array([not d.abstained for d in decisions], dtype=np.bool_),
-            draws=np.array([draws for _, draws in said], dtype=np.int64),
-            radius=float(radius),
-            norm=self.noise.norm,
-        )
+        return self._outcomes(Decision, self._run(Decide(radius=radius, alpha=alpha, n_max=n_max), x))
+
+    def close(self) -> None:
+        """Give back the workers and the memory that were kept for the next call, which makes its own again."""
+        with self._calls:
+            if self._kept is not None:
+                self._kept.backend.close()
+                self._kept = None
+
+    def __enter__(self) -> Self:
+        """For ``close`` at the end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """See ``close``."""
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, or what is pickled, makes a backend of its own."""
+        return {name: value for name, value in self.__dict__.items() if name != "_calls"} | {"_kept": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """See ``__getstate__``."""
+        super().__setstate__(state)  # type: ignore[no-untyped-call]  # of torch
+        self._calls = threading.RLock()
+
+    def _outcomes(self, kind: type[Outcome], said: list[tuple[Outcome, int]]) -> Outcomes:
+        return Outcomes(kind, [outcome for outcome, _ in said], [draws for _, draws in said], self.noise.norm)
 
     def _run(self, procedure: Procedure, x: torch.Tensor | NDArray[Any]) -> list[tuple[Outcome, int]]:
         check_eval_mode(self.base)
@@ -253,37 +282,75 @@ class SmoothedClassifier(nn.Module):
         keys: dict[str, NDArray[Any]] = {}
         for one in encoded:
             keys[input_key(one, taken=keys)] = one
-        noise = self.noise.on(encoded.shape[1:])
-        batch_size = self.batch_size
+        with self._calls:
+            return self._drawn(procedure, encoded, keys) if keys else []
+
+    def _drawn(
+        self, procedure: Procedure, encoded: NDArray[Any], keys: dict[str, NDArray[Any]]
+    ) -> list[tuple[Outcome, int]]:
         outcomes: dict[str, tuple[Outcome, int]] = {}
+        made_of = self._made_of(self.noise.on(encoded.shape[1:]))
+        backend, batch_size = self._take(made_of), self.batch_size
+        threads = torch.get_num_threads()  # a worker that starts sets it for threads that are none of ours
         while len(outcomes) < len(keys):
-            backend = backend_for(
-                "torch",
-                self.base,
-                num_classes=self.num_classes,
-                noise=noise,
-                shape=encoded.shape[1:],
-                device=self.device,
-                batch_size=batch_size,
-                workers=self.workers,
-            )
+            fresh = backend is None
+            backend = backend or self._made(self.noise.on(encoded.shape[1:]), encoded.shape[1:], batch_size)
             tasks = [Task(key, one) for key, one in keys.items() if key not in outcomes]
             try:
-                backend.tolerance = self._checked(backend, encoded)
-                for event in Engine(backend, noise, self.seed).run(procedure, tasks):
+                if fresh:
+                    backend.tolerance = brief_check(backend, list(encoded[:16])).tolerance
+                for event in Engine(backend, backend.noise, self.seed).run(procedure, tasks):
                     if isinstance(event, Finished):
                         outcomes[event.task.key] = event.outcome, sum(n for _, n in event.requests)
             except OutOfMemoryError:
+                backend.close()
                 if backend.batch_size == 1:
                     raise
                 batch_size = backend.batch_size // 2  # the same draws again, in smaller batches
-            finally:
+                backend = None
+            except BaseException:
                 backend.close()
+                raise
+            finally:
+                torch.set_num_threads(threads)
+        assert backend is not None, "there is an input"
+        self._kept = _Kept(backend, self.base, made_of)
         return [outcomes[key] for key in keys]
 
-    def _checked(self, backend: PooledBackend, encoded: NDArray[Any]) -> float:
-        """The brief check, once for each device and batch size: the margin under which votes are none."""
-        place = (str(backend.device), backend.batch_size)
-        if place not in self._tolerances:
-            self._tolerances[place] = brief_check(backend, list(encoded[:16])).tolerance
-        return self._tolerances[place]
+    def _made(self, noise: Noise, shape: tuple[int, ...], batch_size: int | None) -> PooledBackend:
+        check_available(self.backend, self.precision)
+        check_precision(self.base, self.precision)
+        return backend_for(
+            self.backend,
+            self.base,
+            num_classes=self.num_classes,
+            noise=noise,
+            shape=shape,
+            device=self.device,
+            batch_size=batch_size,
+            precision=self.precision,
+            workers=self.workers,
+        )
+
+    def _made_of(self, noise: Noise) -> tuple[object, ...]:
+        """What a backend depends on; the last is the base classifier as it is now, None where that cannot be told."""
+        settings = (self.backend, self.precision, self.num_classes, self.batch_size, self.workers)
+        return (*settings, noise, self.device, contents(self.base))
+
+    def _take(self, made_of: tuple[object, ...]) -> PooledBackend | None:
+        """The backend of the last call, where it still is what a new one would be; else it is given back."""
+        kept, self._kept = self._kept, None
+        if kept is None:
+            return None
+        called_as_it_is = getattr(kept.backend, "base", None) is self.base
+        if kept.base is self.base and kept.made_of == made_of and (made_of[-1] is not None or called_as_it_is):
+            return kept.backend
+        kept.backend.close()
+        return None
+
+
+def _smaller(outcome: Outcome, shrink: float) -> Outcome:
+    """A certificate for the input itself, where the radius is that of its grid point."""
+    assert isinstance(outcome, Certificate)
+    radius = max(outcome.radius - float(shrink), 0.0)
+    return replace(outcome, radius=radius, prediction=outcome.prediction if radius > 0 else ABSTAIN)

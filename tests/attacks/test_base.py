@@ -7,6 +7,7 @@ from torch import nn
 
 from noiseproof.attacks import ATTACKS, Attack, Example, TargetModel, has_gradient
 from noiseproof.attacks.base import tensors
+from noiseproof.noises import Gaussian
 
 
 def test_what_has_a_gradient_and_what_has_none(oracle, curved, pictures):
@@ -33,7 +34,9 @@ def test_an_aim_has_a_noise_of_its_own():
 
 
 def test_aims_as_tensors(oracle):
-    target = TargetModel(oracle.base, 0.25, 255, torch.device("cpu"), 64, lambda *_: np.zeros((1, 2), np.int64))
+    target = TargetModel(
+        oracle.base, Gaussian(sigma=0.25), torch.device("cpu"), 64, lambda *_: np.zeros((1, 2), np.int64)
+    )
     examples = [Example(oracle.pixels / 255, 1, 0.5, "a"), Example(oracle.pixels / 255, 0, 0.25, "b")]
     x, y, radius = tensors(target, examples)
     assert x.dtype == torch.float32
@@ -59,7 +62,7 @@ class TestEveryAttack:
             p = np.array([oracle.p(point, 0.25) for point in points])
             return np.stack([np.rint(n * (1 - p)), np.rint(n * p)], axis=1).astype(np.int64)
 
-        target = TargetModel(oracle.base, 0.25, 255, torch.device("cpu"), 64, votes)
+        target = TargetModel(oracle.base, Gaussian(sigma=0.25), torch.device("cpu"), 64, votes)
         examples = [Example(oracle.pixels / 255, 1, r, name) for r, name in ((0.2, "a"), (0.4, "b"), (0.3, "c"))]
         together = attack.search(target, examples)
         assert len(together) == 3
@@ -78,7 +81,7 @@ class TestEveryAttack:
             p = np.array([oracle.p(point, 0.25) for point in points])
             return np.stack([np.rint(1e6 * (1 - p)), np.rint(1e6 * p)], axis=1).astype(np.int64)
 
-        target = TargetModel(oracle.base, 0.25, 255, torch.device("cpu"), 64, votes)
+        target = TargetModel(oracle.base, Gaussian(sigma=0.25), torch.device("cpu"), 64, votes)
         (points,) = attack.search(target, [Example(oracle.pixels / 255, 1, 0.4, "a")])
         before = oracle.p(oracle.pixels / 255, 0.25)
         assert oracle.p(points[0], 0.25) < before

@@ -9,12 +9,13 @@ from scipy.stats import norm
 
 from noiseproof.attacks import DDN, Example, TargetModel
 from noiseproof.attacks.ddn import FURTHER
+from noiseproof.noises import Gaussian
 
 SIGMA = 0.25
 
 
 def search(base, x, radius, y=1, **settings):
-    target = TargetModel(base, SIGMA, 255, torch.device("cpu"), 64, lambda *_: np.zeros((1, 2), np.int64))
+    target = TargetModel(base, Gaussian(sigma=SIGMA), torch.device("cpu"), 64, lambda *_: np.zeros((1, 2), np.int64))
     (points,) = DDN(**settings).search(target, [Example(x, y, radius, "a")])
     return points
 

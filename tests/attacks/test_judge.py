@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import secrets
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import binom, norm
 
-from noiseproof.attacks import PGD, Judge, judge, judging_noise
+from noiseproof.attacks import PGD, Judge, judge
 from noiseproof.engine import TorchBackend
 from noiseproof.errors import UnsupportedError
 from noiseproof.noises import Gaussian
@@ -25,7 +26,7 @@ def seeded(monkeypatch):
 
 
 def judged(oracle, points, *, n, alpha, grid=255):
-    noise = judging_noise(Gaussian(sigma=SIGMA, grid=grid).on((1, 4, 4)))
+    noise = Gaussian(sigma=SIGMA, grid=grid).on((1, 4, 4)).anywhere()
     backend = TorchBackend(oracle.base, num_classes=2, noise=noise, shape=(1, 4, 4), batch_size=2000, workers=1)
     try:
         return judge(backend, noise, Predict(n=n, alpha=alpha), points)
@@ -39,7 +40,7 @@ def worst(oracle, multiple):
         oracle.x,
         torch.tensor([1]),
         radius=multiple * oracle.radius,
-        sigma=SIGMA,
+        noise=Gaussian(sigma=SIGMA),
         generator=torch.Generator().manual_seed(0),
     )
     return found[0].numpy()
@@ -104,11 +105,19 @@ def test_points_outside_the_box_are_judged_too(oracle):
 
 
 def test_the_noise_of_the_judge_is_the_runs_own():
-    assert judging_noise(Gaussian(sigma=0.5, dimension=16)) == RoundedFloatGaussian(0.5, 255, 16)
-    assert judging_noise(Gaussian(sigma=0.5, grid=None)) == Gaussian(sigma=0.5, grid=None)
+    assert Gaussian(sigma=0.5, dimension=16).anywhere() == RoundedFloatGaussian(0.5, 255, 16)
+    assert Gaussian(sigma=0.5, grid=None).anywhere() == RoundedFloatGaussian(0.5, None)
 
-    with pytest.raises(UnsupportedError, match="attacks know Gaussian noise only, not rounded-float-gaussian"):
-        judging_noise(RoundedFloatGaussian(sigma=0.5))
+    with pytest.raises(UnsupportedError, match="attacks on rounded-float-gaussian noise cannot be judged"):
+        Judge(RoundedFloatGaussian(sigma=0.5), lambda noise: pytest.fail("it is refused before"))
+
+
+def test_a_point_on_a_finer_grid_is_judged_by_the_exact_noise_of_that_grid():
+    judged_by = Judge(Gaussian(sigma=0.5, grid=4096).on((1, 2, 2)), lambda noise: pytest.fail("nothing is drawn"))
+    steps = np.array([0, 255, 256, 4096]).reshape(1, 2, 2)
+    assert judged_by.noise_at(steps / 4096) == judged_by.noise
+    for off in (steps / 4096 + 1e-12, (steps + 1) / 4096, (steps - 1) / 4096):
+        assert isinstance(judged_by.noise_at(off), RoundedFloatGaussian)
 
 
 @pytest.mark.usefixtures("seeded")

@@ -6,6 +6,7 @@ import torch
 
 from noiseproof.attacks import Example, Neighbours, TargetModel
 from noiseproof.attacks.neighbours import neighbours
+from noiseproof.noises import Gaussian
 
 X = (np.arange(16.0) * 17 / 255).reshape(1, 4, 4)  # corners of the box among them: 0 and 1
 
@@ -56,7 +57,7 @@ def test_the_worst_of_them_is_handed_over():
         top = scores == scores.max()
         return np.stack([np.where(top, n - 3, 0), np.where(top, 3, n - 5), np.where(top, 0, 5)], axis=1)
 
-    target = TargetModel(lambda x: x, 0.25, 255, torch.device("cpu"), 64, votes)
+    target = TargetModel(lambda x: x, Gaussian(sigma=0.25), torch.device("cpu"), 64, votes)
     example = Example(X, 1, 0.5, "a")
     ((point,),) = Neighbours(draws=32).search(target, [example])
     candidates = neighbours(X, 0.5, 255, np.random.default_rng(example.seed))
@@ -65,7 +66,9 @@ def test_the_worst_of_them_is_handed_over():
 
 
 def test_no_room_at_all_is_no_point():
-    target = TargetModel(lambda x: x, 0.25, 255, torch.device("cpu"), 64, lambda *_: np.zeros((1, 2), np.int64))
+    target = TargetModel(
+        lambda x: x, Gaussian(sigma=0.25), torch.device("cpu"), 64, lambda *_: np.zeros((1, 2), np.int64)
+    )
     assert Neighbours().search(target, [Example(X, 0, 0.0, "a")]) == [[]]
 
 

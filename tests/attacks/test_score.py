@@ -8,12 +8,15 @@ import torch
 
 from noiseproof.attacks import Example, ScoreSearch, TargetModel
 from noiseproof.attacks.base import has_gradient
+from noiseproof.noises import Gaussian
 
 SIGMA = 0.25
 
 
 def search(base, x, radius, *, y=1, grid=255, rows=64, **settings):
-    target = TargetModel(base, SIGMA, grid, torch.device("cpu"), rows, lambda *_: np.zeros((1, 2), np.int64))
+    target = TargetModel(
+        base, Gaussian(sigma=SIGMA, grid=grid), torch.device("cpu"), rows, lambda *_: np.zeros((1, 2), np.int64)
+    )
     ((point,),) = ScoreSearch(**settings).search(target, [Example(x, y, radius, "a")])
     return point
 

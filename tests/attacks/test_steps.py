@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from noiseproof.attacks.steps import ascent, ascent_direction, gaussian_draws, into_ball, l2_norm, soft_vote_loss
+from noiseproof.attacks.steps import ascent, ascent_direction, into_ball, l2_norm, noise_draws, soft_vote_loss
+from noiseproof.noises import Gaussian
 
 Y = torch.tensor([0, 1, 2, 0, 1])
 
@@ -91,18 +92,18 @@ def test_only_what_is_outside_the_ball_is_shortened():
 
 
 def test_the_noise_is_normal_and_an_inputs_own_where_it_has_a_generator(pictures):
-    draws = gaussian_draws(pictures, 4000, 0.3, torch.Generator().manual_seed(0))
+    draws = noise_draws(pictures, 4000, Gaussian(sigma=0.3), torch.Generator().manual_seed(0))
     assert draws.shape == (4000, *pictures.shape)
     assert draws.std().item() == pytest.approx(0.3, rel=0.01)  # of 320,000 numbers: 8 standard errors
     assert abs(draws.mean().item()) < 5 * 0.3 / math.sqrt(draws.numel())
 
     def each(which):
         made = [torch.Generator().manual_seed(i) for i in which]
-        return gaussian_draws(pictures[which], 3, 0.3, made)
+        return noise_draws(pictures[which], 3, Gaussian(sigma=0.3), made)
 
     torch.testing.assert_close(each([0, 1, 2, 3])[:, 2:4], each([2, 3]), atol=0, rtol=0)
     with pytest.raises(ValueError, match="generator must be one, or one an input, got 2 for 5 inputs"):
-        gaussian_draws(pictures, 3, 0.3, [torch.Generator(), torch.Generator()])
+        noise_draws(pictures, 3, Gaussian(sigma=0.3), [torch.Generator(), torch.Generator()])
 
 
 def test_the_lead_is_counted_on_the_draws_of_the_direction(curved, pictures):

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 
 from noiseproof.checks import noise_health as module
-from noiseproof.checks.noise_health import Law, noise_health
+from noiseproof.checks.noise_health import noise_health
 from noiseproof.cli.main import run
 from noiseproof.noises import Gaussian, Words
 from noiseproof.noises.rounded_normal import rounded_normal
@@ -223,7 +223,7 @@ def test_words_with_a_dead_bit_are_found(monkeypatch):
 @pytest.mark.parametrize("noise", HONEST.values(), ids=HONEST)
 def test_the_law_is_that_of_the_thresholds(noise):
     """Two roads to the same probabilities: double precision here, 60 digits and 63 bits in the sampler."""
-    law = Law.of(noise)
+    law = noise.law()
     assert law.p.sum() == pytest.approx(1, abs=1e-14)
     assert law.p[0] == law.p[-1] == 0
     if noise.grid is None:
@@ -238,7 +238,7 @@ def test_where_noise_hardly_leaves_a_pixel():
     """At the smallest sigma all numbers are 0, by the law as well: nothing to refuse."""
     noise = Gaussian(sigma=0.05 / 255)
     assert refused(noise_health(noise, draws=60)) == set()
-    assert Law.of(noise).reach == 0.0
+    assert noise.law().reach == 0.0
 
 
 def test_the_verb(capsys):

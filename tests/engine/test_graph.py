@@ -67,7 +67,7 @@ def test_counts_are_those_of_noise_from_the_host(parts, channels_last):
 def test_the_engine_drives_it_as_any_other(procedure, batch_size):
     def counts(kind):
         backend, found = made(kind=kind, batch_size=batch_size), {}
-        for event in Engine(backend, backend.noise, procedure, 5).run(Task(f"k{k}", picture(k)) for k in range(5)):
+        for event in Engine(backend, backend.noise, 5).run(procedure, (Task(f"k{k}", picture(k)) for k in range(5))):
             if isinstance(event, Drawn):
                 place = event.task.key, event.stage
                 found[place] = found.get(place, 0) + np.array(event.votes)
@@ -82,7 +82,7 @@ def test_no_more_segments_a_batch_than_it_has_room_for():
     assert backend.most_segments == 128
     assert made(kind=GraphBackend, batch_size=512, shape=(3, 224, 224)).most_segments == 27
     tasks = [Task(f"k{k}", picture(k)) for k in range(200)]
-    events = list(Engine(backend, backend.noise, Certify(n0=1, n=10)).run(tasks))
+    events = list(Engine(backend, backend.noise).run(Certify(n0=1, n=10), tasks))
     assert sum(event.n for event in events if isinstance(event, Drawn)) == 2200
 
 

@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 import torch
 
 from noiseproof.analysis.training_cost import passes_per_picture
-from noiseproof.training import (
+from noiseproof.training.losses import (
     LOSSES,
     CATRSLoss,
     ConsistencyLoss,

@@ -168,6 +168,46 @@ def test_the_distribution_is_the_exact_one(variant: Variant):
 
 
 @every
+def test_its_float_draws_and_the_law_it_states_are_those_of_its_draws(variant: Variant):
+    """Both against the table of the law, chi-square of some 80 cells of 400,000 numbers; false alarm 1e-6 each."""
+    torch = pytest.importorskip("torch")
+    noise, law = variant.noise, variant.noise.law()
+    x = torch.zeros(4, 1000, dtype=torch.float64)
+    floats = noise.sample(x, 100, torch.Generator().manual_seed(0))
+    assert (floats.shape, floats.dtype) == ((100, 4, 1000), torch.float64)
+    exact = noise.perturb(zeros(noise, (1000,)), words("stated"), 0, 400)
+    for numbers in (floats.numpy() * noise.scale, exact):
+        steps = np.rint(numbers / law.unit)
+        found, p = law.cells(np.bincount(law.integers(steps * law.unit).ravel(), minlength=law.p.size))
+        full = p * 400_000 > 5
+        assert found[~full].sum() <= 20 + 10 * p[~full].sum() * 400_000
+        wanted = found[full].sum() * p[full] / p[full].sum()
+        assert ((found[full] - wanted) ** 2 / wanted).sum() < chi2.isf(FALSE_ALARM / 2, full.sum() - 1)
+    deviation = np.sqrt((law.p * law.z**2).sum()) * law.scale * law.unit / noise.scale
+    assert deviation == pytest.approx(noise.sigma, rel=0.05)  # the variance of rounding is on top
+
+
+@every
+def test_attacks_are_judged_under_the_same_noise_at_any_point(variant: Variant):
+    noise = variant.noise.on((1000,))
+    judged = noise.anywhere()
+    outside = judged.encode(np.array([-0.25, 0.123456789, 1.5]))
+    assert judged.perturb(outside, words(), 0, 2).shape == (2, 3)
+    assert not any(noise.on_grid(point) for point in (np.array([-1.0]), np.array([0.1234567]), np.array([2.0])))
+    assert noise.on_grid(np.array([0.0, 1.0])) == (noise.grid is not None)
+    with pytest.raises(UnsupportedError):
+        judged.radius(Bounds(0.1, 0.1))
+    inside = zeros(noise, (1000,))
+    if noise.on_grid(np.zeros(1000)) and variant.noise.scale > 1:  # where both live, they have one law
+        numbers = judged.perturb(judged.encode(np.zeros(1000)), words("law"), 0, 200).ravel()
+        same = noise.perturb(inside, words("law"), 0, 200).ravel()
+        cuts = np.unique(variant.quantile(np.linspace(0.05, 0.95, 19)))
+        for some in (numbers, same):
+            found = np.searchsorted(np.sort(some), cuts) / some.size
+            assert np.abs(found - variant.cdf(cuts)).max() < 0.008  # Massart: e^-25 a side
+
+
+@every
 @pytest.mark.parametrize("step", [(0, 1), (1, 0), (0, 4), (0, 64)], ids=["next", "next draw", "next word", "page"])
 def test_numbers_are_independent(variant: Variant, step: tuple[int, int]):
     """Pairs of numbers, 16 cells, against the product of their margins; false alarm 1e-6.

@@ -98,7 +98,6 @@ def test_the_engine_sees_it_flip(grid: int | None):
     are binomial with the exact probability everywhere; false alarm 1e-6 a point.
     """
     torch = pytest.importorskip("torch")
-    from noiseproof.attacks import judging_noise
     from noiseproof.engine import Engine, Finished, Task, TorchBackend
     from noiseproof.engine.engine import Drawn
     from noiseproof.procedures import Predict
@@ -113,7 +112,7 @@ def test_the_engine_sees_it_flip(grid: int | None):
             margin = z.flatten(1).double() @ w - threshold
             return torch.stack([-margin, margin], dim=1)
 
-    noise = judging_noise(Gaussian(sigma=sigma, grid=grid).on(shape))
+    noise = Gaussian(sigma=sigma, grid=grid).on(shape).anywhere()
     backend = TorchBackend(HalfSpace().eval(), num_classes=2, noise=noise, shape=shape, batch_size=2000, workers=1)
     sizes = {"0": 0.0, "0.5": 0.5, "0.95": 0.95, "1.05": 1.05, "1.5": 1.5}
     tasks = [Task(key, x - size * r * w.numpy().reshape(shape)) for key, size in sizes.items()]

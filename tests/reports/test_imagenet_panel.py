@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from noiseproof.noises import Gaussian
 from noiseproof.reports.figures import COLOURS
 from noiseproof.reports.imagenet_panel import PanelRow, draw_panel
 from noiseproof.reports.noise_images import noisy_picture
 
+NOISE = Gaussian(sigma=0.12)
 RNG = np.random.default_rng(0)
 CLEAN = RNG.integers(0, 256, (3, 32, 32), dtype=np.uint8)
 DENOISED = RNG.integers(0, 256, (3, 32, 32), dtype=np.uint8)
@@ -25,7 +27,7 @@ def row(**changed):
 
 
 def drawn(tmp_path, rows, **options):
-    with Image.open(draw_panel(rows, tmp_path / "page.png", sigma=0.12, **options)) as picture:
+    with Image.open(draw_panel(rows, tmp_path / "page.png", noise=NOISE, **options)) as picture:
         return np.asarray(picture.convert("RGB"))
 
 
@@ -35,7 +37,7 @@ def large(pixels):
 
 def test_every_picture_is_there_pixel_for_pixel(tmp_path):
     page = drawn(tmp_path, [row(), row(name="1: other")])
-    wanted = [CLEAN, noisy_picture(CLEAN, 0.12, 1, 0), noisy_picture(CLEAN, 0.12, 1, 1), DENOISED]
+    wanted = [CLEAN, noisy_picture(CLEAN, NOISE, 1, 0), noisy_picture(CLEAN, NOISE, 1, 1), DENOISED]
     for i in range(2):
         for j, pixels in enumerate(wanted):
             top, left = 26 + i * (26 + 224 + 12) + 26, 12 + j * (224 + 12)
@@ -68,8 +70,8 @@ def test_notes_have_lines_of_their_own(tmp_path):
 
 
 def test_the_same_rows_give_the_same_bytes(tmp_path):
-    first = draw_panel([row()], tmp_path / "a.png", sigma=0.12).read_bytes()
-    assert draw_panel([row()], tmp_path / "b.png", sigma=0.12).read_bytes() == first
+    first = draw_panel([row()], tmp_path / "a.png", noise=NOISE).read_bytes()
+    assert draw_panel([row()], tmp_path / "b.png", noise=NOISE).read_bytes() == first
 
 
 @pytest.mark.parametrize(
@@ -77,9 +79,9 @@ def test_the_same_rows_give_the_same_bytes(tmp_path):
 )
 def test_rows_must_be_alike(tmp_path, rows):
     with pytest.raises(ValueError, match="rows must be at least one, of one shape, and all denoised or none"):
-        draw_panel(rows, tmp_path / "page.png", sigma=0.12)
+        draw_panel(rows, tmp_path / "page.png", noise=NOISE)
 
 
 def test_the_page_is_a_png(tmp_path):
     with pytest.raises(ValueError, match=r"path must end in \.png, got 'page\.pdf'"):
-        draw_panel([row()], tmp_path / "page.pdf", sigma=0.12)
+        draw_panel([row()], tmp_path / "page.pdf", noise=NOISE)

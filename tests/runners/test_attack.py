@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from noiseproof.attacks import PGD, judge, judging_noise
+from noiseproof.attacks import PGD, judge
 from noiseproof.data import DataSet
 from noiseproof.engine import TorchBackend
 from noiseproof.errors import ModelError, RunError, UnsupportedError
@@ -105,7 +105,7 @@ def test_a_broken_point_is_kept_and_can_be_judged_again(attacked, run, data, mod
     broken = [point for point in found.points if point.broken]
     kept = {path.name for path in (tmp_path / "attack" / "broken").iterdir()}
     assert kept == {f"{point.index}-x3.0.npy" for point in broken}
-    noise = judging_noise(run.noise)
+    noise = run.noise.anywhere()
     backend = TorchBackend(model, num_classes=3, noise=noise, shape=data.shape, batch_size=64, workers=1)
     try:
         for point in broken:

@@ -131,11 +131,11 @@ def test_a_forward_pass_that_raises_stops_the_run_and_what_was_appended_stays(
     whole = as_set(certified("whole", backend=name))
     plain, calls = PooledBackend._vote, []
 
-    def breaks(self, space, segments):
+    def breaks(self, space, segments, tally):
         calls.append(segments)
         if len(calls) > 80:
             raise RuntimeError("the worker died")
-        return plain(self, space, segments)
+        return plain(self, space, segments, tally)
 
     with monkeypatch.context() as patch:
         patch.setattr(PooledBackend, "_vote", breaks)

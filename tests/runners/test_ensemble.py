@@ -13,9 +13,8 @@ from noiseproof import verify
 from noiseproof.engine.prepare import fold, prepared
 from noiseproof.errors import ModelError, RunError
 from noiseproof.models import Ensemble
-from noiseproof.runners.redraw import redraw
 from noiseproof.store import read_run
-from tests.asking import bench, doctor, falsify
+from tests.asking import bench, doctor, falsify, redraw
 
 SOURCE = """
 import torch

@@ -12,9 +12,9 @@ pytest.importorskip("torch")
 from noiseproof import merge, verify
 from noiseproof.attacks import PGD
 from noiseproof.errors import DataError, RunError
-from noiseproof.runners.redraw import Redrawn, redraw
+from noiseproof.runners.redraw import Redrawn
 from noiseproof.store import read_run
-from tests.asking import attack, decide
+from tests.asking import attack, decide, redraw
 
 
 def ranges(folder):

@@ -14,9 +14,10 @@ from noiseproof.errors import DataError, ModelError, RunError
 from noiseproof.models import Normalize, build, load, load_weights
 from noiseproof.models.load import load as load_model
 from noiseproof.store import read_run
-from noiseproof.training import CATRSLoss, GaussianLoss, LossOut, train
+from noiseproof.training import train
 from noiseproof.training.begin import begin_with
 from noiseproof.training.extra import pseudo_labels, with_extra
+from noiseproof.training.losses import CATRSLoss, GaussianLoss, LossOut
 from noiseproof.training.targets import soft_targets
 from tests.asking import predict
 

@@ -17,7 +17,8 @@ from noiseproof.errors import DataError, ModelError, RunError
 from noiseproof.models import ARCHITECTURES, build, load, load_weights
 from noiseproof.store.lock import FolderLock
 from noiseproof.store.manifest import Manifest, write_manifest
-from noiseproof.training import GaussianLoss, LossOut, train
+from noiseproof.training import train
+from noiseproof.training.losses import GaussianLoss, LossOut
 from noiseproof.training.randomness import global_generator
 
 SMALL = {"sigma": 0.25, "epochs": 3, "batch_size": 16, "lr": 0.05, "step_size": 2, "threads": 1}

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from noiseproof.training import GaussianLoss
+from noiseproof.training.losses import GaussianLoss
 from noiseproof.training.recipe import Recipe
 
 RECIPE = Recipe(

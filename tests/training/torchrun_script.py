@@ -13,9 +13,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from conftest import make_stripes
 
-from noiseproof.training import GaussianLoss, train
+from noiseproof.training import train
 from noiseproof.training.distributed import joined
-from noiseproof.training.losses import find_loss
+from noiseproof.training.losses import GaussianLoss, find_loss
 
 SETTINGS = {
     "sigma": 0.25,

@@ -2,7 +2,7 @@
 
 from noiseproof.attacks.base import Attack, Example, TargetModel, has_gradient
 from noiseproof.attacks.ddn import DDN
-from noiseproof.attacks.judge import Judge, Judged, judge, judging_noise
+from noiseproof.attacks.judge import Judge, Judged, judge
 from noiseproof.attacks.neighbours import Neighbours
 from noiseproof.attacks.pgd import PGD
 from noiseproof.attacks.score import ScoreSearch
@@ -23,5 +23,4 @@ __all__ = [
     "TargetModel",
     "has_gradient",
     "judge",
-    "judging_noise",
 ]

@@ -14,6 +14,8 @@ import torch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from noiseproof.noises import Noise
+
     Point = NDArray[np.float64]
 
 
@@ -23,8 +25,7 @@ class TargetModel:
 
     Attributes:
         base: the base classifier, [rows, *shape] to scores, in eval mode.
-        sigma: standard deviation of the noise in input units.
-        grid: steps of the pixel range that a noisy input is rounded to, or None for float noise.
+        noise: what the classifier is smoothed by.
         device: where the base classifier lives.
         rows: noisy inputs a forward pass, about.
         votes: class votes of n draws at each point under the run's own noise and a seed of the attacker's:
@@ -32,8 +33,7 @@ class TargetModel:
     """
 
     base: Callable[[torch.Tensor], torch.Tensor]
-    sigma: float
-    grid: int | None
+    noise: Noise
     device: torch.device
     rows: int
     votes: Callable[[Sequence[Point], int, int], NDArray[np.int64]]

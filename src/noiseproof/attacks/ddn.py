@@ -11,7 +11,7 @@ import torch
 
 from noiseproof.arguments import flag, integer, real
 from noiseproof.attacks.base import Attack, tensors
-from noiseproof.attacks.steps import ascent, gaussian_draws, l2_norm, onto_sphere
+from noiseproof.attacks.steps import ascent, l2_norm, noise_draws, onto_sphere
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,7 +73,7 @@ class DDN(Attack):
         delta, best = torch.zeros_like(x), torch.zeros_like(x)
         smallest = torch.full_like(reach, torch.inf)
         for step in range(self.steps + 1):  # one more: the last point is looked at too
-            noise = gaussian_draws(x, self.draws, target.sigma, generators)
+            noise = noise_draws(x, self.draws, target.noise, generators)
             direction, lead = ascent(target.base, x + delta, y, noise, rows=target.rows)
             other, length = lead < -self.margin, l2_norm(delta)
             better = other & (length < smallest)

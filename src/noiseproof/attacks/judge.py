@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from noiseproof.engine import Backend, Drawn, Engine, Finished, Task
-from noiseproof.errors import UnsupportedError
-from noiseproof.noises import Gaussian
 from noiseproof.noises.keys import input_key
-from noiseproof.noises.rounded import RoundedFloatGaussian
 from noiseproof.procedures import Predict
 from noiseproof.types import Prediction
 
@@ -40,19 +37,6 @@ class Judged:
     arithmetic: str
 
 
-def judging_noise(noise: Noise) -> Noise:
-    """The noise that samples a run's own smoothed classifier at points off the grid.
-
-    Raises:
-        UnsupportedError: not Gaussian noise.
-    """
-    if not isinstance(noise, Gaussian):
-        raise UnsupportedError(f"attacks know Gaussian noise only, not {noise.family}")
-    if noise.grid is None:
-        return noise
-    return RoundedFloatGaussian(sigma=noise.sigma, grid=noise.grid, dimension=noise.dimension)
-
-
 def judge(backend: Backend, noise: Noise, procedure: Predict, points: Sequence[NDArray[Any]]) -> list[Judged]:
     """PREDICT of each point on fresh noise: with probability 1 - alpha each, the class of g there or an abstention.
 
@@ -60,7 +44,7 @@ def judge(backend: Backend, noise: Noise, procedure: Predict, points: Sequence[N
 
     Args:
         backend: of the base classifier, under ``noise``.
-        noise: of ``judging_noise``, or a run's own for points on its grid.
+        noise: ``noise.anywhere()`` of a run's, or its own for points on its grid.
         procedure: PREDICT.
         points: in input units.
     """
@@ -70,8 +54,7 @@ def judge(backend: Backend, noise: Noise, procedure: Predict, points: Sequence[N
 class Judge:
     """Says of points whether the smoothed classifier of a run is of another class there.
 
-    Points on the run's grid are judged under its own exact noise, others under 53-bit noise and rounding; a run with
-    float noise under that.
+    Points on the run's grid are judged under its own exact noise, others under the noise that samples it anywhere.
     """
 
     def __init__(self, noise: Noise, backend: Callable[[Noise], Backend]) -> None:
@@ -82,18 +65,14 @@ class Judge:
             backend: makes one under a noise; called when it is first needed.
 
         Raises:
-            UnsupportedError: not Gaussian noise.
+            UnsupportedError: nothing samples the noise at any point.
         """
         self.noise, self._make, self._made = noise, backend, dict[str, Backend]()
-        self._off_grid = judging_noise(noise)
+        self._off_grid = noise.anywhere()
 
     def noise_at(self, point: NDArray[Any]) -> Noise:
         """What the point is judged under."""
-        if isinstance(self.noise, Gaussian) and self.noise.grid is not None:
-            steps = np.rint(point * self.noise.grid)
-            on_grid = np.array_equal(steps / self.noise.grid, point) and steps.min() >= 0 and steps.max() <= 255
-            return self.noise if on_grid else self._off_grid
-        return self._off_grid
+        return self.noise if self.noise.on_grid(point) else self._off_grid
 
     def backend(self, noise: Noise) -> Backend:
         """The one that draws under this noise."""
@@ -130,9 +109,7 @@ def _predicted(
 ) -> list[Judged]:
     keys: dict[str, NDArray[Any]] = {}
     for point in points:
-        # float noise takes any float, also outside [0, 1]
-        float_noise = isinstance(noise, Gaussian) and noise.grid is None
-        x = np.asarray(point, dtype=np.float64) if float_noise else noise.encode(point)
+        x = noise.encode(point)
         keys[input_key(x, taken=keys)] = x
     votes: dict[str, NDArray[np.int64]] = {}
     verdicts: dict[str, Judged] = {}

@@ -46,7 +46,9 @@ class Neighbours(Attack):
         """The neighbour of each example at which its class does worst."""
         found: list[list[Point]] = []
         for example in examples:
-            points = neighbours(example.x, example.radius, target.grid or 255, np.random.default_rng(example.seed))
+            points = neighbours(
+                example.x, example.radius, target.noise.grid or 255, np.random.default_rng(example.seed)
+            )
             if not points:
                 found.append([])
                 continue

@@ -12,15 +12,16 @@ from torch import Tensor
 
 from noiseproof.arguments import flag, integer, real
 from noiseproof.attacks.base import Attack, tensors
-from noiseproof.attacks.steps import ascent_direction, gaussian_draws, into_ball
+from noiseproof.attacks.steps import ascent_direction, into_ball, noise_draws
 
 if TYPE_CHECKING:
     from noiseproof.attacks.base import Example, Point, TargetModel
+    from noiseproof.noises import Noise
 
 
 @dataclass(frozen=True)
 class PGD(Attack):
-    """Ascends -log p_bar_y(x') over ||x' - x|| <= radius, p_bar the mean softmax under Gaussian noise.
+    """Ascends -log p_bar_y(x') over ||x' - x|| <= radius, p_bar the mean softmax under the noise.
 
     Args:
         steps: T, how many.
@@ -35,10 +36,11 @@ class PGD(Attack):
 
     Source: SmoothAdv in Salman et al. 2019.
 
+    >>> from noiseproof.noises import Gaussian
     >>> base = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2)).eval()
     >>> x, y = torch.full((3, 1, 2, 2), 0.5), torch.tensor([0, 1, 0])
     >>> generator = torch.Generator().manual_seed(0)
-    >>> found = PGD(draws=8)(base, x, y, radius=0.25, sigma=0.5, generator=generator)
+    >>> found = PGD(draws=8)(base, x, y, radius=0.25, noise=Gaussian(sigma=0.5), generator=generator)
     >>> (found - x).flatten(1).norm(dim=1)
     tensor([0.2500, 0.2500, 0.2500])
     """
@@ -68,7 +70,7 @@ class PGD(Attack):
         y: Tensor,
         *,
         radius: float | Tensor,
-        sigma: float,
+        noise: Noise,
         generator: torch.Generator | Sequence[torch.Generator],
         rows: int | None = None,
     ) -> Tensor:
@@ -79,7 +81,7 @@ class PGD(Attack):
             x: inputs in [0, 1], [batch, *shape].
             y: the class to lead each input away from, int64 [batch].
             radius: of the L2 ball in input units, >= 0; one, or one an input.
-            sigma: standard deviation of the noise in input units, >= 0.
+            noise: what the classifier is smoothed by.
             generator: of the noise; one, or one an input, whose noise then does not depend on its batch.
             rows: noisy inputs a forward pass, about; by default all ``draws * batch``.
 
@@ -87,9 +89,9 @@ class PGD(Attack):
             ValueError: an argument is out of range.
         """
         if self.fresh:
-            noises: Iterable[Tensor] = (gaussian_draws(x, self.draws, sigma, generator) for _ in itertools.count())
+            noises: Iterable[Tensor] = (noise_draws(x, self.draws, noise, generator) for _ in itertools.count())
         else:
-            noises = itertools.repeat(gaussian_draws(x, self.draws, sigma, generator))
+            noises = itertools.repeat(noise_draws(x, self.draws, noise, generator))
         return self.climb(base, x, y, radius=radius, noises=noises, rows=rows)
 
     def climb(
@@ -119,7 +121,7 @@ class PGD(Attack):
         """One point an example: the last one."""
         x, y, radius = tensors(target, examples)
         generators = [example.generator(target.device) for example in examples]
-        found = self(target.base, x, y, radius=radius, sigma=target.sigma, generator=generators, rows=target.rows)
+        found = self(target.base, x, y, radius=radius, noise=target.noise, generator=generators, rows=target.rows)
         return [[point] for point in found.cpu().double().numpy()]
 
     @property

@@ -84,16 +84,16 @@ class ScoreSearch(Attack):
 
     def _downhill(self, target: TargetModel, x: Tensor, y: int, generator: torch.Generator) -> Tensor:
         """The direction in which p_y falls, estimated, of L2 norm 1; zero where all draws score alike."""
-        left = self.draws // 2
+        left, grid = self.draws // 2, target.noise.grid
         total = torch.zeros_like(x)
         while left > 0:
             n = min(left, max(1, target.rows // 2))
             left -= n
-            noise = target.sigma * torch.randn((n, *x.shape), generator=generator, dtype=x.dtype, device=x.device)
+            noise = target.noise.sample(x, n, generator)
             noise = torch.cat([noise, -noise])
             noisy = x + noise
-            if target.grid is not None:
-                noisy = (noisy * target.grid).round() / target.grid
+            if grid is not None:
+                noisy = (noisy * grid).round() / grid
             with torch.inference_mode():
                 p_y = target.base(noisy).double().softmax(dim=1)[:, y]
             half = ((p_y[:n] - p_y[n:]) / 2).nan_to_num(0.0)  # a draw without a score says nothing

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import log
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from noiseproof.noises import Noise
 
-def gaussian_draws(
-    x: Tensor, draws: int, sigma: float, generator: torch.Generator | Sequence[torch.Generator]
-) -> Tensor:
-    """Float noise for every input of a batch, N(0, sigma^2): [draws, batch, *shape].
+
+def noise_draws(x: Tensor, draws: int, noise: Noise, generator: torch.Generator | Sequence[torch.Generator]) -> Tensor:
+    """Float noise for every input of a batch: [draws, batch, *shape].
 
     Args:
         x: the batch, [batch, *shape].
         draws: noisy copies of each input.
-        sigma: standard deviation in input units.
+        noise: of the smoothed classifier.
         generator: one, or one an input; then the noise of an input does not depend on its batch.
     """
     if isinstance(generator, torch.Generator):
-        size = (draws, *x.shape)
-        return torch.randn(size, generator=generator, dtype=x.dtype, device=x.device).mul_(sigma)
+        found: Tensor = noise.sample(x, draws, generator)
+        return found
     if len(generator) != len(x):
         raise ValueError(f"generator must be one, or one an input, got {len(generator)} for {len(x)} inputs")
-    each = [gaussian_draws(x[i : i + 1], draws, sigma, one) for i, one in enumerate(generator)]
+    each = [noise_draws(x[i : i + 1], draws, noise, one) for i, one in enumerate(generator)]
     return torch.cat(each, dim=1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import time
@@ -152,9 +153,8 @@ def _one(
 def attacked_class(network: nn.Module, x: Tensor, y: int, distance: float, attack: PGD) -> int:
     """The network's class at the point where PGD ends, within the distance but for its last thousandth of a percent."""
     label = torch.tensor([y])
-    point = attack(
-        network, x, label, radius=_ATTACKED * distance, sigma=0.0, generator=torch.Generator().manual_seed(0)
-    )
+    none = itertools.repeat(torch.zeros_like(x).unsqueeze(0))
+    point = attack.climb(network, x, label, radius=_ATTACKED * distance, noises=none)
     with torch.no_grad():
         return int(network(point).argmax(dim=1))
 

@@ -74,17 +74,17 @@ def under_noise(probe: Probe) -> Finding:
         return Finding(
             "noise",
             "warn",
-            f"{noisy:.1%} under one draw of noise at sigma {probe.sigma:g}, {clean:.1%} without: never trained with "
-            "such noise, hardly anything would be certified; train it with noiseproof train --sigma, or put a denoiser "
-            "before it (--denoiser)",
+            f"{noisy:.1%} under one draw of noise at sigma {probe.noise.sigma:g}, {clean:.1%} without: never trained "
+            "with such noise, hardly anything would be certified; train it with noiseproof train --sigma, or put a "
+            "denoiser before it (--denoiser)",
             measured,
         )
-    return Finding("noise", "ok", f"{noisy:.1%} under one draw of noise at sigma {probe.sigma:g}", measured)
+    return Finding("noise", "ok", f"{noisy:.1%} under one draw of noise at sigma {probe.noise.sigma:g}", measured)
 
 
 def noise_level(probe: Probe) -> Finding:
     """Is sigma in the units of [0, 1] pixels, and near what it was trained with?"""
-    sigma, trained = probe.sigma, probe.trained_sigma
+    sigma, trained = probe.noise.sigma, probe.trained_sigma
     measured = {"sigma": sigma} | ({} if trained is None else {"trained": trained})
     if sigma >= 4:
         return Finding(

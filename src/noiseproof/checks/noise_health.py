@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from math import exp, inf, log
-from typing import TYPE_CHECKING, Any
+from math import exp, log
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ndtri
 
 from noiseproof.arguments import integer
 from noiseproof.checks.finding import Finding
 from noiseproof.errors import unknown
-from noiseproof.noises.gaussian import BEYOND_CAP
-from noiseproof.noises.rounded_normal import largest_eta
 from noiseproof.noises.words import BLOCK, GENERATORS, Words
 from noiseproof.stats.tails import log_tail_of_count, log_tail_of_mean, log_tail_of_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from noiseproof.noises.gaussian import Gaussian
+    from noiseproof.noises import Noise
+    from noiseproof.noises.law import Law
 
 RATE = 1e-6
 """Rate of false alarms, of all tests together."""
@@ -29,8 +27,6 @@ RATE = 1e-6
 DIMENSION = 3072
 """Numbers of a draw: a picture of 3 x 32 x 32."""
 
-_FLOAT_STEPS = 256
-"""A float normal is rounded to so many steps a sigma, and then has the law of the rounded normal too."""
 _AT_ONCE = 64
 _TAILS = (3.0, 3.5, 4.0, 4.5, 5.0)
 _LAGS = (1, 2, 3, 4, 8, 16, 32, 64, 256, 1024)
@@ -48,12 +44,12 @@ class Tail:
     log_p: float
 
 
-def noise_health(noise: Gaussian, *, seed: int = 0, rng: str = "philox", draws: int = 2_400) -> list[Finding]:
+def noise_health(noise: Noise, *, seed: int = 0, rng: str = "philox", draws: int = 2_400) -> list[Finding]:
     """Test the noise a run would draw: moments, shares, tails, cap, dependence, repetition, the words behind it.
 
     The draws are those of ``noise.perturb``, under six streams (an input's estimation draws from the first and from
     the millionth on, its selection draws, another input, the same picture again, another seed). All are held against
-    the exact law of the rounded normal, by tails that are exact or proven bounds at this number of draws. Healthy
+    the exact law that the noise states, by tails that are exact or proven bounds at this number of draws. Healthy
     noise is refused with probability at most 1e-6 in all. What 2,400 draws (7.4 million numbers) find with
     probability above .999: a mean off by .005 sigma, a sigma off by .5%, a tail cut anywhere below 4.5 sigma on
     either side, a correlation of .02 between neighbours (at ten distances), draws or streams, any draw that comes
@@ -74,7 +70,7 @@ def noise_health(noise: Gaussian, *, seed: int = 0, rng: str = "philox", draws: 
     seed, draws = integer("seed", seed), integer("draws", draws, least=60)
     if rng not in GENERATORS:
         raise ValueError(unknown("rng", rng, GENERATORS))
-    law, seen = Law.of(noise), Seen()
+    law, seen = noise.law(), Seen()
     for eta in _drawn(noise, law, _streams(seed, rng), draws):
         seen.take(law, eta)
     tests: dict[str, list[Tail]] = {
@@ -94,81 +90,6 @@ def noise_health(noise: Gaussian, *, seed: int = 0, rng: str = "philox", draws: 
         _cap(noise, law, seen),
         _keyed(noise, seed, rng),
     ]
-
-
-@dataclass(frozen=True)
-class Law:
-    """The exact law of a number, as an integer: round(N(0, scale^2)).
-
-    Attributes:
-        scale: of one sigma, in integers.
-        unit: what an integer is of what ``perturb`` adds.
-        cap: the largest integer there is.
-        p: P(k) for k = -cap - 1 .. cap + 1; the ends, which stand for everything beyond, are 0.
-        reach: sigmas up to which there must be numbers on either side: what the radius does not allow for.
-    """
-
-    scale: float
-    unit: float
-    cap: int
-    p: NDArray[np.float64]
-    reach: float
-
-    @classmethod
-    def of(cls, noise: Gaussian) -> Law:
-        """Of a number that this noise adds."""
-        from scipy.special import ndtr
-
-        if noise.grid is None:
-            scale, unit = float(_FLOAT_STEPS), noise.sigma / _FLOAT_STEPS
-            reach = -float(ndtri(BEYOND_CAP))
-            cap = int(reach * scale) + 64
-        else:
-            scale, unit, cap = noise.sigma * noise.grid, 1.0, largest_eta(noise.sigma, noise.grid)
-            # a step of 63 bits is allowed for at every threshold: where sigma is tiny, no number needs to leave 0
-            reach = float((ndtr(-(np.arange(1, cap + 1) - 0.5) / scale) >= 2.0**-62).sum()) / scale
-        k = np.arange(cap + 1)
-        # from the upper tails, which are exact where a difference of two numbers near 1 is not
-        half = ndtr(-(k - 0.5) / scale) - ndtr(-(k + 0.5) / scale)
-        p = np.concatenate([[0.0], half[:0:-1], half, [0.0]])
-        return cls(scale, unit, cap, p / p.sum(), reach)
-
-    @property
-    def z(self) -> NDArray[np.float64]:
-        """What each cell of ``p`` is in standard deviations."""
-        return np.arange(-self.cap - 1, self.cap + 2) / self.scale
-
-    def integers(self, noise: NDArray[Any]) -> NDArray[np.int64]:
-        """Cells of ``p`` of what a noise added; what is no number lies beyond the cap."""
-        steps = np.rint(noise / self.unit) if self.unit != 1.0 else noise
-        inside = np.clip(np.nan_to_num(steps, nan=inf), -self.cap - 1, self.cap + 1)
-        found: NDArray[np.int64] = inside.astype(np.int64) + self.cap + 1
-        return found
-
-    def cells(self, histogram: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """A histogram and its law, in some 80 cells: 60 of the body, the others of the tails, what is beyond apart."""
-        cuts = np.concatenate([-np.arange(5.0, 2.2, -0.25), ndtri(np.linspace(1 / 61, 60 / 61, 60))])
-        cuts = np.unique(np.searchsorted(self.z, np.concatenate([cuts, -cuts[:12]])))
-        starts = np.unique(np.concatenate([[0, 1], cuts, [self.p.size - 1]]))
-        return np.add.reduceat(histogram, starts), np.add.reduceat(self.p, starts)
-
-    @property
-    def quarters(self) -> NDArray[np.uint8]:
-        """Which of four cells of about a quarter each a cell of ``p`` belongs to."""
-        middles = np.cumsum(self.p) - self.p / 2
-        return np.searchsorted((0.25, 0.5, 0.75), middles, side="right").astype(np.uint8)
-
-    @property
-    def pairs(self) -> NDArray[np.float64]:
-        """The law of two independent numbers in those cells: 16 probabilities."""
-        four = np.bincount(self.quarters, weights=self.p, minlength=4)
-        both: NDArray[np.float64] = np.multiply.outer(four, four).ravel()
-        return both
-
-    @property
-    def coincidence(self) -> float:
-        """P(two numbers are equal)."""
-        return float((self.p**2).sum())
 
 
 class Seen:
@@ -224,7 +145,7 @@ def _streams(seed: int, rng: str) -> dict[str, tuple[Words, int]]:
     }
 
 
-def _drawn(noise: Gaussian, law: Law, streams: dict[str, tuple[Words, int]], draws: int) -> Iterator[NDArray[np.int64]]:
+def _drawn(noise: Noise, law: Law, streams: dict[str, tuple[Words, int]], draws: int) -> Iterator[NDArray[np.int64]]:
     x = noise.encode(np.zeros(DIMENSION))
     each = draws // len(streams)
     for at in range(0, each, _AT_ONCE):
@@ -356,7 +277,7 @@ class _Ends(Words):
         return np.tile(np.array([even, odd], np.uint64), (n, per_draw // 2))
 
 
-def _cap(noise: Gaussian, law: Law, seen: Seen) -> Finding:
+def _cap(noise: Noise, law: Law, seen: Seen) -> Finding:
     """The largest number the generator can make, by words at their ends; the radius allows for what lies beyond."""
     x = noise.encode(np.zeros(DIMENSION))
     ends = np.stack([noise.perturb(x, _Ends(i, "", ""), 0, 1) for i in range(len(_PATTERNS))]) / law.unit / law.scale
@@ -376,7 +297,7 @@ def _cap(noise: Gaussian, law: Law, seen: Seen) -> Finding:
     )
 
 
-def _keyed(noise: Gaussian, seed: int, rng: str) -> Finding:
+def _keyed(noise: Noise, seed: int, rng: str) -> Finding:
     """A draw is a function of its key and index, and is added exactly (a float one, as exactly as floats add)."""
     words = _streams(seed, rng)["first draws"][0]
     x = np.random.default_rng(0).integers(0, 2, DIMENSION).astype(np.float64)

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from noiseproof.errors import ModelError
-from noiseproof.noises import Gaussian
 from noiseproof.noises.words import Words
 from noiseproof.tallies import CLASS_VOTES
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noiseproof.data import DataSet
+    from noiseproof.noises import Noise
     from noiseproof.types import Pixels
 
 ROWS = 64
@@ -40,7 +40,7 @@ class Probe:
         pixels: uint8 ``[pictures, *shape]``.
         labels: int64 ``[pictures]``.
         classes: the names of the classes.
-        sigma: of the noise.
+        noise: what it is to be certified under.
         trained_sigma: of the noise it was trained under, where that is known.
         device: where the base classifier lives.
         seed: of everything random in the checks.
@@ -51,7 +51,7 @@ class Probe:
     pixels: Pixels
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
-    sigma: float
+    noise: Noise
     trained_sigma: float | None
     device: torch.device
     seed: int
@@ -63,7 +63,7 @@ class Probe:
         data: DataSet,
         *,
         num_classes: int,
-        sigma: float,
+        noise: Noise,
         trained_sigma: float | None = None,
         device: torch.device | None = None,
         seed: int = 0,
@@ -75,7 +75,7 @@ class Probe:
             base: the base classifier.
             data: where the pictures come from.
             num_classes: how many scores a row should have.
-            sigma: of the noise.
+            noise: what it is to be certified under.
             trained_sigma: of the noise it was trained under, where that is known.
             device: where to compute.
             seed: of everything random in the checks; another one also takes other pictures.
@@ -94,7 +94,7 @@ class Probe:
             np.stack([data.pixels(int(index)) for index in chosen]),
             data.labels[chosen],
             data.classes,
-            sigma,
+            noise,
             trained_sigma,
             device,
             seed,
@@ -135,15 +135,15 @@ class Probe:
     @cached_property
     def clean(self) -> Tensor:
         """The pictures in [0, 1], float32."""
-        return self._in_units(self.pixels.astype(np.int16))
+        return torch.from_numpy(self.pixels).to(torch.float32).div_(255.0)
 
     @cached_property
     def noisy(self) -> Tensor:
         """Each picture under one draw of exact noise, as a run would see it, float32."""
-        noise = Gaussian(sigma=self.sigma)
         words = Words(self.seed, "doctor", "doctor")  # no input key is this word: shared by no run
-        rows = [noise.perturb(one, words, k, 1)[0] for k, one in enumerate(self.pixels)]
-        return self._in_units(np.stack(rows))
+        noise = self.noise
+        rows = [noise.perturb(noise.encode(one), words, k, 1)[0] for k, one in enumerate(self.pixels)]
+        return torch.from_numpy(np.stack(rows)).to(torch.float32).div_(noise.scale)
 
     @cached_property
     def rows(self) -> Tensor:
@@ -176,10 +176,6 @@ class Probe:
     def generator(self) -> torch.Generator:
         """A fresh generator, the same at each call."""
         return torch.Generator().manual_seed(self.seed & 0x7FFFFFFF)
-
-    @staticmethod
-    def _in_units(rows: NDArray[np.int16]) -> Tensor:
-        return torch.from_numpy(rows).to(torch.float32).div_(255.0)
 
 
 def _copied(base: Callable[[Tensor], Any], device: torch.device) -> Callable[[Tensor], Any]:

@@ -11,8 +11,8 @@ from noiseproof.cli.records import FoundElsewhere, JudgedOn, numbers
 from noiseproof.procedures import Predict
 
 if TYPE_CHECKING:
-    from noiseproof.runners.attack import AttackReport
-    from noiseproof.runners.falsify import FalsifyReport
+    from noiseproof.reports.attack import AttackReport
+    from noiseproof.reports.falsify import FalsifyReport
 
 Judge = Annotated[Predict, Spread("Judge")]
 At = Annotated[str, "Distances: multiples of each input's certified radius."]

@@ -28,7 +28,7 @@ def experiment(
 
     if name is None:
         for known, each in EXPERIMENTS.items():
-            print(f"{known:16}{each.takes}")
+            print(f"{known:16}{each.takes}: {each.about}")
         return
     if out is None:
         raise ValueError("--out must be given: a folder for the tables and the figure")

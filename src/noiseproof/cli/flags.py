@@ -135,7 +135,8 @@ def _argument(parameter: inspect.Parameter, hint: Any, text: str, words: Sequenc
     required = [option.name for option in options(record) if option.default is REQUIRED]
 
     def make(values: Values) -> object:
-        found = {each.name: values[each.name] for each in fields if each.name in values}
+        found = {each.name: values.get(each.name, each.default) for each in fields}
+        found = {name: value for name, value in found.items() if value is not inspect.Parameter.empty}
         found |= {name: part.make(values) for name, part in parts.items()}
         if may_be_none and any(name not in found for name in required):
             return _nothing(found, required)

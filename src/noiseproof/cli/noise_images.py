@@ -27,6 +27,7 @@ def noise_images(
     """
     indices, sizes, sigmas = integers("index", index), integers("size", size), numbers("sigma", sigma)
     from noiseproof.data import load
+    from noiseproof.noises import Gaussian
     from noiseproof.reports.noise_images import CLIPPED, NamedPicture, draw_noise_images
 
     found = load(data, split="test", root=root)
@@ -34,5 +35,6 @@ def noise_images(
         if not 0 <= i < len(found):
             raise ValueError(f"index must be in [0, {len(found)}) for {found.name}, got {i}")
     pictures = [NamedPicture(f"{i}: {found.classes[int(found.labels[i])]}", found.pixels(i)) for i in indices]
-    written = draw_noise_images(pictures, out, sigmas=sigmas, sizes=sizes, seed=seed)
+    noises = [Gaussian(sigma=each) if each else None for each in sigmas]
+    written = draw_noise_images(pictures, out, noises=noises, sizes=sizes, seed=seed)
     print(f"written: {written}\n{CLIPPED}")

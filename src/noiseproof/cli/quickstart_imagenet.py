@@ -130,6 +130,7 @@ def _finish(
     clean: Sequence[int],
 ) -> None:
     """The tables, the page, and a sentence on each."""
+    from noiseproof.noises import Gaussian
     from noiseproof.reports.imagenet_panel import draw_panel
     from noiseproof.reports.report import report
 
@@ -148,7 +149,7 @@ def _finish(
         for record in certified.records
         if record.index < SHOWN
     ]
-    page = draw_panel(rows, out / "imagenet.png", sigma=SIGMA, notes=_notes(written.summaries[0]))
+    page = draw_panel(rows, out / "imagenet.png", noise=Gaussian(sigma=SIGMA), notes=_notes(written.summaries[0]))
     kinds = [kind_of(record) for record in certified.records]
     before = sum(_reaches(record) for record in certified.records if record.index in decisions)
     behind = sum(record.outcome.prediction == record.label for record in decided.records)
@@ -180,11 +181,12 @@ def _denoised(front: BaseModel, pixels: Pixels) -> Pixels:
     import numpy as np
     import torch
 
-    from noiseproof.reports.noise_images import noisy_steps
+    from noiseproof.noises import Gaussian
+    from noiseproof.reports.noise_images import noisy_input
 
-    steps = torch.from_numpy(noisy_steps(pixels, SIGMA, 0)).to(torch.float32)
+    noisy = torch.from_numpy(noisy_input(pixels, Gaussian(sigma=SIGMA), 0)).to(torch.float32)
     with torch.inference_mode():
-        found = front.module.denoiser(steps[None] / 255)[0]  # type: ignore[operator]
+        found = front.module.denoiser(noisy[None])[0]  # type: ignore[operator]
     return np.asarray((found * 255).round().clamp(0, 255).to(torch.uint8).numpy(), dtype=np.uint8)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from noiseproof.asked import Compute, Elsewhere, Subject
 from noiseproof.cli.flags import Spread
 from noiseproof.noises import NOISES, Noise
-from noiseproof.noises.words import GENERATORS
+from noiseproof.noises.words import Generator
 from noiseproof.procedures import PROCEDURES, Procedure
 
 AnyNoise = Annotated[Noise, Spread("Noise", NOISES, "noise", NOISES), "Family of the noise; its flags follow."]
@@ -20,7 +20,7 @@ DrawnOn = Annotated[Compute, Spread("Compute", without=("precision", "backend", 
 
 Seed = Annotated[int, "Of everything random; left out with chacha20."]
 Rng = Annotated[
-    Literal[tuple(GENERATORS)],  # type: ignore[valid-type]  # the registry's names
+    Generator,
     "Generator of the noise; chacha20 is keyed by the operating system, the key kept with the run.",
 ]
 Alpha = Annotated[float, "Failure probability per input, fixed before sampling."]

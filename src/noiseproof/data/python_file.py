@@ -21,7 +21,7 @@ def is_python(spec: str) -> bool:
 
 
 def load_python(spec: str) -> DataSet:
-    """The data set that a name in a Python file stands for: a ``DataSet``, or a function without arguments that makes one.
+    """The data set that a name in a Python file stands for: a ``DataSet``, or a function of nothing that makes one.
 
     The file may import those beside it. The data set is called by the spec, so that a run finds it again; the run's
     meaning holds its labels, and the key of each input its pixels.

@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 log = logging.getLogger(__name__)
 
 _RELUS = (F.relu, torch.relu)
-_ADDS = (operator.add, operator.iadd, torch.add)
+_ADDS = (operator.add, torch.add)
 
 
 class FusedConv(nn.Module):
@@ -43,7 +43,7 @@ def fuse(module: nn.Module) -> tuple[nn.Module, int]:
 
     Fused is a plain two-dimensional convolution whose output goes into an addition and a ReLU, or a ReLU, and nowhere
     else. A module that cannot be traced, or has no such place, is returned as it is. Whether the trace computes the
-    same is for the caller to try: what Python decides is decided once.
+    same is for the caller to try: what Python decides is decided once, and += is +, whoever else holds the tensor.
 
     Args:
         module: in eval mode.
@@ -65,7 +65,7 @@ def fuse(module: nn.Module) -> tuple[nn.Module, int]:
                 continue
             if _is_conv(a, parts):
                 inner, z = a, b
-            elif inner.target is not operator.iadd and _is_conv(b, parts):
+            elif _is_conv(b, parts):
                 inner, z = b, a
         if not _is_conv(inner, parts):
             continue

@@ -104,7 +104,8 @@ class GraphBackend(TorchBackend):
         self._graphs: dict[tuple[int, bool], torch.cuda.CUDAGraph] = {}
         self._sizes: tuple[int, ...] = ()
         self._scores: torch.Tensor | None = None
-        self._made_for, self._tally = self.tolerance, CLASS_VOTES
+        self._made_for = self.tolerance
+        self._tally: Tally = CLASS_VOTES
         self._free: list[_Slot] = []
         self._keys: dict[Words, NDArray[np.int64]] = {}
 
@@ -337,6 +338,7 @@ class _Buffers:
     def of(cls, backend: GraphBackend) -> _Buffers:
         rows, most, dimension = backend.batch_size, backend.most_segments, prod(backend.shape)
         tables, device = backend._tables, backend.device
+        slots = 1 + backend._tally.slots(backend.num_classes)
         shapes = (
             (torch.int32, (rows,)),
             (torch.int64, (rows,)),
@@ -360,9 +362,7 @@ class _Buffers:
             overflow=torch.zeros(1, dtype=torch.int32, device=device),
             steps=torch.zeros((rows, dimension), dtype=torch.int16, device=device),
             noisy=torch.zeros((rows, *backend.shape), device=device).contiguous(memory_format=backend.layout),
-            counts=torch.zeros(
-                (most + 1) * (1 + backend._tally.slots(backend.num_classes)) + 1, dtype=torch.int64, device=device
-            ),
+            counts=torch.zeros((most + 1) * slots + 1, dtype=torch.int64, device=device),
         )
 
     def used(self, segments: int) -> int:

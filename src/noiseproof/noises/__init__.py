@@ -24,4 +24,9 @@ def noise_from(config: dict[str, Any]) -> Noise:
     return made_from(NOISES, config, by="family")
 
 
-__all__ = ["NOISES", "Gaussian", "Noise", "Words", "noise_from"]
+def default_noise(sigma: float) -> Noise:
+    """The noise of this standard deviation where nobody names a family: that of the paper."""
+    return Gaussian(sigma=sigma)
+
+
+__all__ = ["NOISES", "Gaussian", "Noise", "Words", "default_noise", "noise_from"]

@@ -8,11 +8,15 @@ from functools import lru_cache
 from math import isfinite, nextafter, sqrt
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numpy as np
+
+from noiseproof.errors import UnsupportedError
 from noiseproof.stats.bounds import Bounds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from noiseproof.noises.law import Law
     from noiseproof.noises.words import Words
 
 
@@ -25,6 +29,10 @@ class Noise(ABC):
 
     family: ClassVar[str]
     norm: ClassVar[str]
+    sigma: float
+    """Standard deviation, in input units, of what is added to a number of the input."""
+    grid: int | None = None
+    """Steps of [0, 1] on which inputs and draws lie, or None for float noise."""
     dimension: int | None
 
     @abstractmethod
@@ -74,6 +82,65 @@ class Noise(ABC):
     @abstractmethod
     def scale(self) -> float:
         """What ``perturb`` returns is divided by this to be in input units."""
+
+    def on_grid(self, point: NDArray[Any]) -> bool:
+        """Whether a point, in input units, lies exactly where the noise is exact: on its grid, within [0, 1]."""
+        if self.grid is None:
+            return False
+        steps = np.rint(point * self.grid)
+        return np.array_equal(steps / self.grid, point) and steps.min() >= 0 and bool(steps.max() <= self.grid)
+
+    def anywhere(self) -> Noise:
+        """The noise that samples the same smoothed classifier at any point, off the grid and outside [0, 1] too.
+
+        What judges attacks; it certifies nothing.
+
+        Raises:
+            UnsupportedError: the family has none.
+        """
+        raise UnsupportedError(f"attacks on {self.family} noise cannot be judged: it cannot be drawn at any point")
+
+    def quantised(self, x: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Inputs moved to the grid, and by how much a radius at each must shrink to hold at the input itself.
+
+        The classifier smoothed is "quantise, then g": where x' is within R - shrink of x, the grid point of x' is
+        within R of that of x.
+
+        Args:
+            x: ``[batch, *shape]`` in [0, 1], on no grid.
+
+        Returns:
+            The grid points, float64 ``[batch, *shape]``, and the shrinking in the norm of the family, rounded up,
+            float64 ``[batch]``.
+
+        Raises:
+            UnsupportedError: the family, or this noise, has no grid to move inputs to.
+        """
+        raise UnsupportedError(f"{self.family} noise has no grid to quantise to")
+
+    def sample(self, x: Any, n: int, generator: Any) -> Any:  # noqa: ANN401  # of torch, which is not needed here
+        """Ordinary float noise of this law, for the soft vote, attacks and pictures: it certifies nothing.
+
+        Args:
+            x: a torch tensor, whose shape, type and device the noise has.
+            n: how many draws.
+            generator: of torch, on the device of x.
+
+        Returns:
+            A torch tensor ``[n, *x.shape]``, to be added to x.
+
+        Raises:
+            UnsupportedError: the family has none.
+        """
+        raise UnsupportedError(f"{self.family} noise has no float draws: no soft vote, and no attack that needs them")
+
+    def law(self) -> Law:
+        """The exact law of what is added to a number, which the health of a generator is tested by.
+
+        Raises:
+            UnsupportedError: the family does not state it.
+        """
+        raise UnsupportedError(f"{self.family} noise states no exact law that its draws could be tested by")
 
     def on(self, shape: tuple[int, ...]) -> Self:
         """The same noise, knowing how many coordinates an input of this shape has."""

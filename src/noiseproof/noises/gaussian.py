@@ -18,6 +18,7 @@ from noiseproof.stats.bounds import gaussian_radius
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from noiseproof.noises.law import Law
     from noiseproof.noises.words import Words
     from noiseproof.stats.bounds import Bounds
 
@@ -25,6 +26,7 @@ UINT8 = 255
 FINEST = 4096
 """Steps of the finest grid: picture plus noise must fit 16 bits."""
 
+_FLOAT_STEPS = 256
 BEYOND_CAP = 2.0**-53
 """Probability that a coordinate is farther out than float noise goes: half a step of 53 bits on either side."""
 
@@ -124,21 +126,7 @@ class Gaussian(Noise):
         return steps.astype(np.uint8 if self.grid <= UINT8 else np.uint16)
 
     def quantised(self, x: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Inputs moved to the grid, and by how much a radius at each must shrink to hold at the input itself.
-
-        The classifier smoothed is "quantise, then g": where x' is within R - shrink of x, the grid point of x' is
-        within R of that of x.
-
-        Args:
-            x: ``[batch, *shape]`` in [0, 1], on no grid.
-
-        Returns:
-            The grid points, float64 ``[batch, *shape]``, and ||x - x_q|| + sqrt(d) / (2 grid) in L2, rounded up,
-            float64 ``[batch]``.
-
-        Raises:
-            UnsupportedError: float noise has no grid.
-        """
+        """The grid points, and ||x - x_q|| + sqrt(d) / (2 grid) in L2."""
         if self.grid is None:
             raise UnsupportedError("float noise has no grid to quantise to; use Gaussian(sigma, grid=4096)")
         value = np.asarray(x, dtype=np.float64)
@@ -146,6 +134,36 @@ class Gaussian(Noise):
         flat = (value - on_grid).reshape(len(value), -1)
         shrink = np.linalg.norm(flat, axis=1) + sqrt(flat.shape[1]) / (2 * self.grid)
         return on_grid, shrink * (1 + 2.0**-40) + 2.0**-40
+
+    def anywhere(self) -> Noise:
+        """Float noise, rounded to the grid of this one."""
+        from noiseproof.noises.rounded import RoundedFloatGaussian
+
+        return RoundedFloatGaussian(sigma=self.sigma, grid=self.grid, dimension=self.dimension)
+
+    def sample(self, x: Any, n: int, generator: Any) -> Any:  # noqa: ANN401  # of torch, which is not needed here
+        """N(0, sigma^2)."""
+        return x.new_empty((n, *x.shape)).normal_(generator=generator).mul_(self.sigma)
+
+    def law(self) -> Law:
+        """Of the rounded normal; a float normal is rounded to ``_FLOAT_STEPS`` a sigma, and then has that law too."""
+        from scipy.special import ndtr, ndtri
+
+        from noiseproof.noises.law import Law
+
+        if self.grid is None:
+            scale, unit = float(_FLOAT_STEPS), self.sigma / _FLOAT_STEPS
+            reach = -float(ndtri(BEYOND_CAP))
+            cap = int(reach * scale) + 64
+        else:
+            scale, unit, cap = self.sigma * self.grid, 1.0, largest_eta(self.sigma, self.grid)
+            # a step of 63 bits is allowed for at every threshold: where sigma is tiny, no number needs to leave 0
+            reach = float((ndtr(-(np.arange(1, cap + 1) - 0.5) / scale) >= 2.0**-62).sum()) / scale
+        k = np.arange(cap + 1)
+        # from the upper tails, which are exact where a difference of two numbers near 1 is not
+        half = ndtr(-(k - 0.5) / scale) - ndtr(-(k + 0.5) / scale)
+        p = np.concatenate([[0.0], half[:0:-1], half, [0.0]])
+        return Law(scale, unit, cap, p / p.sum(), reach)
 
     def perturb(self, x: NDArray[Any], words: Words, first: int, n: int) -> NDArray[Any]:
         """int16 grid steps ``[n, *x.shape]``, or float64 off the grid; exact integers add without rounding."""

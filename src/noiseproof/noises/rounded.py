@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RoundedFloatGaussian(Noise):
-    """round(grid (x + eps)), eps a 53-bit float N(0, sigma^2 I): the smoothed function of a grid run, at any x.
+    """round(grid (x + eps)), eps a 53-bit float N(0, sigma^2 I): the smoothed function of a run, at any x.
 
     A certificate of ``Gaussian(sigma, grid)`` is about g(x) = the most probable class of f(round(255 (x + eps))/255),
     which is defined off the grid too, where an adversary may go. There the exact integers of ``Gaussian`` do not
@@ -29,7 +29,8 @@ class RoundedFloatGaussian(Noise):
 
     Args:
         sigma: standard deviation in input units ([0, 1] pixels), > 0.
-        grid: steps of the pixel range [0, 1] that a noisy input is rounded to.
+        grid: steps of the pixel range [0, 1] that a noisy input is rounded to; None, as for a run with float noise,
+            rounds nothing.
         dimension: number of coordinates of the input; not needed.
 
     Raises:
@@ -37,7 +38,7 @@ class RoundedFloatGaussian(Noise):
     """
 
     sigma: float
-    grid: int = 255
+    grid: int | None = 255
     dimension: int | None = None
 
     family: ClassVar[str] = "rounded-float-gaussian"
@@ -49,24 +50,28 @@ class RoundedFloatGaussian(Noise):
     @property
     def arithmetic(self) -> str:
         """Float noise, then the grid."""
-        return f"float64 noise, then rounding, grid {self.grid}"
+        return "float64 noise" if self.grid is None else f"float64 noise, then rounding, grid {self.grid}"
 
     @property
     def scale(self) -> float:
-        """Grid steps to input units."""
-        return float(self.grid)
+        """Grid steps to input units; 1.0 off the grid."""
+        return 1.0 if self.grid is None else float(self.grid)
 
     def encode(self, x: NDArray[Any]) -> NDArray[Any]:
-        """float64; an attack may leave [0, 1], as far as noisy steps fit 16 bits."""
+        """float64; an attack may leave [0, 1], on the grid as far as noisy steps fit 16 bits."""
         value = np.asarray(x, dtype=np.float64)
+        if self.grid is None:
+            return value
         most = (np.iinfo(np.int16).max - largest_eta(self.sigma, self.grid)) // self.grid  # 4 at least
         if not (np.abs(value) <= most).all():
             raise ValueError(f"points to judge must be finite and within [-{most}, {most}]; attack with clip=True")
         return value
 
     def perturb(self, x: NDArray[Any], words: Words, first: int, n: int) -> NDArray[Any]:
-        """int16 grid steps ``[n, *x.shape]``."""
+        """int16 grid steps ``[n, *x.shape]``, or float64 off the grid."""
         noisy = Gaussian(sigma=self.sigma, grid=None).perturb(x, words, first, n)
+        if self.grid is None:
+            return noisy
         steps: NDArray[np.int16] = np.rint(noisy * self.grid).astype(np.int16)
         return steps
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from noiseproof.reports.figures import COLOURS, check_suffix, save_figure
+from noiseproof.reports.figures import COLOURS, check_suffix, new_axes, save_figure
 from noiseproof.reports.tables import Table
 from noiseproof.stats import clopper_pearson_lower, clopper_pearson_upper
 from noiseproof.store.manifest import write_text
@@ -169,12 +169,9 @@ def draw_attack(points: Sequence[Attacked], path: str | Path) -> Path:
     check_suffix(path)  # before the work
     if not points:
         raise ValueError("points must be at least one, got none; attack a run with certified inputs")
-    from matplotlib.figure import Figure
-
     shares = broken_shares(points)
     at = [one.multiple for one in shares]
-    figure = Figure(figsize=(5.2, 4.2), dpi=200, layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = new_axes("Attack on the smoothed classifier", width=5.2, height=4.2)
     right = max(2.2, 1.1 * max(at))
     axes.axvspan(0, 1, color="0.9", linewidth=0, label="certified: nothing may break")
     spread = [[one.share - one.lower for one in shares], [one.upper - one.share for one in shares]]
@@ -201,10 +198,6 @@ def draw_attack(points: Sequence[Attacked], path: str | Path) -> Path:
     axes.set_ylim(0, 1)
     axes.set_xlabel("distance allowed, in units of the certified radius R (L2)")
     axes.set_ylabel("share of certified inputs broken")
-    axes.set_title("Attack on the smoothed classifier", fontsize=11)
-    axes.grid(visible=True, color="0.85", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
     figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=2)
     return save_figure(figure, path)
 

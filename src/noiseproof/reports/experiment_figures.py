@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noiseproof.reports.figures import COLOURS, step_curve
+from noiseproof.reports.figures import COLOURS, new_axes, step_curve
 from noiseproof.reports.units import INPUT_UNITS
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def curves_of(
         y: what the shares are; certified accuracy where empty.
         zoom: height of a magnified part beside the curves, as a share; none where 0.
     """
-    figure, axes = _axes(title)
+    figure, axes = new_axes(title)
     _draw(axes, curves, units)
     right = 1.05 * units.per * max(float(curve.radii.max()) for curve in curves) or 1.0
     axes.set_xlim(0, right)
@@ -135,7 +135,7 @@ def answers_of(tables: Mapping[str, PredictionTable], *, title: str, note: str =
         title: above the axes.
         note: above the legend.
     """
-    figure, axes = _axes(title, height=1.9 + 0.45 * len(tables))
+    figure, axes = new_axes(title, height=1.9 + 0.45 * len(tables))
     names = list(tables)
     left = np.zeros(len(names))
     for answer, colour in _ANSWERS.items():
@@ -161,7 +161,7 @@ def bounds_of(p_a: NDArray[np.float64], radii: Mapping[str, NDArray[np.float64]]
         radii: by the certificate's name, each of the shape of ``p_a``.
         title: above the axes.
     """
-    figure, axes = _axes(title)
+    figure, axes = new_axes(title)
     for number, (name, radius) in enumerate(radii.items()):
         axes.plot(p_a, radius, color=COLOURS[number % len(COLOURS)], linewidth=1.8, label=name)
     axes.set_xlim(0.5, 1)
@@ -170,18 +170,6 @@ def bounds_of(p_a: NDArray[np.float64], radii: Mapping[str, NDArray[np.float64]]
     axes.set_ylabel("L2 radius / sigma")
     _legend(figure, "")
     return figure
-
-
-def _axes(title: str, height: float = 4.6) -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, height), dpi=200, layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_title(title, fontsize=11)
-    axes.grid(visible=True, color="0.9", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
 
 
 def _legend(figure: Figure, note: str) -> None:

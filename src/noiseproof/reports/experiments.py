@@ -46,12 +46,14 @@ class Experiment:
     """A way to look at runs.
 
     Attributes:
+        about: what they show, in words.
         takes: which runs, in words.
         count: how many runs are enough.
         find: runs, radii in input units and the units to print them in, to what there is to say.
         over_radii: whether radii mean something to it.
     """
 
+    about: str
     takes: str
     count: range
     find: Callable[[Sequence[Run], tuple[float, ...], Units], Findings]
@@ -94,14 +96,36 @@ _ONE, _SEVERAL, _NONE = range(1, 2), range(1, 1000), range(1)
 
 EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
     {
-        "sigma": Experiment("one run of certify or more", _SEVERAL, sigma_findings),
-        "training-noise": Experiment("one run of certify or more", _SEVERAL, training_noise_findings),
-        "n": Experiment("one run of certify", _ONE, n_findings),
-        "alpha": Experiment("one run of certify", _ONE, alpha_findings),
-        "guarantee": Experiment("one run of certify or more", _SEVERAL, guarantee_findings),
-        "predict": Experiment("one run of predict", _ONE, predict_findings, over_radii=False),
-        "bounds": Experiment("no run", _NONE, lambda *_: bounds_findings(), over_radii=False),
-        "tightness": Experiment("no run", _NONE, lambda *_: tightness_findings(), over_radii=False),
+        "sigma": Experiment(
+            "varying sigma, the best of each radius marked", "one run of certify or more", _SEVERAL, sigma_findings
+        ),
+        "training-noise": Experiment(
+            "models trained differently, at one sigma", "one run of certify or more", _SEVERAL, training_noise_findings
+        ),
+        "n": Experiment("what fewer draws would have said, exactly", "one run of certify", _ONE, n_findings),
+        "alpha": Experiment(
+            "what other alphas would have said, exploratory", "one run of certify", _ONE, alpha_findings
+        ),
+        "guarantee": Experiment(
+            "what holds with high probability", "one run of certify or more", _SEVERAL, guarantee_findings
+        ),
+        "predict": Experiment(
+            "right, wrong, abstained for each n", "one run of predict", _ONE, predict_findings, over_radii=False
+        ),
+        "bounds": Experiment(
+            "radius against p_A, beside earlier certificates",
+            "no run",
+            _NONE,
+            lambda *_: bounds_findings(),
+            over_radii=False,
+        ),
+        "tightness": Experiment(
+            "the worst-case half-space, just within and just beyond R",
+            "no run",
+            _NONE,
+            lambda *_: tightness_findings(),
+            over_radii=False,
+        ),
     }
 )
 """Every experiment by its name."""

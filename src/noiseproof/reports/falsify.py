@@ -12,7 +12,7 @@ import numpy as np
 from noiseproof.analysis.sandwich import sandwich
 from noiseproof.errors import RunError
 from noiseproof.reports.attack import CONFIDENCE, contradiction_text
-from noiseproof.reports.figures import COLOURS, check_suffix, save_figure
+from noiseproof.reports.figures import COLOURS, check_suffix, new_axes, save_figure
 from noiseproof.reports.tables import Table
 from noiseproof.stats import clopper_pearson_lower, clopper_pearson_upper
 from noiseproof.store.attacks import KIND_FALSIFY, broken_place
@@ -142,16 +142,13 @@ def draw_sandwich(found: Sandwich, path: str | Path) -> Path:
         ValueError: another suffix.
     """
     check_suffix(path)  # before the work
-    from matplotlib.figure import Figure
-
     right = 1.05 * found.reach or 1.0
     steps = np.concatenate([found.certified, found.broken])
     inside = steps[(steps > 0) & (steps < right)]
     corners = [np.nextafter(inside, 0), inside, np.nextafter(inside, np.inf)]
     radii = np.unique(np.concatenate([[0.0, right], *corners]))
     lower, upper = found.lower(radii), found.upper(radii)
-    figure = Figure(figsize=(6.4, 4.6), dpi=200, layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = new_axes(f"Robust accuracy of the smoothed classifier ({found.m} inputs)")
     axes.fill_between(radii, lower, upper, color="0.88", linewidth=0, label="the truth lies here")
     axes.plot(radii, upper, color=COLOURS[1], linewidth=1.6, label="empirical: no attack broke it")
     axes.plot(radii, lower, color=COLOURS[0], linewidth=1.6, label="certified")
@@ -164,10 +161,6 @@ def draw_sandwich(found: Sandwich, path: str | Path) -> Path:
     axes.set_ylim(0, 1)
     axes.set_xlabel("L2 radius (input units: pixels in [0, 1])")
     axes.set_ylabel("share of inputs")
-    axes.set_title(f"Robust accuracy of the smoothed classifier ({found.m} inputs)", fontsize=11)
-    axes.grid(visible=True, color="0.9", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
     figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=2)
     return save_figure(figure, path)
 

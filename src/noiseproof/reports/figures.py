@@ -99,10 +99,7 @@ def curves_figure(summaries: Sequence[Summary], *, title: str = "") -> Figure:
     norms = sorted({summary.norm for summary in summaries})
     if len(norms) > 1:
         raise ValueError(f"runs of one figure must have the same norm, got {', '.join(norms)}")
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 4.6), dpi=200, layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = new_axes(title or "Certified accuracy of the smoothed classifier")
     right = 1.05 * max(_reach(summary) for summary in summaries) or 1.0
     for i, (name, summary) in enumerate(zip(names, summaries, strict=True)):
         colour, dashes = COLOURS[i % len(COLOURS)], _DASHES[i // len(COLOURS) % len(_DASHES)]
@@ -115,8 +112,21 @@ def curves_figure(summaries: Sequence[Summary], *, title: str = "") -> Figure:
         axes.step(radii, shares, where="pre", color=colour, linestyle=dashes, linewidth=1.6, label=label)
         if summary.ceiling is not None:
             axes.axvline(summary.ceiling, color=colour, linestyle=":", linewidth=1.0)
-    _dress(figure, axes, summaries, right, title)
+    _label(figure, axes, summaries, right)
     return figure
+
+
+def new_axes(title: str, *, width: float = 6.4, height: float = 4.6) -> tuple[Figure, Axes]:
+    """A figure with one pair of axes, as all of ours look; sizes in inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=200, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=11)
+    axes.grid(visible=True, color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
 
 
 def step_curve(summary: Summary, right: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -141,16 +151,12 @@ def _reach(summary: Summary) -> float:
     return max(0.0, summary.ceiling or 0.0, *finite)
 
 
-def _dress(figure: Figure, axes: Axes, summaries: Sequence[Summary], right: float, title: str) -> None:
+def _label(figure: Figure, axes: Axes, summaries: Sequence[Summary], right: float) -> None:
     norm = norm_name(summaries[0].norm)
     axes.set_xlim(0, right)
     axes.set_ylim(0, 1)
     axes.set_xlabel(f"{norm} radius (input units: pixels in [0, 1])")
     axes.set_ylabel("certified accuracy")
-    axes.set_title(title or "Certified accuracy of the smoothed classifier", fontsize=11)
-    axes.grid(visible=True, color="0.9", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
     sure = ", ".join(sorted({f"{1 - summary.delta:.10g}" for summary in summaries}))
     if len(summaries) <= BANDS:
         axes.fill_between([], [], [], color="0.5", alpha=0.25, linewidth=0, label=f"DKW band, probability {sure}")

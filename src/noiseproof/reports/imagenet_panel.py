@@ -14,6 +14,7 @@ from noiseproof.reports.noise_images import CLIPPED, noisy_picture
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from noiseproof.noises import Noise
     from noiseproof.types import Pixels
 
 _CELL = 224
@@ -46,7 +47,7 @@ class PanelRow:
 
 
 def draw_panel(
-    rows: Sequence[PanelRow], path: str | Path, *, sigma: float, notes: Sequence[str] = (), seed: int = 0
+    rows: Sequence[PanelRow], path: str | Path, *, noise: Noise, notes: Sequence[str] = (), seed: int = 0
 ) -> Path:
     """Draw a page, a picture a row: clean, two noisy copies, the first of them denoised, bars of votes, what is said.
 
@@ -55,7 +56,7 @@ def draw_panel(
     Args:
         rows: pictures of one shape, all with a denoised copy or none.
         path: where to write; .png.
-        sigma: standard deviation of the noise in input units.
+        noise: what is added.
         notes: sentences below.
         seed: of the noise of the first copy; the second has the next one.
 
@@ -76,18 +77,18 @@ def draw_panel(
             f"rows must be at least one, of one shape, and all denoised or none, got {len(rows)} rows of "
             f"{len(shapes)} shapes"
         )
-    pictures = [_pictures(row, sigma, seed) for row in rows]
+    pictures = [_pictures(row, noise, seed) for row in rows]
     heads = [
         "clean",
-        f"noise, sigma = {sigma:g}",
+        f"noise, sigma = {noise.sigma:g}",
         "other noise",
         *(["the first, denoised"] if True in with_denoised else []),
     ]
     return _write(target, rows, pictures, heads, [*notes, CLIPPED])
 
 
-def _pictures(row: PanelRow, sigma: float, seed: int) -> list[Pixels]:
-    noisy = [noisy_picture(row.pixels, sigma, 1, each) for each in (seed, seed + 1)]
+def _pictures(row: PanelRow, noise: Noise, seed: int) -> list[Pixels]:
+    noisy = [noisy_picture(row.pixels, noise, 1, each) for each in (seed, seed + 1)]
     shown = [row.pixels, *noisy, *([] if row.denoised is None else [row.denoised])]
     times = -(-_CELL // max(row.pixels.shape[1:]))
     return [np.asarray(pixels.repeat(times, axis=1).repeat(times, axis=2), dtype=np.uint8) for pixels in shown]

@@ -1,4 +1,4 @@
-"""Pictures under noise, as the classifier sees them: at several sigma, and at several sizes."""
+"""Pictures under noise, as the classifier sees them: at several strengths, and at several sizes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noiseproof.noises import Gaussian, Words
+from noiseproof.noises import Words
 from noiseproof.noises.keys import input_key
 from noiseproof.reports.figures import save_figure
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from noiseproof.noises import Noise
     from noiseproof.types import Pixels
 
 CLIPPED = "Noisy pixels beyond [0, 1] are clipped for display only: a classifier sees them as they are."
@@ -46,18 +47,18 @@ def draw_noise_images(
     pictures: Sequence[NamedPicture],
     path: str | Path,
     *,
-    sigmas: Sequence[float],
+    noises: Sequence[Noise | None],
     sizes: Sequence[int] = (1,),
     seed: int = 0,
 ) -> Path:
-    """Draw each picture under each sigma, one row for each size; every pixel of it is a pixel of the figure.
+    """Draw each picture under each noise, one row for each size; every pixel of it is a pixel of the figure.
 
-    The noise is the project's own: exact integers of the rounded Gaussian, keyed by seed and picture.
+    The noise is that of a run, keyed by seed and picture.
 
     Args:
         pictures: all of one shape.
         path: where to write; .png.
-        sigmas: standard deviations in input units ([0, 1] pixels), each >= 0; 0 shows the picture itself.
+        noises: a column each; None shows the picture itself.
         sizes: by how much to enlarge it, each >= 1: every pixel is repeated before the noise is added.
         seed: of the noise.
 
@@ -73,59 +74,55 @@ def draw_noise_images(
     target = Path(path)
     if target.suffix.lower() != ".png":
         raise ValueError(f"path must end in .png, got {target.name!r}")
-    _check(pictures, sigmas, sizes)
+    _check(pictures, noises, sizes)
     rows = [(picture, size) for picture in pictures for size in sizes]
     cell = _cell(pictures[0].pixels.shape, sizes)
-    gaps = (len(rows) * _GAP, len(sigmas) * _GAP)
-    if (len(rows) * cell[0] + gaps[0]) * (len(sigmas) * cell[1] + gaps[1]) > _MOST:
+    gaps = (len(rows) * _GAP, len(noises) * _GAP)
+    if (len(rows) * cell[0] + gaps[0]) * (len(noises) * cell[1] + gaps[1]) > _MOST:
         raise ValueError(
-            f"{len(rows)} x {len(sigmas)} pictures of {cell[0]} x {cell[1]} pixels are too many for one figure; "
+            f"{len(rows)} x {len(noises)} pictures of {cell[0]} x {cell[1]} pixels are too many for one figure; "
             "give fewer of them, or smaller sizes"
         )
     cells = [
-        [_enlarged(noisy_picture(picture.pixels, sigma, size, seed), cell) for sigma in sigmas]
+        [_enlarged(noisy_picture(picture.pixels, noise, size, seed), cell) for noise in noises]
         for picture, size in rows
     ]
-    return _write(target, pictures, sigmas, sizes, cells)
+    return _write(target, pictures, noises, sizes, cells)
 
 
-def noisy_picture(pixels: Pixels, sigma: float, size: int, seed: int) -> Pixels:
+def noisy_picture(pixels: Pixels, noise: Noise | None, size: int, seed: int) -> Pixels:
     """The enlarged picture under one draw of noise, clipped to 8 bits for display: uint8 [C, size H, size W].
 
     Args:
         pixels: uint8 [C, H, W].
-        sigma: standard deviation in input units; 0 adds none.
+        noise: what is added, or None.
         size: how often to repeat each pixel in each direction.
         seed: of the noise.
     """
     large = pixels.repeat(size, axis=1).repeat(size, axis=2)
-    if sigma == 0:
+    if noise is None:
         return large
-    shown: Pixels = noisy_steps(large, sigma, seed).clip(0, 255).astype(np.uint8)
+    shown: Pixels = np.rint(255 * noisy_input(large, noise, seed)).clip(0, 255).astype(np.uint8)
     return shown
 
 
-def noisy_steps(pixels: Pixels, sigma: float, seed: int) -> NDArray[np.int16]:
-    """The picture under one draw of noise as a classifier sees it: steps of 1/255, beyond 0 and 255 too.
+def noisy_input(pixels: Pixels, noise: Noise, seed: int) -> NDArray[np.float64]:
+    """The picture under one draw of noise as a classifier sees it, in input units: beyond [0, 1] too.
 
     Args:
         pixels: uint8 [C, H, W].
-        sigma: standard deviation in input units, > 0.
+        noise: what is added.
         seed: of the noise.
     """
     # a stage of its own: no draw shown here is one that a certificate rests on
-    noisy: NDArray[np.int16] = Gaussian(sigma=sigma).perturb(
-        pixels, Words(seed, input_key(pixels), "noise-images"), 0, 1
-    )[0]
+    words = Words(seed, input_key(pixels), "noise-images")
+    noisy: NDArray[np.float64] = noise.perturb(noise.encode(pixels), words, 0, 1)[0] / noise.scale
     return noisy
 
 
-def _check(pictures: Sequence[NamedPicture], sigmas: Sequence[float], sizes: Sequence[int]) -> None:
-    if not (pictures and sigmas and sizes):
+def _check(pictures: Sequence[NamedPicture], noises: Sequence[Noise | None], sizes: Sequence[int]) -> None:
+    if not (pictures and noises and sizes):
         raise ValueError("name at least one picture, one sigma and one size")
-    for sigma in sigmas:
-        if not (sigma >= 0 and math.isfinite(sigma)):
-            raise ValueError(f"sigma must be >= 0, got {sigma}")
     for size in sizes:
         if size < 1:
             raise ValueError(f"size must be >= 1, got {size}")
@@ -151,7 +148,7 @@ def _enlarged(pixels: Pixels, cell: tuple[int, int]) -> Pixels:
 def _write(
     target: Path,
     pictures: Sequence[NamedPicture],
-    sigmas: Sequence[float],
+    noises: Sequence[Noise | None],
     sizes: Sequence[int],
     cells: Sequence[Sequence[Pixels]],
 ) -> Path:
@@ -159,10 +156,10 @@ def _write(
 
     height, width = cells[0][0].shape[:2]
     scale = max(1.0, width / _CELL)  # of the letters, with the pictures
-    line, left = round(24 * scale), _GAP + max(0, round(620 * scale) - len(sigmas) * (width + _GAP)) // 2
+    line, left = round(24 * scale), _GAP + max(0, round(620 * scale) - len(noises) * (width + _GAP)) // 2
     notes = [CLIPPED, *([POOLED] if len(sizes) > 1 else [])]
     row = line + height + _GAP
-    right = left + len(sigmas) * (width + _GAP) + left - _GAP
+    right = left + len(noises) * (width + _GAP) + left - _GAP
     bottom = line + len(cells) * row + len(notes) * line
     canvas = np.full((bottom, right, 3), 255, np.uint8)
     dpi = 100 * scale
@@ -171,9 +168,9 @@ def _write(
     def write(x: float, y: float, text: str, align: str = "left") -> None:
         figure.text(x / right, 1 - y / bottom, text, fontsize=9, va="center", ha=align)
 
-    for j, sigma in enumerate(sigmas):
+    for j, noise in enumerate(noises):
         at = left + j * (width + _GAP) + width / 2
-        write(at, line / 2, f"sigma = {sigma:g}" if sigma else "no noise", "center")
+        write(at, line / 2, f"sigma = {noise.sigma:g}" if noise else "no noise", "center")
     labels = [(picture, size) for picture in pictures for size in sizes]
     for i, ((picture, size), shown) in enumerate(zip(labels, cells, strict=True)):
         top = line + i * row

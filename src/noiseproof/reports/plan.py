@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from noiseproof.analysis.pilot import Estimate
     from noiseproof.analysis.plan import Plan, Planned
     from noiseproof.analysis.plan_outcome import Compared, PlanOutcome
-    from noiseproof.noises import Gaussian
+    from noiseproof.noises import Noise
 
 NS = (100, 1_000, 10_000, 100_000, 1_000_000)
 """Draws for which the first table says the radius."""
@@ -25,7 +25,7 @@ SHARDS = 8
 """Lines that are printed for so many devices; of more, the first and the last."""
 
 
-def radii_text(noise: Gaussian, *, alpha: float, radii: Sequence[float] = ()) -> str:
+def radii_text(noise: Noise, *, alpha: float, radii: Sequence[float] = ()) -> str:
     """What n draws buy, and what the radii asked about need: nothing is drawn for it.
 
     Args:
@@ -48,8 +48,8 @@ def radii_text(noise: Gaussian, *, alpha: float, radii: Sequence[float] = ()) ->
         header=("n", "radius / sigma", "radius", "in 1/255"),
         rows=tuple(rows),
         caption=(
-            f"The largest L2 radius that n draws can certify, at sigma {noise.sigma:g} and alpha {alpha:g}:",
-            "all n votes agree, sigma * Phi^-1(alpha^(1/n)). Input units: pixels in [0, 1].",
+            f"The largest {noise.norm.upper()} radius that n draws can certify, at sigma {noise.sigma:g} and alpha "
+            f"{alpha:g}: all n votes agree. Input units: pixels in [0, 1].",
             *needs,
         ),
     ).text()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noiseproof.reports.figures import COLOURS, check_suffix, save_figure
+from noiseproof.reports.figures import COLOURS, check_suffix, new_axes, save_figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,10 +73,7 @@ def tightness_figure(p_lowers: Sequence[float] = P_LOWERS) -> Figure:
     """
     if not p_lowers:
         raise ValueError("p_lowers must be at least one, got none")
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.6, 4.2), dpi=200, layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = new_axes("The worst base classifier: a half-space (theorem 2)", width=5.6, height=4.2)
     size = np.linspace(0, 2, 401)
     axes.axvspan(0, 1, color="0.93", linewidth=0, label="certified")
     for i, p_a in enumerate(p_lowers):
@@ -88,9 +85,5 @@ def tightness_figure(p_lowers: Sequence[float] = P_LOWERS) -> Figure:
     axes.set_ylim(0, 1)
     axes.set_xlabel("size of the perturbation, in units of the certified radius R (L2)")
     axes.set_ylabel("probability of the certified class")
-    axes.set_title("The worst base classifier: a half-space (theorem 2)", fontsize=11)
-    axes.grid(visible=True, color="0.88", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)
     return figure

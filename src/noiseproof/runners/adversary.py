@@ -24,7 +24,7 @@ from noiseproof.version import __version__
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from noiseproof.noises import Gaussian, Noise
+    from noiseproof.noises import Noise
     from noiseproof.runners.job import Job
     from noiseproof.types import Record
 
@@ -73,9 +73,8 @@ class Adversary:
         assert isinstance(job.asked.procedure, Predict)
         self.judged_by = job.asked.procedure
         self.confirmed_by = Predict(n=CONFIRM * job.asked.procedure.n, alpha=job.asked.procedure.alpha)
-        noise: Gaussian = job.noise  # type: ignore[assignment]  # as certified_run has checked
-        self.judge = Judge(noise, self._backend)
-        self.target = TargetModel(module, noise.sigma, noise.grid, job.device, self.rows, self.judge.votes)
+        self.judge = Judge(job.noise, self._backend)
+        self.target = TargetModel(module, job.noise, job.device, self.rows, self.judge.votes)
 
     def __enter__(self) -> Adversary:
         """It is open from the start."""
@@ -89,8 +88,7 @@ class Adversary:
         """Whether attacks that need gradients can be used."""
         x = torch.from_numpy(certified_input(self.job, record)).to(self.job.device, torch.float32)
         generator = torch.Generator(self.job.device).manual_seed(0)
-        noise = torch.randn((min(8, self.rows), *x.shape), generator=generator, device=x.device)
-        return has_gradient(self.target.base, x + self.target.sigma * noise)
+        return has_gradient(self.target.base, x + self.target.noise.sample(x, min(8, self.rows), generator))
 
     def attack(
         self,

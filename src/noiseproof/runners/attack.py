@@ -46,7 +46,7 @@ def attack(
     The same call again resumes; more multiples or inputs extend.
 
     Args:
-        run: a run folder of certify or decide, with Gaussian noise.
+        run: a run folder of certify or decide.
         method: the attack; ``PGD()`` by default.
         judge: what judges a point; ``Predict(n=1000, alpha=0.001)`` by default.
         elsewhere: where model and data lie now, where the run's settings do not lead to them.
@@ -61,7 +61,7 @@ def attack(
         ValueError: an argument is out of range.
         RunError: not a run of certify or decide, nothing in it is certified, or ``out`` cannot be used.
         ModelError: the model is not the certified one.
-        UnsupportedError: the run's noise is not Gaussian, or the base classifier has no gradients.
+        UnsupportedError: attacks on the run's noise cannot be judged, or the base classifier has no gradients.
     """
     method, judge, seed = method or PGD(), judge or Predict(), integer("seed", seed)
     elsewhere, compute = elsewhere or Elsewhere(), compute or Compute()

@@ -10,7 +10,7 @@ from noiseproof.arguments import integer
 from noiseproof.asked import Compute
 from noiseproof.checks import Diagnosis, Probe, diagnose
 from noiseproof.checks.noise_health import noise_health
-from noiseproof.noises import Gaussian
+from noiseproof.noises import Noise, default_noise
 from noiseproof.runners.resolve import data_of, device_of, model_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _SIGMA = 0.25
 
 def doctor(
     subject: Subject,
-    noise: Gaussian | None = None,
+    noise: Noise | None = None,
     compute: Compute | None = None,
     *,
     seed: int = 0,
@@ -52,12 +52,12 @@ def doctor(
     base = model_of(subject, data, sigma=None if noise is None else noise.sigma)
     trained = base.trained.get("sigma")
     trained_sigma = float(trained) if isinstance(trained, int | float) and trained > 0 else None
-    noise = noise or Gaussian(sigma=trained_sigma or _SIGMA)
+    noise = noise or default_noise(trained_sigma or _SIGMA)
     probe = Probe.of(
         base.module,
         data,
         num_classes=len(data.classes),
-        sigma=noise.sigma,
+        noise=noise,
         trained_sigma=trained_sigma,
         device=device_of(compute or Compute()),
         seed=seed,
@@ -67,7 +67,7 @@ def doctor(
     return Diagnosis(base.source, data.name, noise.sigma, findings, round(time.monotonic() - begun, 3))
 
 
-def doctor_noise(noise: Gaussian | None = None, *, seed: int = 0, rng: str = "philox", draws: int = 2_400) -> Diagnosis:
+def doctor_noise(noise: Noise | None = None, *, seed: int = 0, rng: str = "philox", draws: int = 2_400) -> Diagnosis:
     """Test the noise that a run with these settings would draw against its exact law; needs no model.
 
     All tests together refuse healthy noise with probability at most 1e-6; ``noise_health`` says what they find.
@@ -82,7 +82,7 @@ def doctor_noise(noise: Gaussian | None = None, *, seed: int = 0, rng: str = "ph
         ValueError: an argument is out of range.
     """
     begun, seed = time.monotonic(), integer("seed", seed)
-    noise = noise or Gaussian(sigma=_SIGMA)
+    noise = noise or default_noise(_SIGMA)
     if rng == "chacha20":
         if seed != 0:
             raise ValueError(f"seed must be left out with rng {rng}, whose key comes from the system, got {seed}")

@@ -49,7 +49,7 @@ def falsify(
     the base classifier has none. The same call again resumes; more multiples or inputs extend.
 
     Args:
-        run: a run folder of certify or decide, with Gaussian noise.
+        run: a run folder of certify or decide.
         judge: what judges a point; ``Predict(n=1000, alpha=0.001)`` by default.
         elsewhere: where model and data lie now, where the run's settings do not lead to them.
         compute: where to compute; the attacks themselves run on one core of a CPU.
@@ -64,7 +64,7 @@ def falsify(
         ValueError: an argument is out of range.
         RunError: not a run of certify or decide, nothing in it is certified, or ``out`` cannot be used.
         ModelError: the model is not the certified one.
-        UnsupportedError: the run's noise is not Gaussian.
+        UnsupportedError: attacks on the run's noise cannot be judged.
     """
     path = Path(run)
     out = path.absolute().with_name(f"{path.absolute().name}-falsify") if out is None else Path(out)
@@ -98,7 +98,7 @@ def falsify(
         if any(each.needs_gradient for each in usable) and not adversary.has_gradient(records[0]):
             usable = [each for each in attacks if not each.needs_gradient]
             left_out = [each.label for each in attacks if each.needs_gradient]
-        attempts = list(_attempts(records, usable, multiples, adversary.target.sigma))
+        attempts = list(_attempts(records, usable, multiples, job.noise.sigma))
         adversary.attack(attempts, seed, folder, settings, progress, once_broken=False)
     wanted = {record.key for record in records}
     points = tuple(point for point in read_attack(out, KIND_FALSIFY).points if point.key in wanted)
@@ -113,7 +113,7 @@ def falsify(
         n=judge.n,
         alpha=judge.alpha,
         certificate_alpha=certified.procedure.alpha,
-        sigma=adversary.target.sigma,
+        sigma=job.noise.sigma,
         clean=partial(certified_input, job),
     )
 

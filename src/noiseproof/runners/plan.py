@@ -25,7 +25,9 @@ from noiseproof.stats.bounds import check_probability
 from noiseproof.version import __version__
 
 if TYPE_CHECKING:
+    from noiseproof.engine.pooled import PooledBackend
     from noiseproof.noises import Noise
+    from noiseproof.noises.words import Generator
     from noiseproof.runners.job import Job
 
 MEANING = ("model", "data", "noise", "precision", "backend")
@@ -44,7 +46,7 @@ def plan(
     pilot_draws: int | None = None,
     seconds: float = 3.0,
     seed: int = 0,
-    rng: str = "philox",
+    rng: Generator = "philox",
     progress: Callable[[Progress], None] | None = None,
 ) -> Plan:
     """What a run would cost and find, by every procedure that answers the target, before it is made.

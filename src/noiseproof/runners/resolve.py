@@ -45,9 +45,9 @@ def resolve(asked: Asked) -> Job:
     if len(skipped) == len(indices):
         raise DataError(f"none of the {len(indices)} pictures wanted of {data.name} can be read: {skipped[indices[0]]}")
     device = device_of(asked.compute)
-    model = model_of(subject, data, sigma=getattr(noise, "sigma", None))
-    trained, sigma = model.trained.get("sigma"), getattr(noise, "sigma", None)
-    if sigma and isinstance(trained, int | float) and abs(trained - sigma) > 0.01 * sigma:
+    model = model_of(subject, data, sigma=noise.sigma)
+    trained, sigma = model.trained.get("sigma"), noise.sigma
+    if isinstance(trained, int | float) and abs(trained - sigma) > 0.01 * sigma:
         log.warning(
             "%s was trained with sigma %g, not %g: what it certifies holds, but it will not be much",
             model.source,

@@ -11,6 +11,7 @@ from noiseproof.runners.resolve import resolve
 
 if TYPE_CHECKING:
     from noiseproof.noises import Noise
+    from noiseproof.noises.words import Generator
     from noiseproof.procedures import Procedure
     from noiseproof.progress import Progress
     from noiseproof.store import Run
@@ -24,7 +25,7 @@ def run(
     *,
     out: str | Path,
     seed: int = 0,
-    rng: str = "philox",
+    rng: Generator = "philox",
     budget: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Run:
@@ -54,7 +55,7 @@ def run(
         subject=subject,
         compute=compute or Compute(),
         seed=seed,
-        rng=rng,  # type: ignore[arg-type]  # Asked refuses what is unknown
+        rng=rng,
         budget=budget,
     )
     return resolve(asked).run(Path(out), progress)

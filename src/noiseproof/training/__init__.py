@@ -1,33 +1,6 @@
-"""One training loop, one loss a file."""
+"""One training loop, one loss a file (``noiseproof.training.losses``)."""
 
 from noiseproof.training.loop import train
-from noiseproof.training.losses import (
-    LOSSES,
-    CATRSLoss,
-    ConsistencyLoss,
-    GaussianLoss,
-    Loss,
-    LossOut,
-    MACERLoss,
-    Phase,
-    SmoothAdvLoss,
-    SmoothMixLoss,
-    StabilityLoss,
-)
 from noiseproof.training.progress import TrainResult
 
-__all__ = [
-    "LOSSES",
-    "CATRSLoss",
-    "ConsistencyLoss",
-    "GaussianLoss",
-    "Loss",
-    "LossOut",
-    "MACERLoss",
-    "Phase",
-    "SmoothAdvLoss",
-    "SmoothMixLoss",
-    "StabilityLoss",
-    "TrainResult",
-    "train",
-]
+__all__ = ["TrainResult", "train"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from noiseproof.training import Phase
+from noiseproof.training.losses import Phase
 
 CLASSES = 5
 

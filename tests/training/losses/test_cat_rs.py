@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from noiseproof.training import CATRSLoss, Phase
+from noiseproof.training.losses import CATRSLoss, Phase
 from noiseproof.training.randomness import JointGenerator, Part
 
 SIGMA = 0.5

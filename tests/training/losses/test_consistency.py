@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from noiseproof.training import ConsistencyLoss
+from noiseproof.training.losses import ConsistencyLoss
 
 
 @pytest.mark.parametrize("m", [1, 2, 5])

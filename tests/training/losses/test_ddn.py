@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from noiseproof.training import SmoothAdvLoss
+from noiseproof.training.losses import SmoothAdvLoss
 
 SIGMA = 0.2
 

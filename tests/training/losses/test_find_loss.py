@@ -1,7 +1,6 @@
 import pytest
 
-from noiseproof.training import ConsistencyLoss, GaussianLoss
-from noiseproof.training.losses import find_loss
+from noiseproof.training.losses import ConsistencyLoss, GaussianLoss, find_loss
 
 
 def test_a_name_gets_the_settings_published_for_sigma_and_data():

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from noiseproof.training import GaussianLoss, Phase
+from noiseproof.training.losses import GaussianLoss, Phase
 
 START = Phase(epoch=0.0, rate_drops=0)
 

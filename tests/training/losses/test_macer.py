@@ -4,7 +4,8 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from noiseproof.training import MACERLoss, train
+from noiseproof.training import train
+from noiseproof.training.losses import MACERLoss
 
 SETTINGS = {"lambda_": 16.0, "m": 4, "beta": 0.7, "gamma": 2.0}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from noiseproof.training import SmoothMixLoss
+from noiseproof.training.losses import SmoothMixLoss
 
 SIGMA, ETA = 0.5, 5.0
 

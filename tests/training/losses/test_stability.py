@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from noiseproof.training import StabilityLoss
+from noiseproof.training.losses import StabilityLoss
 
 
 @pytest.mark.parametrize("m", [1, 3])
