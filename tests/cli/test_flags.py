@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from noiseproof.asked import Asked, Compute, Subject
 from noiseproof.cli.main import VERBS, app_for, run, verb_function
 from noiseproof.noises import Gaussian
-from noiseproof.procedures import PROCEDURES, Curve
+from noiseproof.procedures import PROCEDURES, Curve, SequentialPredict
+from noiseproof.store import read_run
 
 LINE = "--model m --data d --sigma 0.25 --out o"
 
@@ -108,6 +110,22 @@ def test_a_wrong_settings_file_is_one_line(tmp_path, capsys, text, says):
     said = capsys.readouterr().err
     assert says in said
     assert said.count("\n") == 1
+
+
+FOLDERS = sorted((Path(__file__).parents[1] / "golden" / "folders").iterdir())
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=[folder.name for folder in FOLDERS])
+def test_the_settings_of_an_older_folder_ask_for_the_same(folder, asked):
+    found = read_run(folder)
+    again = asked(f"{found.manifest.kind} --config {folder / 'settings.toml'} --out o")
+    assert (again.procedure, again.noise.sigma) == (found.procedure, found.noise.sigma)
+
+
+def test_predict_s_procedure_had_another_name(tmp_path, asked):
+    config = tmp_path / "c.toml"
+    config.write_text('procedure = "sequential"\nn_max = 500\n')
+    assert asked(f"predict {LINE} --config {config}").procedure == SequentialPredict(n_max=500)
 
 
 def test_without_a_verb_there_is_help(capsys):

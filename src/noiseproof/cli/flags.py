@@ -135,12 +135,11 @@ def _argument(parameter: inspect.Parameter, hint: Any, text: str, words: Sequenc
     required = [option.name for option in options(record) if option.default is REQUIRED]
 
     def make(values: Values) -> object:
-        found = {each.name: values.get(each.name, each.default) for each in fields}
-        found = {name: value for name, value in found.items() if value is not inspect.Parameter.empty}
-        found |= {name: part.make(values) for name, part in parts.items()}
-        if may_be_none and any(name not in found for name in required):
-            return _nothing(found, required)
-        return record(**(dict.fromkeys(spread.optional) | dict(spread.defaults) | found))
+        given = {each.name: values[each.name] for each in fields if each.name in values}
+        if may_be_none and any(name not in given for name in required):
+            return _nothing(given, required)
+        left_out = {each.name: each.default for each in fields if each.default is not each.empty}
+        return record(**left_out | given | {name: part.make(values) for name, part in parts.items()})
 
     return _Argument(parameters, make)
 

@@ -27,7 +27,7 @@ def read(function: Callable[..., Any], verb: str, words: Sequence[str]) -> tuple
         (f"recipe {recipe}", read_recipe(recipe) if recipe else {}),
         (config, read_toml(Path(config)) if config else {}),
     ):
-        found = {name.replace("-", "_"): value for name, value in table.items()}
+        found = _as_now(verb, {name.replace("-", "_"): value for name, value in table.items()})
         known = [name for name in names_of(with_flags(function, [*words, *_words(found)])) if name != "config"]
         for name in found:
             if name not in known:
@@ -42,6 +42,16 @@ def read(function: Callable[..., Any], verb: str, words: Sequence[str]) -> tuple
     arguments = {name: left.pop(name) for name in arguments_of(function) if name in left}
     more = _words(left)
     return with_flags(function, [*words, *more], arguments), [*words, *more]
+
+
+def _as_now(verb: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of an older run folder under the names of today."""
+    test = settings.pop("test", None) if verb == "decide" else None
+    if test == "anytime":
+        settings["procedure"] = test
+    if verb == "predict" and settings.get("procedure") == "sequential":
+        settings["procedure"] = "sequential-predict"
+    return settings
 
 
 def _flags(name: str) -> set[str]:
