@@ -9,7 +9,6 @@ from scipy.stats import binom
 
 from noiseproof.noises import Gaussian
 from noiseproof.procedures import Anytime, Decide, replay
-from noiseproof.procedures.choose import decide_procedure
 from noiseproof.types import ABSTAIN, Answer, Decision
 
 NOISE = Gaussian(sigma=0.5)
@@ -166,12 +165,3 @@ def test_the_anytime_test_may_be_cut_anywhere():
     assert replay(Anytime(radius=0.25, look_every=50), NOISE, votes[:5]).answer == "certified"
     whole = replay(Anytime(radius=0.25, look_every=250), NOISE, [Answer("decide", 250, (45, 205))])
     assert whole == replay(Anytime(radius=0.25, look_every=50), NOISE, votes[:5])
-
-
-def test_a_test_nobody_knows():
-    assert decide_procedure("anytime", radius=1) == Anytime(radius=1)
-    assert decide_procedure(radius=1, label_aware=True) == Decide(radius=1, label_aware=True)
-    with pytest.raises(ValueError, match="unknown test 'anytim'; did you mean 'anytime'"):
-        decide_procedure("anytim", radius=1)
-    with pytest.raises(ValueError, match="label_aware is no setting of the test anytime"):
-        decide_procedure("anytime", radius=1, label_aware=True)

@@ -30,7 +30,8 @@ class Spread:
         defaults: of fields, where they are other than the record's own.
         without: fields that are no flags here.
         optional: fields that may be left out here; all of them in a record that may be None as a whole.
-        parts: fields that are records themselves, and how those are spread.
+            parts: fields that are records themselves, and how those are spread.
+        headings: what some fields stand under instead: heading -> fields.
     """
 
     group: str
@@ -42,6 +43,7 @@ class Spread:
     without: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     parts: tuple[tuple[str, Any], ...] = ()
+    headings: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,7 @@ def _argument(parameter: inspect.Parameter, hint: Any, text: str, words: Sequenc
 
 def _fields(record: type, spread: Spread, may_be_none: bool, positional: bool) -> Iterator[inspect.Parameter]:
     said, defaults = _docs(record), dict(spread.defaults)
+    headings = {name: heading for heading, names in spread.headings.items() for name in names}
     for option in options(record):
         if option.name in spread.without or option.name in dict(spread.parts):
             continue
@@ -154,8 +157,8 @@ def _fields(record: type, spread: Spread, may_be_none: bool, positional: bool) -
             default, kind = None, kind | None
         empty = default is REQUIRED
         yield _flag(
-            option.name, kind, inspect.Parameter.empty if empty else default, said.get(option.name, ""), spread.group,
-            positional,
+            option.name, kind, inspect.Parameter.empty if empty else default, said.get(option.name, ""),
+            headings.get(option.name, spread.group), positional,
         )  # fmt: skip
 
 
@@ -199,7 +202,7 @@ def _flag(name: str, kind: Any, default: Any, said: str, group: str, positional:
         consume_multiple=(1, None) if several and not positional else False,
         converter=_whole if _bare(kind) is int else None,
         negative=None if kind is bool else (),
-        show_default=default is not False and default not in (None, inspect.Parameter.empty, ()),
+        show_default=default is not False and default not in (None, inspect.Parameter.empty, (), {}),
     )
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, marked])
 
@@ -212,10 +215,10 @@ def _whole(kind: Any, tokens: Sequence[Any]) -> int:
         raise CoercionError(token=tokens[0], target_type=int) from None
 
 
-_GROUPS = {
-    name: Group(name, sort_key=number)
-    for number, name in enumerate(("Arguments", "Subject", "Noise", "Procedure", "Judge", "Options", "Compute"))
-}
+_ORDER = (
+    "Arguments", "Subject", "Data", "Noise", "Network", "Loss", "Optimizer", "Procedure", "Judge", "Options", "Compute",
+)  # fmt: skip
+_GROUPS = {name: Group(name, sort_key=number) for number, name in enumerate(_ORDER)}
 
 
 def _marked(hint: Any) -> tuple[Any, Spread | None, str]:

@@ -51,7 +51,7 @@ def _metavar(entry: Any) -> str:
 def _says(entry: Any) -> str:
     said = [_plain(entry.description)] if entry.description else []
     choices = "|".join(entry.choices or ())
-    if len(choices) > _LEFT:
+    if len(choices) > _LEFT or (choices and entry.positional_label):
         said.append(f"({', '.join(entry.choices)})")
     if entry.required:
         said.append("[required]")
