@@ -256,7 +256,10 @@ def test_the_verb(capsys):
     ("line", "says"),
     [
         ([], "--model and --data must be given, or --test-noise to test the noise alone"),
-        (["--test-noise", "--model", "m", "--data", "mnist"], "--test-noise tests the noise alone; leave --model and --data out, or"),
+        (
+            ["--test-noise", "--model", "m", "--data", "mnist"],
+            "--test-noise tests the noise alone; leave --model and --data out, or",
+        ),
         (["--test-noise", "--rng", "chacha2"], "unknown rng 'chacha2'; did you mean 'chacha20'?"),
         (["--test-noise", "--rng", "chacha20", "--seed", "4"], "seed must be left out with rng chacha20"),
         (["--test-noise", "--draws", "9"], "draws must be >= 60, got 9"),

@@ -47,7 +47,9 @@ def parse(line: str) -> None:
     rest = asked[len(verb or ()) :]
     if not rest or "--help" in rest or any(re.fullmatch(r"[A-Z]+(\.\.\.)?|\.\.\.", word) for word in rest):
         command = functools.reduce(lambda app, name: app[name], verb or (), app)
-        known = {name for argument in command.assemble_argument_collection() for name in argument.names} if verb else set()
+        known = (
+            {name for argument in command.assemble_argument_collection() for name in argument.names} if verb else set()
+        )
         assert {word.partition("=")[0] for word in rest if word.startswith("--")} <= known | {"--help"}
     else:
         app.parse_args(words, exit_on_error=False, print_error=False)

@@ -55,7 +55,9 @@ def test_every_flag_of_every_procedure_has_a_help_text(name):
 
 
 def test_a_line_is_a_record(asked):
-    found = asked(f"certify {LINE} --procedure curve --radii 0,0.5 --n-max 900 --skip-bad --grid 0 --workers 2 --seed 3")
+    found = asked(
+        f"certify {LINE} --procedure curve --radii 0,0.5 --n-max 900 --skip-bad --grid 0 --workers 2 --seed 3"
+    )
     assert found == Asked(
         procedure=Curve(radii=(0.0, 0.5), n_max=900),
         noise=Gaussian(sigma=0.25, grid=None),
@@ -138,7 +140,9 @@ def test_without_a_verb_there_is_help(capsys):
 
 def test_verbs_stand_in_the_order_they_are_needed(capsys):
     assert run(["--help"]) == 0
-    lines = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("  ") and line[2] != " "]
+    lines = [
+        line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("  ") and line[2] != " "
+    ]
     assert lines == list(dict.fromkeys(verb.split()[0] for verb in VERBS))
 
 
@@ -146,7 +150,6 @@ def test_verbs_stand_in_the_order_they_are_needed(capsys):
 def test_completion_is_a_script_that_knows_the_flags(shell, tmp_path, capsys):
     assert run(["completion", shell]) == 0
     script = capsys.readouterr().out
-    assert "n-max" not in script.partition("sequential")[0] or shell
     for word in ("certify", "noise-images", "two-sided", "philox", "radii"):
         assert word in script
     if shell == "bash":
@@ -154,7 +157,8 @@ def test_completion_is_a_script_that_knows_the_flags(shell, tmp_path, capsys):
         subprocess.run(["bash", "-n", str(tmp_path / "s")], check=True)
         ask = (
             f"source {tmp_path / 's'}; COMP_WORDS=(noiseproof certify --prec); COMP_CWORD=2; "
-            "f=$(complete -p noiseproof | sed 's/.*-F \\([^ ]*\\).*/\\1/'); $f noiseproof --prec certify; echo ${COMPREPLY[@]}"
+            "f=$(complete -p noiseproof | sed 's/.*-F \\([^ ]*\\).*/\\1/'); $f noiseproof --prec certify; "
+            "echo ${COMPREPLY[@]}"
         )
         done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True)
         assert done.stdout.split() == ["--precision"]

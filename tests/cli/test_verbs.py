@@ -25,8 +25,8 @@ DATA = "fashion-mnist-small"
 def model(tmp_path_factory) -> Path:
     """A model of one epoch: bad, but real."""
     out = tmp_path_factory.mktemp("cli") / "model"
-    from noiseproof.training import train
-    train(data=DATA, arch="lenet", sigma=0.25, epochs=1, threads=1, out=out)
+    line = ["train", "--data", DATA, "--arch", "lenet", "--sigma", "0.25", "--epochs", "1", "--threads", "1"]
+    assert run([*line, "--out", str(out)]) == 0
     return out
 
 

@@ -30,7 +30,7 @@ class Spread:
         defaults: of fields, where they are other than the record's own.
         without: fields that are no flags here.
         optional: fields that may be left out here; all of them in a record that may be None as a whole.
-            parts: fields that are records themselves, and how those are spread.
+        parts: fields that are records themselves, and how those are spread.
         headings: what some fields stand under instead: heading -> fields.
     """
 
@@ -139,7 +139,8 @@ def _argument(parameter: inspect.Parameter, hint: Any, text: str, words: Sequenc
     def make(values: Values) -> object:
         given = {each.name: values[each.name] for each in fields if each.name in values}
         if may_be_none and any(name not in given for name in required):
-            return _nothing(given, required)
+            _check_left_out(given, required)
+            return None
         left_out = {each.name: each.default for each in fields if each.default is not each.empty}
         return record(**left_out | given | {name: part.make(values) for name, part in parts.items()})
 
@@ -170,8 +171,8 @@ def _argument_of(hint: Any, value: Any) -> Any:
     return Path(value) if kind is Path else value
 
 
-def _nothing(found: Values, required: Sequence[str]) -> None:
-    """A record that is left out as a whole: what is given of it would be passed over in silence."""
+def _check_left_out(found: Values, required: Sequence[str]) -> None:
+    """Of a record that is left out nothing may be given: it would be passed over in silence."""
     if found:
         needed = " and ".join(f"--{name}" for name in required)
         given = next((name for name in found if name not in required), None)
