@@ -91,7 +91,7 @@ class Elsewhere:
     """Where the model and the data of a finished run lie now; what is left out is where the run says.
 
     Attributes:
-        model: The run's model, where it no longer lies where it lay; of an ensemble, all of them.
+        model: The run's model, where it no longer lies where it lay; of an ensemble all, a flag each.
         denoiser: Likewise, what stands before the model.
         data: Likewise, the data set.
         root: Where data sets lie.

@@ -68,7 +68,7 @@ class Training:
         seed: Of everything random.
         precision: Of the forward pass.
         compile: Use torch.compile; needs a C++ compiler.
-        device: auto, cpu, cuda, cuda:1, ...
+        device: One of auto, cpu, cuda, cuda:1, ...
         threads: CPU threads inside an operation; more than one on idle machines only, where nothing waits for them.
         tensorboard: Write scalars to OUT/tensorboard, too.
         root: Where data sets lie (or NOISEPROOF_DATA).

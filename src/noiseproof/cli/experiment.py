@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def experiment(
-    name: str = "",
+    name: str | None = None,
     runs: list[Path] | None = None,
     /,
     *,
@@ -26,7 +26,7 @@ def experiment(
     from noiseproof.reports.experiments import EXPERIMENTS
     from noiseproof.reports.experiments import experiment as write_experiment
 
-    if not name:
+    if name is None:
         for known, each in EXPERIMENTS.items():
             print(f"{known:16}{each.takes}: {each.about}")
         return
