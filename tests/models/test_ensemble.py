@@ -16,7 +16,7 @@ from torch import nn
 from noiseproof.engine.contract import check_eval_mode
 from noiseproof.errors import ModelError
 from noiseproof.models import BaseModel, Ensemble, build, ensemble, fingerprint, load, save_weights
-from noiseproof.models.ensemble import row_by_row, passes, spec_of
+from noiseproof.models.ensemble import passes, row_by_row, spec_of
 
 SHAPE = (1, 16, 16)
 

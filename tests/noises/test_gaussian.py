@@ -243,6 +243,10 @@ def test_on_sets_the_dimension_and_nothing_else():
     assert Gaussian(sigma=0.5, grid=None).on((3, 32, 32)) == Gaussian(sigma=0.5, grid=None, dimension=3072)
 
 
+def test_no_grid_may_be_written_as_a_grid_of_none():
+    assert Gaussian(sigma=0.5, grid=0) == Gaussian(sigma=0.5, grid=None)
+
+
 def test_arithmetic_is_labelled():
     assert Gaussian(sigma=0.5).arithmetic == "exact integers, grid 255"
     assert Gaussian(sigma=0.5, grid=None).arithmetic == "float64 noise"
@@ -255,7 +259,6 @@ def test_arithmetic_is_labelled():
         (-0.5, None, "sigma must be > 0, got -0.5"),
         (math.nan, 255, "sigma must be > 0, got nan"),
         (math.inf, None, "sigma must be > 0, got inf"),
-        (0.5, 0, "grid must be in 1..4096 steps, or None for float noise, got 0"),
         (0.5, 4097, "grid must be in 1..4096 steps, or None for float noise, got 4097"),
         (0.5, 255.0, "grid must be an integer, got 255.0"),
         (0.0001, 255, "sigma must be >= 0.05/255 on the grid of 255 steps, got 0.0001; less never leaves a pixel"),
