@@ -77,7 +77,7 @@ class Subject:
         if elsewhere.model is None:
             return whole if elsewhere.denoiser is None else replace(whole, denoiser=elsewhere.denoiser)
         moved = replace(whole, model=elsewhere.model, denoiser=elsewhere.denoiser)
-        # of another number of models no consensus is asked: the fingerprints then say that they are not those of the run
+        # of another number of models no consensus is asked: fingerprints then say that they are not the run's
         return moved if len(moved.models) == len(self.models) > 1 else replace(moved, consensus=None)
 
     def settings(self) -> dict[str, Any]:
