@@ -66,7 +66,7 @@ format: .venv/installed-dev
 
 .venv-core/installed: pyproject.toml
 	test -x $(CORE)/python || $(PYTHON) -m venv .venv-core
-	$(CORE)/python -m pip install -q numpy scipy typer rich pillow matplotlib pytest pytest-xdist hypothesis mpmath
+	$(CORE)/python -m pip install -q numpy scipy cyclopts rich pillow matplotlib pytest pytest-xdist hypothesis mpmath
 	$(CORE)/python -m pip install -q --no-deps -e .
 	touch $@
 
