@@ -29,6 +29,7 @@ from noiseproof.progress import Progress
 from noiseproof.runners.executors import EXECUTORS, Began
 from noiseproof.store import Manifest, Range, Run, RunFolder, check_meaning, read_manifest, read_run
 from noiseproof.store.state import skipped_key
+from noiseproof.store.whole import Selection
 from noiseproof.tallies import in_meaning
 from noiseproof.version import __version__
 
@@ -256,6 +257,8 @@ class Job:
                 watch.done += 1
             if progress is not None:
                 progress(watch.progress())
+        subject = self.asked.subject
+        folder.seal(Selection(subject.every, subject.start, subject.limit, len(self.data)))
 
     def _skip(self, folder: RunFolder) -> None:
         finished = {record.index for record in folder.state.records.values()}
