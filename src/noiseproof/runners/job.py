@@ -81,6 +81,7 @@ class Job:
         device: where to compute.
         seed: of the noise; for a cryptographic generator its key, once the run folder is known.
         skipped: wanted inputs whose picture cannot be read, and why; they are not in ``indices``.
+        others: further devices, of the same kind, that draw too.
     """
 
     asked: Asked
@@ -91,6 +92,7 @@ class Job:
     device: torch.device
     seed: int
     skipped: dict[int, str] = field(default_factory=dict)
+    others: tuple[torch.device, ...] = ()
 
     def __post_init__(self) -> None:
         asked, module, compute = self.asked, self.model.module, self.asked.compute
@@ -203,7 +205,7 @@ class Job:
             num_classes=self.model.num_classes,
             noise=self.noise,
             shape=tuple(self.data.shape),
-            device=self.device,
+            device=(self.device, *self.others),
             batch_size=batch_size,
             precision=precision or compute.precision,
             workers=compute.workers,

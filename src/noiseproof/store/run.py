@@ -19,7 +19,7 @@ from noiseproof.store.whole import Selection, seal_entry
 from noiseproof.tallies import tally_of
 from noiseproof.types import Outcome, Record
 
-DRAWN_BY = ("device", "backend", "precision", "batch_size", "version", "tolerance")
+DRAWN_BY = ("device", "backend", "precision", "batch_size", "version", "tolerance", "cudnn")
 """What must not change within one input; a partial input begun under another environment starts over."""
 
 MALFORMED = (AttributeError, KeyError, TypeError, ValueError, ArithmeticError)
