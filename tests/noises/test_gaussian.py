@@ -37,6 +37,16 @@ def test_encode_finds_the_8_bit_pixels_again(floats: np.ndarray):
     assert np.array_equal(encoded, EVERY_PIXEL)
 
 
+@pytest.mark.parametrize("steps", [2.0**-13, 2.0**-15])
+def test_an_input_a_hair_off_the_grid_is_refused(steps):
+    """At 2^-13 of a step, 3 x 224 x 224 numbers are 1.9e-4 away from the picture that would be certified."""
+    for pixel in (1, 100, 255):
+        with pytest.raises(ValueError, match="inputs must lie on the grid"):
+            Gaussian(sigma=0.5).encode(np.array([(pixel - steps) / 255]))
+    with pytest.raises(ValueError, match="inputs must lie on the grid"):
+        Gaussian(sigma=0.5).encode(np.array([1e-12]))
+
+
 def test_encode_on_a_coarser_grid():
     assert Gaussian(sigma=0.5, grid=4).encode(np.array([0.0, 0.25, 1.0])).tolist() == [0, 1, 4]
 

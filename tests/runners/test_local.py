@@ -524,7 +524,7 @@ def test_decide(decided, data, tmp_path):
     run = decided()
     assert run.manifest.kind == "decide"
     assert {type(record.outcome) for record in run.records} == {Decision}
-    assert run.manifest.meaning["design"] == run.procedure.design(run.noise)
+    assert run.manifest.design == run.procedure.design(run.noise)
     assert verify(tmp_path / "run").records == 8
     aware = decided("aware", label_aware=True)
     for record in aware.records:

@@ -17,7 +17,7 @@ from noiseproof.errors import ModelError, RunError
 from noiseproof.noises import noise_from
 from noiseproof.procedures import replay
 from noiseproof.runners.redraw import Redrawn
-from noiseproof.store import Manifest, Range, RunFolder, read_run
+from noiseproof.store import Range, RunFolder, read_run
 from noiseproof.store.manifest import write_manifest
 from noiseproof.store.verify import VerificationError
 from tests.asking import certify, decide, redraw
@@ -28,7 +28,7 @@ def forge(path, run, meaning, *, move, device=None):
     shutil.rmtree(path)
     noise = noise_from(meaning["noise"])
     environment = {name: value for name, value in run.state.sessions[0].items() if name != "settings"}
-    with RunFolder(path, Manifest(run.manifest.kind, meaning, run.manifest.version)) as folder:
+    with RunFolder(path, replace(run.manifest, meaning=meaning)) as folder:
         folder.begin(environment | ({"device": device} if device else {}), run.state.sessions[0]["settings"])
         for record in run.records:
             begins = {}

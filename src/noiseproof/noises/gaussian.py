@@ -26,6 +26,10 @@ UINT8 = 255
 FINEST = 4096
 """Steps of the finest grid: picture plus noise must fit 16 bits."""
 
+_FORM = 2.0**-23
+"""Relative: how far a float may be from k/255 and still be a form of it. Such an input stands for the picture of the
+integers k, which is what its certificate is about; it is within sqrt(d) 2^-23 of it in L2."""
+
 _FLOAT_STEPS = 256
 BEYOND_CAP = 2.0**-53
 """Probability that a coordinate is farther out than float noise goes: half a step of 53 bits on either side."""
@@ -115,11 +119,11 @@ class Gaussian(Noise):
         if self.grid is None:
             return value
         steps = np.rint(value * self.grid)
-        # k/255 in float32 comes back as k within an ulp or two, whether it was divided or multiplied
-        off = np.abs(value * self.grid - steps).max(initial=0.0)
-        if off > 2.0**-13:
+        # the float32 forms of k/255, whether k was divided by 255 or multiplied by 1/255: two roundings of half an ulp
+        off = np.abs(value * self.grid - steps)
+        if (off > steps * _FORM).any():
             raise ValueError(
-                f"inputs must lie on the grid k/{self.grid} (one is {off:.2g} of a step away); "
+                f"inputs must lie on the grid k/{self.grid} (one is {off.max():.2g} of a step away); "
                 "round them to 8 bits, quantise them to a finer grid, or use Gaussian(sigma, grid=None), which "
                 "claims less"
             )
