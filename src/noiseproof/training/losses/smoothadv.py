@@ -6,20 +6,18 @@ import itertools
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
 from noiseproof.arguments import integer
 from noiseproof.attacks import PGD
 from noiseproof.errors import unknown
-from noiseproof.training.losses.base import Loss, LossOut, Phase
+from noiseproof.training.losses.base import Batch, Loss, LossOut
 from noiseproof.training.losses.consistency import consistency
 from noiseproof.training.losses.ddn import smallest_perturbed
 from noiseproof.training.losses.noisy import accuracy, frozen_in_eval_mode, noisy_scores
 from noiseproof.training.losses.published import at_sigma, mnist_like
 from noiseproof.training.losses.settings import at_least_zero
-from noiseproof.training.randomness import normal
 
 ATTACKS = ("pgd", "ddn")
 
@@ -78,22 +76,13 @@ class SmoothAdvLoss(Loss):
             return {"eps": 1.0, "m": 4}
         return {"eps": at_sigma(sigma, 1.0, 1.0, 2.0), "m": int(at_sigma(sigma, 4, 8, 2))}
 
-    def __call__(
-        self,
-        model: nn.Module,
-        x: Tensor,
-        y: Tensor,
-        *,
-        sigma: float,
-        generator: torch.Generator,
-        phase: Phase,
-        targets: Tensor | None = None,
-    ) -> LossOut:
+    def compute(self, model: nn.Module, batch: Batch) -> LossOut:
         """See ``Loss``."""
-        noise = normal(x, m=self.m, generator=generator).mul_(sigma)
+        x, y = batch.x, batch.y
+        noise = batch.noise(self.m)
         if self.eps > 0:
             with frozen_in_eval_mode(model) as still:
-                eps = self.eps * phase.warmed(self.warmup)
+                eps = self.eps * batch.phase.warmed(self.warmup)
                 x = self._attacked(still, x, y, noise.view(self.m, *x.shape), eps)
         scores = noisy_scores(model, x, noise)
         loss = F.cross_entropy(scores.flatten(0, 1), y.repeat(self.m))
