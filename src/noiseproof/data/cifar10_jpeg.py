@@ -9,7 +9,7 @@ import os
 import tarfile
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, cast
 
 import numpy as np
 from PIL import __version__ as pillow
@@ -53,10 +53,7 @@ class CIFAR10Jpeg:
     name: str = "cifar10-jpeg"
     title: str = "CIFAR-10 (JPEG)"
 
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The two splits."""
-        return ("train", "test")
+    splits: ClassVar[tuple[str, ...]] = ("train", "test")
 
     def load(self, split: str, root: Path | None) -> DataSet:
         """The named split, all of it in memory.
