@@ -78,9 +78,7 @@ CIFAR10_BATCHES = CIFAR10(
     # torchvision/datasets/cifar.py. The SHA-256 sum of the same archive: keras/datasets/cifar10.py.
     files=(
         PublishedFile(
-            "cifar-10-python.tar.gz",
-            170_498_071,
-            "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+            "cifar-10-python.tar.gz", 170_498_071, "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
         ),
     ),
     addresses=("https://www.cs.toronto.edu/~kriz/",),

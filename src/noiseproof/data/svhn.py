@@ -70,14 +70,10 @@ SVHN_CROPPED = SVHN(
     name="svhn",
     # Address, sizes and SHA-256 sums: tensorflow_datasets/url_checksums/svhn_cropped.txt.
     train=PublishedFile(
-        "train_32x32.mat",
-        182_040_794,
-        "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
+        "train_32x32.mat", 182_040_794, "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8"
     ),
     test=PublishedFile(
-        "test_32x32.mat",
-        64_275_384,
-        "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
+        "test_32x32.mat", 64_275_384, "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b"
     ),
     addresses=("http://ufldl.stanford.edu/housenumbers/",),
     remedies=("put train_32x32.mat and test_32x32.mat into one of these folders",),
