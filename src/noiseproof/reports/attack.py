@@ -196,14 +196,7 @@ def draw_attack(points: Sequence[Attacked], path: str | Path) -> Path:
 def write_attack(
     points: tuple[Attacked, ...], folder: Path, *, n: int, alpha: float, certificate_alpha: float
 ) -> AttackReport:
-    """Write ``table.txt``, ``table.md`` and ``attack.png``.
-
-    Args:
-        points: judged points.
-        folder: where to.
-        n: draws of a judgement.
-        alpha: its failure probability.
-        certificate_alpha: failure probability of a certificate.
+    """Write ``table.txt``, ``table.md`` and ``attack.png`` into a folder; see ``attack_table``, ``contradiction_text``.
 
     Raises:
         RunError: the folder cannot be written.

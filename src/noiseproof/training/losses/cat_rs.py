@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
-from noiseproof.arguments import integer
+from noiseproof.arguments import at_least_one, settle
 from noiseproof.attacks.steps import direction, into_ball
 from noiseproof.training.losses.base import Batch, Loss, LossOut
 from noiseproof.training.losses.noisy import accuracy, frozen_in_eval_mode, noisy_scores
@@ -55,10 +55,7 @@ class CATRSLoss(Loss):
     uses_targets: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "lambda_", at_least_zero("lambda", self.lambda_))
-        object.__setattr__(self, "eps", above_zero("eps", self.eps))
-        for name in ("m", "steps"):
-            object.__setattr__(self, name, integer(name, getattr(self, name), least=1))
+        settle(self, {"lambda_": at_least_zero, "eps": above_zero, "m": at_least_one, "steps": at_least_one})
 
     @classmethod
     def published(cls, *, sigma: float, data: str) -> dict[str, Any]:

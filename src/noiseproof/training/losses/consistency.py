@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
-from noiseproof.arguments import integer
+from noiseproof.arguments import at_least_one, settle
 from noiseproof.training.losses.base import Batch, Loss, LossOut
 from noiseproof.training.losses.noisy import accuracy, log_vote, noisy_scores
 from noiseproof.training.losses.published import at_sigma, mnist_like
@@ -39,9 +39,7 @@ class ConsistencyLoss(Loss):
     name: ClassVar[str] = "consistency"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "lambda_", at_least_zero("lambda", self.lambda_))
-        object.__setattr__(self, "eta", at_least_zero("eta", self.eta))
-        object.__setattr__(self, "m", integer("m", self.m, least=1))
+        settle(self, {"lambda_": at_least_zero, "eta": at_least_zero, "m": at_least_one})
 
     @classmethod
     def published(cls, *, sigma: float, data: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import nn
 
-from noiseproof.arguments import integer
+from noiseproof.arguments import at_least_one, settle
 from noiseproof.training.losses.base import Batch, Loss, LossOut
 
 
@@ -27,7 +27,7 @@ class GaussianLoss(Loss):
     name: ClassVar[str] = "gaussian"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "m", integer("m", self.m, least=1))
+        settle(self, {"m": at_least_one})
 
     def compute(self, model: nn.Module, batch: Batch) -> LossOut:
         """See ``Loss``."""

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
-from noiseproof.arguments import integer
+from noiseproof.arguments import at_least_one, settle
 from noiseproof.training.losses.base import Batch, Loss, LossOut
 from noiseproof.training.losses.noisy import accuracy, log_vote, noisy_scores
 from noiseproof.training.losses.published import at_sigma, mnist_like
-from noiseproof.training.losses.settings import above_zero, at_least_zero
+from noiseproof.training.losses.settings import above_zero, at_least_zero, whole_at_least_zero
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,8 @@ class MACERLoss(Loss):
     name: ClassVar[str] = "macer"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "lambda_", at_least_zero("lambda", self.lambda_))
-        object.__setattr__(self, "after_drops", integer("after_drops", self.after_drops, least=0))
-        object.__setattr__(self, "m", integer("m", self.m, least=1))
-        for name in ("beta", "gamma"):
-            object.__setattr__(self, name, above_zero(name, getattr(self, name)))
+        settle(self, {"lambda_": at_least_zero, "after_drops": whole_at_least_zero, "m": at_least_one})
+        settle(self, {"beta": above_zero, "gamma": above_zero})
 
     @classmethod
     def published(cls, *, sigma: float, data: str) -> dict[str, Any]:

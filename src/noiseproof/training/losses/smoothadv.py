@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
-from noiseproof.arguments import integer
+from noiseproof.arguments import at_least_one, settle
 from noiseproof.attacks import PGD
 from noiseproof.errors import unknown
 from noiseproof.training.losses.base import Batch, Loss, LossOut
@@ -17,7 +17,7 @@ from noiseproof.training.losses.consistency import consistency
 from noiseproof.training.losses.ddn import smallest_perturbed
 from noiseproof.training.losses.noisy import accuracy, frozen_in_eval_mode, noisy_scores
 from noiseproof.training.losses.published import at_sigma, mnist_like
-from noiseproof.training.losses.settings import at_least_zero
+from noiseproof.training.losses.settings import at_least_zero, whole_at_least_zero
 
 ATTACKS = ("pgd", "ddn")
 
@@ -61,11 +61,8 @@ class SmoothAdvLoss(Loss):
     name: ClassVar[str] = "smoothadv"
 
     def __post_init__(self) -> None:
-        for name in ("eps", "eta"):
-            object.__setattr__(self, name, at_least_zero(name, getattr(self, name)))
-        object.__setattr__(self, "lambda_", at_least_zero("lambda", self.lambda_))
-        for name, least in (("m", 1), ("steps", 1), ("warmup", 0)):
-            object.__setattr__(self, name, integer(name, getattr(self, name), least=least))
+        settle(self, {"eps": at_least_zero, "eta": at_least_zero, "lambda_": at_least_zero})
+        settle(self, {"m": at_least_one, "steps": at_least_one, "warmup": whole_at_least_zero})
         if self.attack not in ATTACKS:
             raise ValueError(unknown("attack", str(self.attack), ATTACKS))
 

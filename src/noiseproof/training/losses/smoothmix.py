@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
-from noiseproof.arguments import flag, integer
+from noiseproof.arguments import at_least_one, flag, settle
 from noiseproof.attacks import PGD
 from noiseproof.attacks.steps import into_ball
 from noiseproof.training.losses.base import Batch, Loss, LossOut
 from noiseproof.training.losses.noisy import accuracy, frozen_in_eval_mode, log_vote, noisy_scores
 from noiseproof.training.losses.published import at_sigma, mnist_like
-from noiseproof.training.losses.settings import above_zero, at_least_zero
+from noiseproof.training.losses.settings import above_zero, at_least_zero, whole_at_least_zero
 from noiseproof.training.randomness import uniform
 
 
@@ -56,11 +56,8 @@ class SmoothMixLoss(Loss):
     name: ClassVar[str] = "smoothmix"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "step", above_zero("step", self.step))
-        object.__setattr__(self, "eta", at_least_zero("eta", self.eta))
-        object.__setattr__(self, "one_step", flag("one_step", self.one_step))
-        for name, least in (("m", 1), ("steps", 1), ("warmup", 0)):
-            object.__setattr__(self, name, integer(name, getattr(self, name), least=least))
+        settle(self, {"step": above_zero, "eta": at_least_zero, "one_step": flag})
+        settle(self, {"m": at_least_one, "steps": at_least_one, "warmup": whole_at_least_zero})
 
     @classmethod
     def published(cls, *, sigma: float, data: str) -> dict[str, Any]:

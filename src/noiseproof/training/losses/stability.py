@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import nn
 
-from noiseproof.arguments import integer
+from noiseproof.arguments import at_least_one, settle
 from noiseproof.training.losses.base import Batch, Loss, LossOut
 from noiseproof.training.losses.noisy import accuracy, noisy_scores
 from noiseproof.training.losses.published import at_sigma, mnist_like
@@ -38,8 +38,7 @@ class StabilityLoss(Loss):
     name: ClassVar[str] = "stability"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "lambda_", at_least_zero("lambda", self.lambda_))
-        object.__setattr__(self, "m", integer("m", self.m, least=1))
+        settle(self, {"lambda_": at_least_zero, "m": at_least_one})
 
     @classmethod
     def published(cls, *, sigma: float, data: str) -> dict[str, Any]:
