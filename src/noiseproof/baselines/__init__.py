@@ -7,16 +7,7 @@ from noiseproof.baselines.training import train
 from noiseproof.baselines.wong import Wong
 from noiseproof.registry import Registry
 
-__all__ = [
-    "METHODS",
-    "Certifier",
-    "Lipschitz",
-    "Method",
-    "Radii",
-    "Wong",
-    "certify",
-    "train",
-]
+__all__ = ["METHODS", "Certifier", "Lipschitz", "Method", "Radii", "Wong", "certify", "train"]
 
 METHODS: Registry[type[Method]] = Registry(
     "method", lambda method: method.name, [Wong, Lipschitz], group="noiseproof.baselines"

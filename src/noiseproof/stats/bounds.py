@@ -79,15 +79,7 @@ def clopper_pearson_upper(k: int, n: int, alpha: float) -> float:
     """Exact one-sided upper confidence bound on a binomial proportion.
 
     For every p: P(bound < p) <= alpha, over k ~ Binomial(n, p). Rounded up: never below the exact bound,
-    above it by a relative 3e-8 or so.
-
-    Args:
-        k: successes, 0 <= k <= n.
-        n: trials, >= 1.
-        alpha: failure probability in (0, 1).
-
-    Raises:
-        ValueError: an argument is out of range.
+    above it by a relative 3e-8 or so. Arguments and errors are those of ``clopper_pearson_lower``.
 
     Source: Clopper & Pearson 1934.
 
@@ -101,15 +93,8 @@ def clopper_pearson_upper(k: int, n: int, alpha: float) -> float:
 def clopper_pearson_tail(k: int, n: int, alpha: float) -> float:
     """Exact upper confidence bound on 1 - p: the complement of the lower bound, with all its digits.
 
-    For every p: P(tail < 1 - p) <= alpha, over k ~ Binomial(n, p). Rounded up, and capped at 1.
-
-    Args:
-        k: successes, 0 <= k <= n.
-        n: trials, >= 1; tried up to 1e10.
-        alpha: failure probability in (0, 1).
-
-    Raises:
-        ValueError: an argument is out of range.
+    For every p: P(tail < 1 - p) <= alpha, over k ~ Binomial(n, p). Rounded up, and capped at 1. Arguments and errors
+    are those of ``clopper_pearson_lower``; n was tried up to 1e10.
 
     Source: Clopper & Pearson 1934. The bound solves P(Binomial(n, 1 - tail) >= k) = alpha; inverting the
     complementary incomplete beta function for the tail itself avoids 1 - (a number close to 1).
