@@ -343,7 +343,7 @@ def test_its_step_does_not_hang_on_the_order_and_its_configuration_makes_it_agai
 
 
 def test_an_executor(installed, asked, capsys):
-    line = ["certify", "--sigma", "0.25", "--n", "200", *asked]
+    line = ["certify", "--sigma", "2", "--n", "200", *asked]  # so much that votes differ
     assert run([*line, "--out", "plain"]) == 0
     one = [word if word != "6" else "2" for word in line]
     assert run([*one, "--executor", "one-row", "--out", "rows"]) == 0
