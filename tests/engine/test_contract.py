@@ -15,6 +15,7 @@ from noiseproof.engine.contract import (
     check_options,
     check_precision,
     choose_device,
+    choose_devices,
     resolved,
 )
 from noiseproof.errors import ModelError
@@ -87,3 +88,19 @@ def test_a_device_has_a_number(monkeypatch):
     assert resolved("cuda") == torch.device("cuda", 3)
     assert resolved("cuda:1") == torch.device("cuda", 1)
     assert resolved(torch.device("cpu")) == torch.device("cpu")
+
+
+def test_several_devices(monkeypatch):
+    assert choose_devices("cpu") == (torch.device("cpu"),)
+    with pytest.raises(ValueError, match="device must name each device once, got 'cpu, cpu'"):
+        choose_devices("cpu, cpu")
+    with pytest.raises(ValueError, match="or one that torch can use, got 'gpu'"):
+        choose_devices("cpu,gpu")
+    two = torch.device("cuda", 0), torch.device("cuda", 1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    monkeypatch.setattr(torch, "empty", lambda *rest, **named: None)
+    assert choose_devices("cuda") == two
+    assert choose_devices("cuda:1,cuda:0") == two[::-1]
+    assert choose_devices("auto") == two[1:]

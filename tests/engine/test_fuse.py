@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 pytest.importorskip("torch")
@@ -116,21 +118,54 @@ def test_a_hook_is_not_passed_by():
     assert fuse(block)[1] == 0
 
 
-def test_on_a_cpu_nothing_is_fused_and_a_fusion_that_changes_scores_is_thrown_away(monkeypatch):
-    base, cpu = build("resnet20", num_classes=10, shape=(3, 32, 32)).eval(), torch.device("cpu")
-    assert prepared(base, shape=(3, 32, 32), device=cpu).fused == 0
+class Pretended:
+    """A device that says it is CUDA."""
 
-    class Pretended:
-        type = "cuda"
+    type = "cuda"
 
-        def __eq__(self, other):
-            return True
+    def __eq__(self, other):
+        return True
 
-        __hash__ = None
+    __hash__ = None
 
+
+@pytest.fixture
+def cuda(monkeypatch):
     monkeypatch.setattr(nn.Module, "to", lambda self, *rest, **named: self)
     monkeypatch.setattr(torch.Tensor, "to", lambda self, *rest, **named: self)
-    assert prepared(base, shape=(3, 32, 32), device=Pretended()).fused == 19
+    return Pretended()
+
+
+def test_on_a_cpu_nothing_is_fused_and_a_fusion_that_changes_scores_is_thrown_away(monkeypatch, cuda):
+    base, cpu = build("resnet20", num_classes=10, shape=(3, 32, 32)).eval(), torch.device("cpu")
+    assert prepared(base, shape=(3, 32, 32), device=cpu).fused == 0
+    assert prepared(base, shape=(3, 32, 32), device=cuda).fused == 19
     monkeypatch.setattr(prepare, "fuse", lambda module: (nn.Sequential(module, nn.Softmax(1)), 3))
-    found = prepared(base, shape=(3, 32, 32), device=Pretended())
+    found = prepared(base, shape=(3, 32, 32), device=cuda)
     assert (found.fused, found.folded) == (0, 21)
+
+
+@pytest.mark.parametrize(("precision", "channels_last"), [("fp32", False), ("tf32", True), ("bf16", True)])
+def test_on_cuda_ieee_fp32_is_channels_first(precision, channels_last, cuda, monkeypatch):
+    monkeypatch.setattr(prepare, "_cast", lambda module: module)  # as there is nothing to move a module to
+    base = build("resnet20", num_classes=10, shape=(3, 32, 32)).eval()
+    found = prepared(base, shape=(3, 32, 32), device=cuda, precision=precision)
+    assert (found.channels_last, found.fused) == (channels_last, 19)
+    assert prepared(base, shape=(3, 32, 32), device=torch.device("cpu"), precision=precision).channels_last
+
+
+def test_the_copies_that_were_tried_are_gone(cuda):
+    base = build("resnet20", num_classes=10, shape=(3, 32, 32)).eval()
+
+    def convolutions():
+        return sum(type(each) is nn.Conv2d for each in gc.get_objects())
+
+    gc.collect()
+    before, own = convolutions(), sum(type(each) is nn.Conv2d for each in base.modules())
+    gc.disable()
+    try:
+        ready = prepared(base, shape=(3, 32, 32), device=cuda)
+        assert convolutions() - before == own
+    finally:
+        gc.enable()
+    assert ready.fused == 19

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
@@ -14,7 +16,11 @@ from torch import nn
 
 from noiseproof.engine import Drawn, Engine, OutOfMemoryError, Segment, Task, TorchBackend
 from noiseproof.engine import graph as graph_module
+from noiseproof.engine.fuse import fuse
 from noiseproof.engine.graph import GraphBackend
+from noiseproof.engine.halving import in_batches_that_fit
+from noiseproof.engine.pooled import is_out_of_memory
+from noiseproof.engine.prepare import fold
 from noiseproof.errors import ModelError
 from noiseproof.models import build
 from noiseproof.noises import Gaussian, Words
@@ -166,8 +172,8 @@ class Pretended:
     """Enough of torch.cuda that capture runs on a CPU: a graph replays by calling what was captured."""
 
     def __init__(self, monkeypatch, backend, fails=None) -> None:
-        self.captured, self.replayed, self.fails = [], [], fails
-        pretended = self
+        self.captured, self.replayed, self.fails, self.began = [], [], fails, []
+        pretended, backend = self, weakref.proxy(backend)
 
         class Quiet:
             def __init__(self, *rest, **named) -> None:
@@ -192,10 +198,11 @@ class Pretended:
 
         @contextmanager
         def capturing(graph, pool, stream, capture_error_mode):
+            pretended.began.append(weakref.ref(graph))
             if pretended.fails:
-                raise pretended.fails
+                raise type(pretended.fails)(*pretended.fails.args)  # one that nobody else holds
             yield
-            pretended.captured.append(graph)
+            pretended.captured.append(pretended.began[-1])
 
         for name, value in {
             "CUDAGraph": Graph,
@@ -240,11 +247,13 @@ def test_a_graph_whose_scores_differ_in_the_last_bit_is_not_used(monkeypatch):
 
 def test_a_changed_tolerance_makes_the_graphs_anew(monkeypatch):
     backend = made()
-    cuda = Pretended(monkeypatch, backend)
+    cuda, capture, held = Pretended(monkeypatch, backend), backend._capture, []
+    monkeypatch.setattr(backend, "_capture", lambda buffers: held.append(backend._scores) or capture(buffers))
     for tolerance, captured in ((0.0, 4), (0.0, 4), (0.5, 8), (0.5, 8)):
         backend.tolerance = tolerance
         backend.submit(segments_of((0, 3))).result()
         assert len(cuda.captured) == captured
+    assert held == [None, None], "scores of the old graphs would keep their memory"
 
 
 @pytest.mark.parametrize("why", ["waits", "capture"])
@@ -278,3 +287,98 @@ def test_memory_that_runs_out_in_capture_leaves_nothing_behind(monkeypatch):
         assert backend._buffers is None
     cuda.fails = None
     assert backend.environment()["graphs"] == [32, 8, 2]
+
+
+@pytest.mark.parametrize("where", ["warm-up", "capture", "second"])
+def test_nothing_of_a_failed_attempt_lives_while_the_next_is_made(where, monkeypatch):
+    shape, alive, sizes = (3, 32, 32), {}, []
+    torch.manual_seed(0)
+    own = build("resnet20", num_classes=CLASSES, shape=shape).eval()
+    buffers_of, said = graph_module._Buffers.of, "CUDA out of memory (pretended)"
+
+    class Greedy(nn.Module):
+        __module__ = "torch.nn"  # so that a trace does not look inside
+
+        def forward(self, x):
+            if where == "warm-up" and len(x) > 4:
+                raise torch.OutOfMemoryError(said)
+            return x
+
+    def buffers(backend):
+        made = buffers_of(backend)
+        parts = (made.table, made.noisy, made.steps, made.scratch)
+        alive.update({f"buffers {k} of {backend.batch_size}": weakref.ref(each) for k, each in enumerate(parts)})
+        return made
+
+    monkeypatch.setattr(graph_module._Buffers, "of", buffers)
+
+    def make(size):
+        left = [name for name, each in alive.items() if each() is not None]
+        assert not left
+        if sizes:
+            graphs = {"warm-up": 0, "capture": 1, "second": 2}[where]
+            assert [graph() for graph in sizes[-1][1].began] == [None] * graphs
+        base, calls = fuse(nn.Sequential(Greedy(), fold(own)[0]).eval())
+        assert calls == 19
+        gc.collect()
+        backend = made(base, shape=shape, noise=Gaussian(0.5).on(shape), batch_size=size, channels_last=True)
+        fails = None if where == "warm-up" or size <= 4 else torch.OutOfMemoryError(said)
+        cuda = Pretended(monkeypatch, backend, fails if where == "capture" else None)
+        if where == "second" and fails:
+            capturing = torch.cuda.graph
+
+            def second(*rest, **named):
+                cuda.fails = fails if cuda.began else None
+                return capturing(*rest, **named)
+
+            monkeypatch.setattr(torch.cuda, "graph", second)
+        alive.update({f"base of {size}": weakref.ref(base), f"backend of {size}": weakref.ref(backend)})
+        sizes.append((size, cuda))
+        return backend
+
+    x = np.zeros(shape, np.uint8)
+    act = lambda backend: backend.submit([Segment(x, Words(7, "k", "s"), 0, 3)]).result().sum()  # noqa: E731
+    assert in_batches_that_fit(make, act, 16) == 3
+    assert [size for size, _ in sizes] == [16, 8, 4]
+
+
+def test_streams_of_closed_backends_are_used_again(monkeypatch):
+    streams = []
+    monkeypatch.setattr(graph_module, "_STREAMS", {})
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: streams.append(object()) or streams[-1])
+    device = torch.device("cuda", 0)
+    one, other = (graph_module._stream(device) for _ in range(2))
+    assert one is not other
+    backend = made()
+    backend.device, backend._stream = device, one
+    monkeypatch.setattr(backend, "_forget", lambda: None)
+    backend.close()
+    backend.close()
+    assert graph_module._stream(device) is one
+    assert graph_module._stream(device) not in (one, other)
+    assert len(streams) == 3
+
+
+def test_what_a_broken_capture_complains_of_is_memory_still():
+    @contextmanager
+    def capturing():
+        try:
+            yield
+        finally:
+            raise RuntimeError("operation failed due to a previous error during capture")
+
+    for error, expected in ((torch.OutOfMemoryError("CUDA out of memory"), True), (ValueError("other"), False)):
+        with pytest.raises(RuntimeError, match="previous error") as raised, capturing():
+            raise error
+        assert is_out_of_memory(raised.value) == expected
+
+
+def test_a_forward_pass_is_measured_as_a_graph_where_there_are_graphs(monkeypatch):
+    x = torch.rand(32, *SHAPE)
+    backend = made()
+    assert torch.equal(backend.forward_pass(x)(), Sharp()(x))
+    backend = made()
+    cuda = Pretended(monkeypatch, backend)
+    once = backend.forward_pass(x)
+    assert len(cuda.captured) == 5
+    assert once.__self__ is cuda.captured[-1]()

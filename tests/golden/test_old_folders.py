@@ -59,7 +59,7 @@ def test_it_resumes_and_extends_to_the_counts_of_a_fresh_run(old, folder_cases):
     assert [record.index for record in resumed] == [0, 5]
     if old.name not in UNFINISHED:
         assert resumed == held
-        assert (old / "journal.jsonl").read_bytes().count(b"\n") == whole.count(b"\n") + 1, "the line of a session"
+        assert (old / "journal.jsonl").read_bytes().count(b"\n") == whole.count(b"\n") + 2, "a session and its seal"
     assert run(with_limit(words, 3, f"runs/{old.name}")) == 0
     assert run(with_limit(words, 3, fresh)) == 0
     extended = read_run(old).records

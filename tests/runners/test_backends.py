@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 
@@ -13,6 +14,7 @@ import torch
 from torch import nn
 
 from noiseproof import verify
+from noiseproof.asked import Compute
 from noiseproof.cli.main import run as command_line
 from noiseproof.errors import ModelError, RunError
 from noiseproof.store import read_run
@@ -147,3 +149,15 @@ def test_a_forward_pass_that_raises_stops_the_run_and_what_was_appended_stays(
     run = certified(backend=name)
     assert as_set(run) == whole
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["meaning"]["backend"] == name
+
+
+def test_several_devices_give_the_counts_of_one_and_are_named(certified, as_set, monkeypatch):
+    cpu, resolve = torch.device("cpu"), importlib.import_module("noiseproof.runners.resolve")
+    one = as_set(certified("one", limit=3))
+    monkeypatch.setattr(resolve, "choose_devices", lambda text: (cpu, cpu))
+    run = certified("two", limit=3)
+    assert as_set(run) == one
+    assert run.state.sessions[0]["devices"] == ["cpu", "cpu"]
+    with pytest.raises(ValueError, match="device must be a single one here, got 'cuda:0,cuda:1'; give cpu"):
+        resolve.device_of(Compute(device="cuda:0,cuda:1"))
+    assert resolve.device_of(Compute(device="cuda")) == cpu

@@ -17,7 +17,7 @@ class Compute:
     """Where a run is computed: nothing of it but precision and backend is part of what the counts mean.
 
     Attributes:
-        device: One of auto, cpu, cuda, cuda:1, ...
+        device: One of auto, cpu, cuda (all there are), cuda:1, or several: cuda:0,cuda:1.
         precision: Of the forward pass.
         backend: What computes the scores; of the same counts up to rounding.
         batch_size: Rows a forward pass.

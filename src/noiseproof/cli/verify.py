@@ -18,9 +18,11 @@ def verify(run: Path, /, elsewhere: FoundElsewhere, compute: DrawnOn, *, replay:
         raise ValueError(f"replay must be a number >= 0, or all, got {replay!r}")
     from noiseproof.store.folder import JOURNAL
     from noiseproof.store.journal import torn
+    from noiseproof.store.run import read_run
     from noiseproof.store.verify import verify as verify_run
+    from noiseproof.store.whole import wholeness
 
-    held = verify_run(run)
+    held, whole = verify_run(run), wholeness(read_run(run).state)
     print(
         f"{run}: {held.records:,} certificates follow from their {held.draws:,} draws "
         f"({held.void:,} void), the chain is whole; {held.unfinished} inputs under way"
@@ -31,6 +33,7 @@ def verify(run: Path, /, elsewhere: FoundElsewhere, compute: DrawnOn, *, replay:
             if torn(run / JOURNAL)
             else ""
         )
+        + (f"; {whole.text}" if whole.text else "; sealed: all inputs asked for are there")
     )
     if replay == "0":
         return
@@ -49,6 +52,6 @@ def verify(run: Path, /, elsewhere: FoundElsewhere, compute: DrawnOn, *, replay:
     print(f"{len(again.inputs)} inputs drawn again ({which}; {again.draws:,} draws): {how}")
     if share := again.could_be_forged:
         print(
-            f"labels and pictures of all {held.records:,} inputs are those of the data; of the others up to {share:.1%} "
-            "could have forged counts (were it more, so many at random would be clean with probability below .05)"
+            f"labels and pictures of all {held.records:,} inputs are those of the data; of the others, up to "
+            f"{share:.1%} could have forged counts (were it more, so many would be clean with probability below .05)"
         )

@@ -82,8 +82,8 @@ def cpu_batch(shape: tuple[int, ...]) -> int:
 def gpu_batch(shape: tuple[int, ...]) -> int:
     """Rows a forward pass on a GPU: enough to keep it busy with a network that fits such inputs.
 
-    Measured on an H200 (docs/performance.md): 1,024 rows of 32 x 32 take 4 to 10% longer a row in bf16, and twice as
-    long in IEEE fp32, than 4,096.
+    Measured on an H200 (docs/performance.md): 1,024 rows of 32 x 32 take 4 to 10% longer a row in bf16, and 2 to 3%
+    longer in IEEE fp32, than 4,096.
 
     >>> gpu_batch((1, 28, 28)), gpu_batch((3, 32, 32)), gpu_batch((3, 224, 224))
     (8192, 4096, 512)

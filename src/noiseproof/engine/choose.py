@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,6 +11,7 @@ from torch import nn
 from noiseproof.engine.contract import check_backend, check_graph, resolved
 from noiseproof.engine.noise_tables import drawn_on_device
 from noiseproof.engine.prepare import prepared
+from noiseproof.engine.several import SeveralBackend
 from noiseproof.engine.torch_backend import TorchBackend
 from noiseproof.errors import ModelError
 from noiseproof.noises import Gaussian
@@ -27,7 +28,7 @@ def backend_for(
     num_classes: int,
     noise: Noise,
     shape: tuple[int, ...],
-    device: str | torch.device = "cpu",
+    device: str | torch.device | Sequence[torch.device] = "cpu",
     batch_size: int | None = None,
     precision: str = "fp32",
     workers: int | None = None,
@@ -42,7 +43,7 @@ def backend_for(
         num_classes: how many scores a row has.
         noise: turns words into noisy inputs.
         shape: of one input.
-        device: where to compute; only torch knows another than the CPU.
+        device: where to compute; only torch knows another than the CPU. On several, batches go to them in turn.
         batch_size: rows a forward pass.
         precision: "fp32", on CUDA "tf32", or "bf16".
         workers: batches computed at once.
@@ -51,6 +52,22 @@ def backend_for(
         ValueError: an argument is out of range, or not for this backend.
         ModelError: a package is missing, or the base classifier cannot be brought to the backend.
     """
+    if not isinstance(device, str | torch.device):
+        devices = [
+            backend_for(
+                name,
+                base,
+                num_classes=num_classes,
+                noise=noise,
+                shape=shape,
+                device=each,
+                batch_size=batch_size,
+                precision=precision,
+                workers=workers,
+            )
+            for each in device
+        ]
+        return devices[0] if len(devices) == 1 else SeveralBackend(devices)
     device = resolved(device)
     check_backend(name, precision=precision, device=device)
     check_graph(name, base)

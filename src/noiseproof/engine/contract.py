@@ -102,6 +102,20 @@ def choose_device(device: str) -> torch.device:
     return chosen
 
 
+def choose_devices(devices: str) -> tuple[torch.device, ...]:
+    """The devices that a text names: one, several with commas between, or "cuda" for all there are.
+
+    Raises:
+        ValueError: no such device, or one twice.
+    """
+    if devices == "cuda" and torch.cuda.is_available():
+        return tuple(torch.device("cuda", index) for index in range(torch.cuda.device_count()))
+    chosen = tuple(choose_device(name.strip()) for name in devices.split(","))
+    if len(set(chosen)) < len(chosen):
+        raise ValueError(f"device must name each device once, got {devices!r}")
+    return chosen
+
+
 def resolved(device: str | torch.device) -> torch.device:
     """A device by its number: ``cuda`` is the current one, but no tensor there says that it is on ``cuda``."""
     device = torch.device(device)

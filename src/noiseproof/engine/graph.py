@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 DEPTH = 4
 """Batches under way: the host fills tables ahead of the device."""
+_STREAMS: dict[torch.device, list[torch.cuda.Stream]] = {}
+"""Those of closed backends, for the next: cuBLAS keeps 32 MiB for each stream of the process it was ever called on."""
 
 
 class GraphBackend(TorchBackend):
@@ -99,7 +101,7 @@ class GraphBackend(TorchBackend):
         self._record = {"channels_last": self.layout == torch.channels_last, "fused": fused}
         self._tables = NoiseTables.of(noise, dimension, self.device)
         self._kernels = _kernels(self.device)
-        self._stream = None if self._on_cpu else torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        self._stream = None if self._on_cpu else _stream(self.device)
         self._buffers: _Buffers | None = None
         self._graphs: dict[tuple[int, bool], torch.cuda.CUDAGraph] = {}
         self._sizes: tuple[int, ...] = ()
@@ -143,9 +145,26 @@ class GraphBackend(TorchBackend):
         with torch.inference_mode():
             return [work()]
 
+    def forward_pass(self, x: torch.Tensor) -> Callable[[], object]:
+        """A graph of nothing else, where there are graphs."""
+        self._ready()
+        if not self._graphs:
+            return super().forward_pass(x)
+        assert self._stream is not None, "only CUDA has graphs"
+        graph = torch.cuda.CUDAGraph()
+        with (
+            self._on_stream(),
+            torch.cuda.graph(graph, None, self._stream, capture_error_mode="thread_local"),
+        ):
+            self.scores(x)
+        return graph.replay
+
     def close(self) -> None:
         """Give graphs and buffers back."""
         self._forget()
+        if self._stream is not None:
+            _STREAMS.setdefault(self.device, []).append(self._stream)
+            self._stream = None
         super().close()
 
     def _forget(self) -> None:
@@ -176,6 +195,7 @@ class GraphBackend(TorchBackend):
         elif self._made_for == self.tolerance:
             return self._buffers
         self._graphs.clear()
+        self._scores = None  # it lies in the memory of the graphs
         self._sizes = (self.batch_size,)
         buffers, self._buffers = self._buffers, None  # none where this fails
         why = "on a CPU" if self._on_cpu else self._capture(buffers)
@@ -190,7 +210,12 @@ class GraphBackend(TorchBackend):
         sizes = [self.batch_size >> shift for shift in (0, 2, 4) if self.batch_size >> shift]
         with self._on_stream(), arithmetic(self.precision, self.device):
             assert self._stream is not None, "only CUDA has graphs"
-            buffers.noisy.copy_(_probe(buffers.noisy))
+            # what lies idle for other streams is of no use to this one, and none of it to a capture
+            torch.cuda.empty_cache()
+            # cuBLAS takes its workspace now, for good: later it would come out of the middle of an activation's memory
+            torch.ones((16, 16), device=self.device).mm(torch.ones((16, 16), device=self.device))
+            # as noisy as a run's rows
+            buffers.noisy.normal_(0.5, 0.5, generator=torch.Generator(self.device).manual_seed(0))
             buffers.seg.fill_(-1)
             whole = self._count(buffers, self.batch_size)  # whatever is wrong with the base classifier is told here
             if why := row_by_row(self.base):
@@ -361,7 +386,7 @@ class _Buffers:
             scratch=torch.empty((rows, tables.room), dtype=torch.int64, device=device),
             overflow=torch.zeros(1, dtype=torch.int32, device=device),
             steps=torch.zeros((rows, dimension), dtype=torch.int16, device=device),
-            noisy=torch.zeros((rows, *backend.shape), device=device).contiguous(memory_format=backend.layout),
+            noisy=torch.empty((rows, *backend.shape), device=device, memory_format=backend.layout).zero_(),
             counts=torch.zeros((most + 1) * slots + 1, dtype=torch.int64, device=device),
         )
 
@@ -424,6 +449,11 @@ def _parts(
     )
 
 
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    given_back = _STREAMS.get(device)
+    return given_back.pop() if given_back else torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
 def _kernels(device: torch.device) -> ModuleType:
     """Triton's where it is; on a CPU only its interpreter, for tests."""
     if device.type == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
@@ -438,12 +468,6 @@ def _kernels(device: torch.device) -> ModuleType:
 
 def _name(kernels: ModuleType) -> str:
     return "torch" if kernels is noise_torch else "triton"
-
-
-def _probe(like: torch.Tensor) -> torch.Tensor:
-    """Rows as noisy as a run's."""
-    generator = torch.Generator(like.device).manual_seed(0)
-    return torch.randn(like.shape, generator=generator, device=like.device).mul_(0.5).add_(0.5)
 
 
 @contextmanager

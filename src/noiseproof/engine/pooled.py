@@ -151,6 +151,10 @@ class PooledBackend(ABC):
         under_way = [self._pool.submit(together) for _ in range(self.workers)]
         return [each.result() for each in under_way]
 
+    def forward_pass(self, x: torch.Tensor) -> Callable[[], object]:
+        """What makes a forward pass on a batch that lies ready, in a worker; for measurements."""
+        return lambda: self.scores(x)
+
     def environment(self) -> dict[str, Any]:
         """What draws, for the record."""
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
@@ -314,7 +318,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, RuntimeError):  # torch has a class for its own allocator only
         words = ("can't allocate memory", "out of memory", "ALLOC_FAILED", "Failed to allocate memory", "bad_alloc")
         engine = "unable to find an engine"  # cuDNN, where none works within the memory that is left
-        return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in (*words, engine))
+        if isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in (*words, engine)):
+            return True
+        # a capture that is broken off may complain of that in turn
+        return error.__context__ is not None and is_out_of_memory(error.__context__)
     return isinstance(error, MemoryError)
 
 

@@ -11,6 +11,7 @@ from noiseproof.errors import RunError
 from noiseproof.store.folder import SETTINGS
 from noiseproof.store.manifest import read_manifest
 from noiseproof.store.run import read_run
+from noiseproof.store.whole import wholeness
 
 
 def show(run: str | Path) -> str:
@@ -39,6 +40,8 @@ def _progress(path: Path) -> Iterator[tuple[str, str]]:
     draws = sum(record.draws for record in records)
     seconds = sum(record.seconds for record in records)
     yield "inputs finished", f"{len(records):,}"
+    if said := wholeness(found.state).text:
+        yield "not whole", said
     under_way = [drawn for stages in found.state.open.values() for ranges in stages.values() for drawn in ranges]
     yield "inputs under way", f"{len(found.state.open):,} ({sum(drawn.n for drawn in under_way):,} draws)"
     if skipped := [record for record in records if record.skipped is not None]:

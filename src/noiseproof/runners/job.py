@@ -29,6 +29,7 @@ from noiseproof.progress import Progress
 from noiseproof.runners.executors import EXECUTORS, Began
 from noiseproof.store import Manifest, Range, Run, RunFolder, check_meaning, read_manifest, read_run
 from noiseproof.store.state import skipped_key
+from noiseproof.store.whole import Selection
 from noiseproof.tallies import in_meaning
 from noiseproof.version import __version__
 
@@ -80,6 +81,7 @@ class Job:
         device: where to compute.
         seed: of the noise; for a cryptographic generator its key, once the run folder is known.
         skipped: wanted inputs whose picture cannot be read, and why; they are not in ``indices``.
+        others: further devices, of the same kind, that draw too.
     """
 
     asked: Asked
@@ -90,6 +92,7 @@ class Job:
     device: torch.device
     seed: int
     skipped: dict[int, str] = field(default_factory=dict)
+    others: tuple[torch.device, ...] = ()
 
     def __post_init__(self) -> None:
         asked, module, compute = self.asked, self.model.module, self.asked.compute
@@ -202,7 +205,7 @@ class Job:
             num_classes=self.model.num_classes,
             noise=self.noise,
             shape=tuple(self.data.shape),
-            device=self.device,
+            device=(self.device, *self.others),
             batch_size=batch_size,
             precision=precision or compute.precision,
             workers=compute.workers,
@@ -256,6 +259,8 @@ class Job:
                 watch.done += 1
             if progress is not None:
                 progress(watch.progress())
+        subject = self.asked.subject
+        folder.seal(Selection(subject.every, subject.start, subject.limit, len(self.data)))
 
     def _skip(self, folder: RunFolder) -> None:
         finished = {record.index for record in folder.state.records.values()}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from noiseproof.data import load as load_data
 from noiseproof.data.dataset import SomeUnreadable
-from noiseproof.engine.contract import choose_device
+from noiseproof.engine.contract import choose_devices
 from noiseproof.errors import DataError
 from noiseproof.models import BaseModel, ensemble, from_object
 from noiseproof.models import load as load_model
@@ -44,7 +44,7 @@ def resolve(asked: Asked) -> Job:
         raise DataError(f"{known[bad]}, or go on past it with skip_bad (--skip-bad)")
     if len(skipped) == len(indices):
         raise DataError(f"none of the {len(indices)} pictures wanted of {data.name} can be read: {skipped[indices[0]]}")
-    device = device_of(asked.compute)
+    device, *others = devices_of(asked.compute)
     model = model_of(subject, data, sigma=noise.sigma)
     trained, sigma = model.trained.get("sigma"), noise.sigma
     if isinstance(trained, int | float) and abs(trained - sigma) > 0.01 * sigma:
@@ -63,6 +63,7 @@ def resolve(asked: Asked) -> Job:
         device,
         asked.seed,
         skipped,
+        tuple(others),
     )
 
 
@@ -74,9 +75,21 @@ def data_of(subject: Subject) -> DataSet:
     return data
 
 
+def devices_of(compute: Compute) -> tuple[torch.device, ...]:
+    """The devices; the CPU where a backend knows no other and none is asked for."""
+    return choose_devices("cpu" if compute.device == "auto" and compute.backend != "torch" else compute.device)
+
+
 def device_of(compute: Compute) -> torch.device:
-    """The device; the CPU where a backend knows no other and none is asked for."""
-    return choose_device("cpu" if compute.device == "auto" and compute.backend != "torch" else compute.device)
+    """The device of what asks one alone.
+
+    Raises:
+        ValueError: several are named.
+    """
+    first, *others = devices_of(compute)
+    if others and "," in compute.device:
+        raise ValueError(f"device must be a single one here, got {compute.device!r}; give {first}")
+    return first
 
 
 def unreadable(data: DataSet, indices: Sequence[int]) -> dict[int, str]:

@@ -205,7 +205,7 @@ def _lines(run: Run, keys: set[str]) -> Iterator[dict[str, Any]]:
     """What a journal says of these inputs and of its sessions: in its order, which says what drew what."""
     if keys:
         for line in read_journal(run.path / JOURNAL, run.manifest.meaning_hash):
-            if line.entry["is"] == "session" or line.entry["key"] in keys:
+            if line.entry["is"] in ("session", "seal") or line.entry["key"] in keys:
                 yield line.entry
 
 

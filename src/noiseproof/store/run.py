@@ -15,10 +15,11 @@ from noiseproof.store.folder import JOURNAL, JournalFolder
 from noiseproof.store.journal import ChainError, Line, read_journal
 from noiseproof.store.manifest import Manifest, read_manifest
 from noiseproof.store.state import Range, State, range_entry, record_entry, skipped_key
+from noiseproof.store.whole import Selection, seal_entry
 from noiseproof.tallies import tally_of
 from noiseproof.types import Outcome, Record
 
-DRAWN_BY = ("device", "backend", "precision", "batch_size", "version", "tolerance")
+DRAWN_BY = ("device", "backend", "precision", "batch_size", "version", "tolerance", "cudnn")
 """What must not change within one input; a partial input begun under another environment starts over."""
 
 MALFORMED = (AttributeError, KeyError, TypeError, ValueError, ArithmeticError)
@@ -174,6 +175,11 @@ class RunFolder:
     def add_skipped(self, index: int, label: int | None, why: str, outcome: Outcome) -> None:
         """Close an input whose picture could not be read: an abstention that every denominator counts."""
         self._append(record_entry(skipped_key(index), index, label, [], outcome, skipped=why))
+
+    def seal(self, selection: Selection) -> None:
+        """Say that a session came to its end; what was said already is not said again."""
+        if not (self.state.sealed and self.state.seals[-1] == selection):
+            self._append(seal_entry(selection))
 
     def _append(self, entry: dict[str, Any]) -> None:
         self.state.apply(entry)  # first: a line that could not be read back is never written
