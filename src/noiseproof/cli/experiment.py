@@ -27,8 +27,8 @@ def experiment(
     from noiseproof.reports.experiments import experiment as write_experiment
 
     if name is None:
-        for known, each in EXPERIMENTS.items():
-            print(f"{known:16}{each.takes}: {each.about}")
+        for known in EXPERIMENTS.names():
+            print(f"{known:16}{EXPERIMENTS[known].takes}: {EXPERIMENTS[known].about}")
         return
     if out is None:
         raise ValueError("--out must be given: a folder for the tables and the figure")
