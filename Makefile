@@ -8,7 +8,7 @@ BIN := .venv/bin
 CORE := .venv-core/bin
 EXTRAS := .venv-extras/bin
 # the rooms that must work where torch is not installed
-UPPER := stats noises procedures store analysis reports data
+UPPER := stats noises procedures store asked analysis reports data
 
 .PHONY: help quickstart quickstart-imagenet test test-core test-extras check format clean
 
@@ -66,7 +66,7 @@ format: .venv/installed-dev
 
 .venv-core/installed: pyproject.toml
 	test -x $(CORE)/python || $(PYTHON) -m venv .venv-core
-	$(CORE)/python -m pip install -q numpy scipy typer rich pillow matplotlib pytest pytest-xdist hypothesis mpmath
+	$(CORE)/python -m pip install -q numpy scipy cyclopts rich pillow matplotlib pytest pytest-xdist hypothesis mpmath
 	$(CORE)/python -m pip install -q --no-deps -e .
 	touch $@
 

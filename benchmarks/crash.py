@@ -33,8 +33,9 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 import numpy as np
 import torch
 
+import noiseproof
 import noiseproof.engine.engine as engine
-from noiseproof import certify
+from noiseproof import Certify, Compute, Gaussian, Subject
 from noiseproof.data import DataSet
 from noiseproof.errors import RunError
 from noiseproof.noises.rounded_normal import rounded_normal
@@ -67,19 +68,9 @@ def run(out: Path, pause: float = 0.0, progress: Callable[[Progress], None] | No
     generator = np.random.default_rng(0)
     pictures = generator.integers(0, 256, (INPUTS, 1, 4, 4), dtype=np.uint8)
     data = DataSet("tiny:test", ("a", "b", "c"), (1, 4, 4), generator.integers(0, 3, INPUTS), pictures)
-    certify(
-        model=Slow(pause).eval(),
-        data=data,
-        sigma=0.5,
-        out=out,
-        n0=60,
-        n=700,
-        num_classes=3,
-        device="cpu",
-        batch_size=16,
-        workers=2,
-        progress=progress,
-    )
+    subject = Subject(model=Slow(pause).eval(), data=data, num_classes=3)
+    compute = Compute(device="cpu", batch_size=16, workers=2)
+    noiseproof.run(Certify(n0=60, n=700), Gaussian(sigma=0.5), subject, compute, out=out, progress=progress)
 
 
 def forked(work: Callable[[], None]) -> int:

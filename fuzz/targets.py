@@ -639,18 +639,17 @@ _TOML = (
 
 def _read_settings(folder: Path, raw: bytes) -> None:
     """The settings of certify as the command line takes them; nothing is run."""
-    import typer
+    from cyclopts import CycloptsError
 
-    from noiseproof.cli.main import app
+    from noiseproof.cli.errors import text_of
+    from noiseproof.cli.main import VERBS, app_for
 
     (folder / "s.toml").write_bytes(raw)
-    command = typer.main.get_command(app).commands["certify"]  # type: ignore[attr-defined]
+    app, words = app_for(["certify", "--config", str(folder / "s.toml")])
     try:
-        command.make_context("certify", ["--config", str(folder / "s.toml")])
-    except Exception as error:
-        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # one line for a user as well
-            return
-        raise
+        app.parse_args(words, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        text_of(error, VERBS)  # one line for a user as well
 
 
 def _recipes() -> Sequence[bytes]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
-from noiseproof.asked import Asked, Compute, Elsewhere, Subject
+from noiseproof.asked import Asked, Compute, Elsewhere, Subject, Training
 from noiseproof.noises import Gaussian
 from noiseproof.procedures import (
     Anytime,
@@ -64,6 +64,12 @@ def _run(made: type[Procedure], given: dict[str, Any]) -> Any:
         said.procedure, said.noise, said.subject, said.compute, out=out, progress=progress,
         seed=said.seed, rng=said.rng, budget=said.budget,
     )  # fmt: skip
+
+
+def train(*, out: Any, progress: Callable[..., None] | None = None, **settings: Any) -> Any:
+    import noiseproof
+
+    return noiseproof.train(Training(**settings), out=out, progress=progress)
 
 
 def doctor(**settings: Any) -> Any:

@@ -21,8 +21,8 @@ from noiseproof.engine import OutOfMemoryError
 from noiseproof.engine.choose import backend_for
 from noiseproof.engine.pooled import PooledBackend
 from noiseproof.errors import ModelError
+from noiseproof.noises.gaussian import RoundedFloatGaussian
 from noiseproof.noises.keys import input_key
-from noiseproof.noises.rounded import RoundedFloatGaussian
 from noiseproof.types import Certificate
 
 SHAPE = (1, 2, 2)
@@ -230,7 +230,7 @@ def test_the_wrong_number_of_classes_is_refused():
         ({"num_classes": 1}, "num_classes must be >= 2, got 1"),
         ({"soft_draws": 0}, "soft_draws must be >= 1, got 0"),
         ({"batch_size": 0}, "batch_size must be >= 1, got 0"),
-        ({"precision": "fp8"}, "precision must be one of fp32, bf16, got 'fp8'"),
+        ({"precision": "fp8"}, "precision must be one of fp32, tf32, bf16, got 'fp8'"),
         ({"backend": "onnxruntme"}, "unknown backend 'onnxruntme'; did you mean 'onnxruntime'"),
         ({"backend": "openvino", "device": "cuda"}, "device must be cpu with backend openvino, got cuda"),
     ],

@@ -12,7 +12,7 @@ from noiseproof.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from noiseproof.analysis.audit import audit
-    from noiseproof.asked import Asked, Compute, Elsewhere, Subject
+    from noiseproof.asked import Asked, Compute, Elsewhere, Subject, Training
     from noiseproof.classifier import SmoothedClassifier
     from noiseproof.errors import NoiseproofError, UnsupportedError
     from noiseproof.noises import Gaussian
@@ -41,6 +41,7 @@ _ROOMS = {
         "Compute",
         "Elsewhere",
         "Subject",
+        "Training",
     ),
     "classifier": ("SmoothedClassifier",),
     "errors": (
@@ -103,6 +104,7 @@ __all__ = [
     "SequentialPredict",
     "SmoothedClassifier",
     "Subject",
+    "Training",
     "UnsupportedError",
     "attack",
     "audit",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -73,3 +75,20 @@ def flag(name: str, value: object) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{name} must be True or False, got {value!r}")  # noqa: TRY004  # one kind of error for every argument
     return bool(value)
+
+
+at_least_one = partial(integer, least=1)
+
+
+def settle(settings: object, checks: Mapping[str, Callable[[str, object], object]]) -> None:
+    """Check the fields of a frozen dataclass in order, each kept as its check gives it back.
+
+    Args:
+        settings: the object, from its ``__post_init__``.
+        checks: by field, from its name and value to what is kept; a field ``lambda_`` is named ``lambda``.
+
+    Raises:
+        ValueError: what a check raises.
+    """
+    for name, check in checks.items():
+        object.__setattr__(settings, name, check(name.removesuffix("_"), getattr(settings, name)))

@@ -29,6 +29,11 @@ class RunError(NoiseproofError):
     """A run folder is locked, damaged, or belongs to another meaning."""
 
 
+def one_line(error: Exception, most: int = 200) -> str:
+    """What an error of somebody else's says, in so many letters at most; its kind where it says nothing."""
+    return (" ".join(str(error).split()) or type(error).__name__)[:most]
+
+
 _MOST_NAMES = 30  # what a line can hold
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from noiseproof.errors import unknown
@@ -104,7 +105,7 @@ def made_from(registry: Registry[type[T]], config: Mapping[str, Any], *, by: str
     settings = dict(config)
     name = str(settings.pop(by, ""))
     made = registry.find(name)
-    known = made.__dataclass_fields__  # type: ignore[attr-defined]  # every variant is a dataclass
+    known = [each.name for each in fields(made)]  # type: ignore[arg-type]  # every variant is a dataclass
     for setting in settings:
         if setting not in known:
             raise ValueError(unknown(f"setting of the {registry.kind} {name}", setting, known))

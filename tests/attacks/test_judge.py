@@ -11,7 +11,7 @@ from noiseproof.attacks import PGD, Judge, judge
 from noiseproof.engine import TorchBackend
 from noiseproof.errors import UnsupportedError
 from noiseproof.noises import Gaussian
-from noiseproof.noises.rounded import RoundedFloatGaussian
+from noiseproof.noises.gaussian import RoundedFloatGaussian
 from noiseproof.procedures import Predict
 
 FALSE_ALARM = 1e-6

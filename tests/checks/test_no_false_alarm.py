@@ -10,10 +10,9 @@ pytest.importorskip("torch")
 import torch
 from torch import nn
 
-from noiseproof import train
 from noiseproof.data import DataSet
 from noiseproof.models import build
-from tests.asking import doctor
+from tests.asking import doctor, train
 
 SEEDS = range(20)
 

@@ -242,25 +242,28 @@ def test_where_noise_hardly_leaves_a_pixel():
 
 
 def test_the_verb(capsys):
-    assert run(["doctor", "--noise", "--sigma", "0.5", "--draws", "120", "--seed", "3"]) == 0
+    assert run(["doctor", "--test-noise", "--sigma", "0.5", "--draws", "120", "--seed", "3"]) == 0
     *lines, _, last = capsys.readouterr().out.splitlines()
     assert [line[:2] for line in lines] == ["ok"] * 10
     assert last == (
         "noise of philox (exact integers, grid 255, seed 3) on 120 draws at sigma 0.5: nothing found by 10 checks"
     )
-    assert run(["doctor", "--noise", "--rng", "chacha20", "--grid", "0", "--draws", "60"]) == 0
+    assert run(["doctor", "--test-noise", "--rng", "chacha20", "--sigma", "0.25", "--grid", "0", "--draws", "60"]) == 0
     assert "noise of chacha20 (float64 noise, seed " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ([], "--model and --data must be given, or --noise to test the noise alone"),
-        (["--noise", "--data", "mnist"], "--noise tests the noise alone; leave --model and --data out, or"),
-        (["--noise", "--rng", "chacha2"], "unknown rng 'chacha2'; did you mean 'chacha20'?"),
-        (["--noise", "--rng", "chacha20", "--seed", "4"], "seed must be left out with rng chacha20"),
-        (["--noise", "--draws", "9"], "draws must be >= 60, got 9"),
-        (["--noise", "--sigma", "0"], "sigma must be > 0, got 0.0"),
+        ([], "--model and --data must be given, or --test-noise to test the noise alone"),
+        (
+            ["--test-noise", "--model", "m", "--data", "mnist"],
+            "--test-noise tests the noise alone; leave --model and --data out, or",
+        ),
+        (["--test-noise", "--rng", "chacha2"], "unknown rng 'chacha2'; did you mean 'chacha20'?"),
+        (["--test-noise", "--rng", "chacha20", "--seed", "4"], "seed must be left out with rng chacha20"),
+        (["--test-noise", "--draws", "9"], "draws must be >= 60, got 9"),
+        (["--test-noise", "--sigma", "0"], "sigma must be > 0, got 0.0"),
     ],
 )
 def test_what_is_asked_wrongly_is_one_line(line, says, capsys):

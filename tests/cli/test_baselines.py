@@ -10,6 +10,7 @@ pytest.importorskip("torch")
 
 import torch
 
+from noiseproof.baselines import METHODS
 from noiseproof.cli.main import run
 from noiseproof.models import build
 from noiseproof.models.weights import save_weights
@@ -51,10 +52,19 @@ def test_a_broken_certificate_is_status_one(model, tmp_path, capsys, monkeypatch
     assert "noiseproof: the certificate is contradicted at inputs 0, 1\n" in capsys.readouterr().err
 
 
+def test_help_lists_the_methods(capsys):
+    for verb in ("train", "certify"):
+        assert run(["baselines", verb, "--help"]) == 0
+        assert f"({', '.join(METHODS)})" in capsys.readouterr().out
+
+
 def test_what_is_asked_wrongly_is_one_line(tmp_path, capsys, monkeypatch):
     out = ["--out", str(tmp_path / "o")]
     assert run(["baselines", "train", "wang", *DATA, *out]) == 2
     assert capsys.readouterr().err == "noiseproof: unknown method 'wang'; did you mean 'wong'?\n"
+    assert run(["baselines", "train", "wong", "--tau", "3", *DATA, *out]) == 2
+    said = "noiseproof: unknown setting of the method wong 'tau'; known: eps, precision, projections\n"
+    assert capsys.readouterr().err == said
     for package, method in (("convex_adversarial", "wong"), ("deel.torchlip", "lipschitz")):
         monkeypatch.setitem(sys.modules, package.partition(".")[0], None)
         monkeypatch.setitem(sys.modules, package, None)

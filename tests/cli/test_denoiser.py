@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ pytest.importorskip("torch")
 
 import torch
 
-from noiseproof.cli import options
+from noiseproof.asked import Subject
 from noiseproof.cli.main import run
+from noiseproof.data import load as load_data
 from noiseproof.models import load, save_weights
 from noiseproof.models.denoised import build_denoiser, denoised_spec
 from noiseproof.store import read_run
@@ -60,7 +62,8 @@ def test_what_draws_is_the_denoised_classifier(parts, tmp_path, verb, rest):
     found = read_run(tmp_path / "run")
     spec = denoised_spec(parts[1], parts[0])
     assert found.manifest.meaning["model"]["fingerprint"] == load(spec, num_classes=10).fingerprint
-    assert found.state.sessions[-1]["settings"]["model"] == spec
+    settings = found.state.sessions[-1]["settings"]
+    assert (settings["model"], settings["denoiser"]) == (parts[1], parts[0])
 
 
 def test_another_denoiser_is_another_run(parts, tmp_path, capsys):
@@ -113,14 +116,20 @@ def test_the_classifier_alone_is_not_what_was_certified(certified, parts, tmp_pa
     words = [verb, str(certified), "--limit", "1", "--device", "cpu", "--out", str(tmp_path / "a")]
     assert run([*words, "--model", parts[1]]) == 1
     assert "has the fingerprint" in capsys.readouterr().err
-    assert run([*words, "--denoiser", parts[0]]) == 2
-    assert f"denoiser goes with --model, the classifier behind it, got {parts[0]} alone" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+    # the run itself names the classifier behind it
+    assert run([*words, "--denoiser", parts[0]]) == 0
+    assert "fingerprint" not in capsys.readouterr().err
     # both named, it is the model: what is refused then is something else
     assert run([*words, "--model", parts[1], "--denoiser", parts[0], "--n", "0"]) != 0
     assert "fingerprint" not in capsys.readouterr().err
 
 
-def test_the_level_is_that_of_the_verb():
-    assert options.behind("ffdnet", ["a", "b"], sigma=0.25) == ["denoised:ffdnet@0.25::a", "denoised:ffdnet@0.25::b"]
-    assert options.behind(None, ["a"], sigma=0.25) == ["a"]
-    assert options.behind(None, None) == []
+def test_the_level_is_that_of_the_noise(monkeypatch):
+    resolve, asked = importlib.import_module("noiseproof.runners.resolve"), []
+    monkeypatch.setattr(resolve, "_single", lambda model, *_: asked.append(model))
+    monkeypatch.setattr(resolve, "ensemble", lambda members, consensus: None)
+    for denoiser in ("ffdnet", None):
+        subject = Subject(model=["a", "b"], data="d", denoiser=denoiser)
+        resolve.model_of(subject, load_data("fashion-mnist-small"), sigma=0.25)
+    assert asked == ["denoised:ffdnet@0.25::a", "denoised:ffdnet@0.25::b", "a", "b"]

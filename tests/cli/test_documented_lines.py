@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 from pathlib import Path
-from typing import Any
 
 import pytest
-from noiseproof.cli.words import expanded
-from typer.main import get_command
+from cyclopts import CycloptsError
 
-from noiseproof.cli.main import app
+from noiseproof.cli.main import VERBS, app_for
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -33,15 +32,44 @@ LINES = [(page.name, line) for page in PAGES for line in lines_of(page)]
 
 @pytest.mark.parametrize(("page", "line"), LINES, ids=[f"{page}: {line[11:50]}" for page, line in LINES])
 def test_the_command_takes_it(page: str, line: str):
-    group: Any = get_command(app)
-    verb, *words = shlex.split(line)[1:]
-    command = group.commands[verb]
-    placeholders = [word for word in words if re.fullmatch(r"[A-Z]+(\.\.\.)?", word)]
-    if "--help" in words or placeholders or not words:
-        named = {option for parameter in command.params for option in parameter.opts}
-        assert {word for word in words if word.startswith("--")} <= named | {"--help"}
+    parse(line)
+
+
+def parse(line: str) -> None:
+    """Parses a line without running it; of one with placeholders or --help, or a verb alone, the names of its flags.
+
+    Raises:
+        Exception: it would be refused.
+    """
+    app, words = app_for(asked := shlex.split(line)[1:])
+    verb = next((verb.split() for verb in VERBS if verb.split() == asked[: len(verb.split())]), None)
+    assert verb or asked[0].startswith("--"), f"no verb in {line!r}"
+    rest = asked[len(verb or ()) :]
+    if not rest or "--help" in rest or any(re.fullmatch(r"[A-Z]+(\.\.\.)?|\.\.\.", word) for word in rest):
+        command = functools.reduce(lambda app, name: app[name], verb or (), app)
+        known = (
+            {name for argument in command.assemble_argument_collection() for name in argument.names} if verb else set()
+        )
+        assert {word.partition("=")[0] for word in rest if word.startswith("--")} <= known | {"--help"}
     else:
-        command.make_context(verb, expanded([verb, *words])[1:])
+        app.parse_args(words, exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "noiseproof certfy --model m",
+        "noiseproof certify --model m --data d --sigma 1",
+        "noiseproof certify --model m --data d --sigma x --out o",
+        "noiseproof certify --model m --data d --sigma 1 --out o --acr-loss 0.1",
+        "noiseproof certify --model MODEL --two-sides",
+        "noiseproof decide --test anytime --help",
+        "noiseproof data gte mnist",
+    ],
+)
+def test_what_would_be_refused_is_found(line: str):
+    with pytest.raises((AssertionError, CycloptsError)):
+        parse(line)
 
 
 def test_the_pages_have_lines():
@@ -66,4 +94,4 @@ def test_every_file_it_names_is_there(page: Path):
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_nothing_is_left_to_be_filled_in(page: Path):
     text = re.sub(r"NOISEPROOF_\w+", "", page.read_text(encoding="utf-8"))
-    assert re.findall(r"\b[A-Z]+(?:_[A-Z0-9]+)+\b|TODO|XXX", text) == []
+    assert re.findall(r"\b[A-Z]{2,}(?:_[A-Z0-9]+)+\b|TODO|XXX", text) == []

@@ -85,7 +85,7 @@ def test_imported_counts_are_verified(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
     [
-        (["audit"], 2, "Missing argument"),
+        (["audit"], 2, "FILES must be given"),
         (["audit", "no_sigma_1.tsv"], 1, "cannot read no_sigma_1.tsv"),
         (
             ["audit", "log.txt"],

@@ -91,7 +91,11 @@ def test_a_contradiction_is_said_loudly_with_status_1(certified, tmp_path, capsy
     ],
 )
 def test_what_a_user_gets_wrong_is_one_line(certified, tmp_path, capsys, change, status, text):
-    assert run(["falsify", str(certified), "--out", str(tmp_path / "a"), *QUICK, *change]) == status
+    quick = QUICK
+    if change[0] in QUICK:
+        at = QUICK.index(change[0])
+        quick = QUICK[:at] + QUICK[at + 2 :]
+    assert run(["falsify", str(certified), "--out", str(tmp_path / "a"), *quick, *change]) == status
     said = capsys.readouterr().err
     assert text in said
     assert said.count("\n") == 1

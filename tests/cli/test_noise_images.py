@@ -6,12 +6,12 @@ from PIL import Image
 
 from noiseproof.cli.main import run
 
-LINE = ["noise-images", "--data", "fashion-mnist-small"]
+DATA = ["--data", "fashion-mnist-small"]
 
 
 def test_it_draws_a_row_a_size_and_a_column_a_sigma(tmp_path, capsys):
     def shape(name, *more):
-        assert run([*LINE, *more, "--out", str(tmp_path / name)]) == 0
+        assert run(["noise-images", *DATA, *more, "--out", str(tmp_path / name)]) == 0
         return np.asarray(Image.open(tmp_path / name)).shape
 
     one = shape("one.png", "--index", "3", "--sigma", "0,0.25,0.5,1")
@@ -27,7 +27,7 @@ def test_it_draws_a_row_a_size_and_a_column_a_sigma(tmp_path, capsys):
     ("arguments", "status", "text"),
     [
         (["--index", "0,x"], 2, "index must be whole numbers separated by commas, got '0,x'"),
-        (["--sigma", "0;1"], 2, "sigma must be numbers separated by commas, got '0;1'"),
+        (["--sigma", "0;1"], 2, "sigma must be numbers such as 1,1.5,2, got '0;1'"),
         (["--index", "1000"], 2, "index must be in [0, 1000) for fashion-mnist-small:test, got 1000"),
         (["--index", "-1"], 2, "index must be in [0, 1000) for fashion-mnist-small:test, got -1"),
         (["--size", "0"], 2, "size must be >= 1, got 0"),
@@ -35,7 +35,8 @@ def test_it_draws_a_row_a_size_and_a_column_a_sigma(tmp_path, capsys):
     ],
 )
 def test_what_a_user_gets_wrong_is_one_line(arguments, status, text, capsys, tmp_path):
-    assert run([*LINE, "--out", str(tmp_path / "a.png"), *arguments]) == status
+    data = [] if "--data" in arguments else DATA
+    assert run(["noise-images", *data, "--out", str(tmp_path / "a.png"), *arguments]) == status
     said = capsys.readouterr()
     assert (said.out, said.err.count("\n")) == ("", 1)
     assert text in said.err

@@ -82,6 +82,8 @@ def test_the_line_that_is_printed_for_a_device_runs(line, tmp_path, capsys, monk
     [
         ([], 2, "--sigma must be given (or --compare FILE.json RUN)"),
         (["--sigma", "0.25", "--model", "m"], 2, "--model and --data must be given together"),
+        (["--sigma", "0.25", "--every", "5"], 2, "--every goes with --model and --data, which must be given"),
+        (["--grid", "0"], 2, "--grid goes with --sigma, which must be given"),
         (["--sigma", "0.25", "--radius", "1.4"], 2, "radius must be <= 1.124, which 2,000,000 draws"),
         (["--sigma", "0.25", "--radius", "0.5", "--acr"], 2, "give one of them"),
         (["--sigma", "0.25", "--within", "soon"], 2, "within must be a time such as 90s, 30m, 2h or 1.5d, got 'soon'"),

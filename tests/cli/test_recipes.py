@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import json
 import re
 from argparse import Namespace
@@ -20,10 +19,10 @@ pytest.importorskip("torch")
 import noiseproof.training
 import noiseproof.training.given as given
 import noiseproof.training.loop as loop
+from noiseproof.asked import Training
 from noiseproof.cli.main import run
 from noiseproof.cli.recipes import read_recipe, recipe_names
 from noiseproof.data import DataSet
-from noiseproof.training.losses import find_loss
 from noiseproof.training.recipe import Recipe
 
 MNIST = "mnist lenet --lr 0.01 --lr_step_size 30 --epochs 90"
@@ -232,16 +231,16 @@ def _wanted(script: Script, args: Namespace) -> dict[str, Any]:
 
 
 @pytest.fixture
-def asked(monkeypatch) -> list[dict]:
-    """What ``train`` was called with."""
-    calls: list[dict] = []
-    monkeypatch.setattr(noiseproof.training, "train", lambda **settings: calls.append(settings))
+def asked(monkeypatch) -> list[Training]:
+    """The trainings that ``train`` was called with."""
+    calls: list[Training] = []
+    monkeypatch.setattr(noiseproof.training, "train", lambda training, *, out, progress: calls.append(training))
     return calls
 
 
 def test_every_recipe_is_in_the_table_and_listed(capsys):
     assert recipe_names() == sorted(COMMANDS)
-    assert run(["train", "--recipe", "list"]) == 0
+    assert run(["recipes"]) == 0
     assert capsys.readouterr().out.split() == sorted(COMMANDS)
 
 
@@ -251,22 +250,15 @@ def test_a_recipe_is_the_command_that_it_cites(name, asked, tmp_path):
     wanted, loss = _wanted(script, args), script.loss(args)
     assert run(["train", "--recipe", name, "--out", str(tmp_path)]) == 0
     (got,) = asked
-    settings = {key: got.pop(key) for key in wanted}
-    assert settings == wanted
-    found = find_loss(got.pop("loss"), sigma=wanted["sigma"], data=wanted["data"], settings=got["loss_setting"])
+    assert {key: getattr(got, key) for key in wanted} == wanted
+    recipe = Recipe.of(got)  # and it can be trained to the end
+    found = recipe.loss
     assert {"name": found.name} | {key.removesuffix("_"): value for key, value in asdict(found).items()} == loss
     # All of it stands in the file: nothing is left to a default, nothing else is changed.
-    assert got.pop("loss_setting").keys() == loss.keys() - {"name"}
+    assert got.loss_setting.keys() == loss.keys() - {"name"}
     assert {key.replace("-", "_") for key in read_recipe(name)} == {*wanted, "loss", "loss_setting"}
-    del got["out"], got["progress"]
-    defaults = {key: value.default for key, value in inspect.signature(loop.train).parameters.items()}
-    assert got == {key: defaults[key] for key in got}
-    # And it can be trained to the end.
-    recipe = Recipe(**{key: settings[key] for key in wanted if key not in ("data", "arch")}, loss=found, **SEEDED)
-    assert recipe.rate_drops(recipe.epochs - 1) >= found.rate_drops_needed
-
-
-SEEDED: dict[str, Any] = {"seed": 0, "precision": "fp32"}
+    assert got == Training(**wanted, loss=got.loss, loss_setting=got.loss_setting)
+    assert recipe.rate_drops(got.epochs - 1) >= found.rate_drops_needed
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
@@ -296,8 +288,8 @@ def test_the_settings_file_wins_over_the_recipe_and_a_flag_over_both(asked, tmp_
     for first, second in ((recipe, config), (config, recipe)):
         assert run(["train", *first, *second, "--lr", "0.3", "--out", str(tmp_path / "m")]) == 0
         got = asked.pop()
-        assert (got["epochs"], got["lr"], got["data"]) == (7, 0.3, "cifar10-jpeg")
-        assert (got["batch_size"], got["arch"]) == (400, "resnet110")
+        assert (got.epochs, got.lr, got.data) == (7, 0.3, "cifar10-jpeg")
+        assert (got.batch_size, got.arch) == (400, "resnet110")
 
 
 def test_another_loss_than_the_recipe_has_its_own_settings(asked, tmp_path):
@@ -305,7 +297,7 @@ def test_another_loss_than_the_recipe_has_its_own_settings(asked, tmp_path):
     assert run([*line, "--loss", "consistency"]) == 0
     assert run([*line, "--loss", "consistency", "--loss-setting", "eta=0.1"]) == 0
     assert run(line) == 0
-    assert [(call["loss"], call["loss_setting"]) for call in asked] == [
+    assert [(call.loss, call.loss_setting) for call in asked] == [
         ("consistency", {}),
         ("consistency", {"eta": 0.1}),
         ("gaussian", {"m": 1}),
@@ -316,7 +308,7 @@ def test_a_loss_setting_as_a_flag_takes_the_place_of_all_of_the_recipe(asked, tm
     """So that the published row of another sigma is found again: the rest is then as published for it."""
     line = ["train", "--recipe", "jeong2020/mnist-lenet-0.25", "--out", str(tmp_path), "--sigma", "0.5"]
     assert run([*line, "--loss-setting", "m=4"]) == 0
-    assert (asked[0]["loss"], asked[0]["loss_setting"], asked[0]["sigma"]) == ("consistency", {"m": 4}, 0.5)
+    assert (asked[0].loss, asked[0].loss_setting, asked[0].sigma) == ("consistency", {"m": 4}, 0.5)
 
 
 def test_an_unknown_recipe(capsys, tmp_path):

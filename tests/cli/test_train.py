@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +14,20 @@ pytest.importorskip("torch")
 
 import noiseproof.training
 import noiseproof.training.loop as loop
+from noiseproof.asked import Training
 from noiseproof.cli.main import run
 from noiseproof.data import DataSet
+from noiseproof.models import ARCHITECTURES
+from noiseproof.training.augment import AUGMENTATIONS
+from noiseproof.training.denoising import DENOISING_LOSSES
+from noiseproof.training.losses import LOSSES
 
 
 @pytest.fixture
-def asked(monkeypatch) -> list[dict]:
-    """What ``train`` was called with."""
-    calls: list[dict] = []
-    monkeypatch.setattr(noiseproof.training, "train", lambda **settings: calls.append(settings))
+def asked(monkeypatch) -> list[tuple[Training, Path]]:
+    """The trainings that ``train`` was called with, and where they go."""
+    calls: list[tuple[Training, Path]] = []
+    monkeypatch.setattr(noiseproof.training, "train", lambda training, *, out, progress: calls.append((training, out)))
     return calls
 
 
@@ -31,7 +38,7 @@ def test_settings_of_the_loss(asked, tmp_path):
     config = ["--config", str(tmp_path / "mine.toml")]
     assert run([*line, *config]) == 0
     assert run([*line, *config, "--loss-setting", "eta=0.1"]) == 0
-    assert [(call["loss"], call["loss_setting"]) for call in asked] == [
+    assert [(call.loss, call.loss_setting) for call, _ in asked] == [
         ("consistency", {"lambda": 7, "m": 4}),
         ("consistency", {"eta": 0.1}),
     ]
@@ -88,9 +95,36 @@ def test_several_sigmas_train_one_after_the_other_and_resume(fake, tmp_path, cap
     assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, True]
 
 
+def test_help_lists_what_there_is(capsys):
+    """The names stand where torch is not needed; they are those of the registries."""
+    assert run(["train", "--help"]) == 0
+    said = "".join(capsys.readouterr().out.split())
+    for names in (dict.fromkeys([*LOSSES, *DENOISING_LOSSES]), [*ARCHITECTURES, "dncnn"], AUGMENTATIONS):
+        assert f"({','.join(names)})" in said
+
+
 def test_one_sigma_goes_into_the_folder_itself(asked, tmp_path):
     assert run(["train", "--data", "x", "--sigma", "0.5", "--out", str(tmp_path / "m")]) == 0
-    assert (asked[0]["out"], asked[0]["sigma"]) == (Path(tmp_path / "m"), 0.5)
+    assert [(call.sigma, out) for call, out in asked] == [(0.5, tmp_path / "m")]
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        Training(data="mnist", sigma=0.25),
+        Training(
+            data="a b", sigma=(0.25, 0.5), task="denoiser", arch="dncnn-4x8", epochs=3, lr=1e-3, weight_decay=0,
+            loss="stability", loss_setting={"classifier": "a b", "one_step": True, "eta": 0.25}, targets=Path("t"),
+            augment="flip", compile=True, tensorboard=True, root=Path("r"), seed=7, threads=2, extra="svhn", init="m",
+        ),
+    ],
+)  # fmt: skip
+def test_the_line_of_a_training_asks_for_it_again(asked, tmp_path, training):
+    assert run(shlex.split(training.line(tmp_path))[1:]) == 0
+    several = len(training.sigmas) > 1
+    assert asked == [
+        (replace(training, sigma=sigma), tmp_path / str(sigma) if several else tmp_path) for sigma in training.sigmas
+    ]
 
 
 @pytest.mark.parametrize(

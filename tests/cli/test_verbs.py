@@ -93,12 +93,12 @@ def test_a_changed_digit_fails_verification_with_status_1(model, tmp_path, capsy
     assert run(certify_line(model, out, limit=2)) == 0
     journal = out / "journal.jsonl"
     lines = journal.read_text().splitlines(keepends=True)
-    entry = json.loads(lines[-1])
-    radius = entry["outcome"]["p_lower"]
-    lines[-1] = lines[-1].replace(str(radius), str(round(radius + 0.001, 6)))
+    number = max(number for number, line in enumerate(lines) if json.loads(line)["is"] == "record")
+    radius = json.loads(lines[number])["outcome"]["p_lower"]
+    lines[number] = lines[number].replace(str(radius), str(round(radius + 0.001, 6)))
     journal.write_text("".join(lines))
     assert run(["verify", str(out)]) == 1
-    assert f"line {len(lines)}" in capsys.readouterr().err
+    assert f"line {number + 1}" in capsys.readouterr().err
 
 
 def test_a_torn_last_line_is_said(model, tmp_path, capsys):
@@ -145,7 +145,8 @@ def test_dry_run_says_the_cost_and_writes_nothing(model, tmp_path, capsys):
         ({"limit": 0}, "limit must be >= 1, got 0"),
         ({"start": 1000}, "start must be in [0, 1000)"),
         ({"device": "gpu"}, "device must be auto, cpu, or one that torch can use, got 'gpu'"),
-        ({"precision": "fp8"}, "precision must be one of fp32, bf16, got 'fp8'"),
+        ({"precision": "fp8"}, "unknown precision 'fp8'; known: bf16, fp32, tf32"),
+        ({"executor": "in-procces"}, "unknown executor 'in-procces'; did you mean 'in-process'?"),
         ({"batch_size": 0}, "batch_size must be >= 1, got 0"),
         ({"workers": 0}, "workers must be >= 1, got 0"),
         ({"model": "nowhere"}, "no such path: nowhere"),
@@ -209,16 +210,16 @@ def test_decide_prints_shares_and_draws(model, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("flags", "stored"),
+    ("procedure", "flags", "stored"),
     [
-        (["--acr-loss", "0.1", "--n-max", "2000"], 'procedure = "sequential"'),
-        (["--radii", "0:0.2:0.1", "--n-max", "2000"], 'procedure = "curve"'),
-        (["--two-sided", "--n-max", "2000", "--budget", "3000"], "budget = 3000"),
+        ("sequential", ["--acr-loss", "0.1"], 'procedure = "sequential"'),
+        ("curve", ["--radii", "0:0.2:0.1"], 'procedure = "curve"\nradii = "0,0.1,0.2"'),
+        ("sequential", ["--two-sided", "--budget", "3000"], "budget = 3000"),
     ],
 )
-def test_certify_sequentially(model, tmp_path, capsys, flags, stored):
+def test_certify_sequentially(model, tmp_path, capsys, procedure, flags, stored):
     out = tmp_path / "run"
-    line = certify_line(model, out, procedure="sequential")
+    line = certify_line(model, out, procedure=procedure, n_max=2000)
     del line[line.index("--n") : line.index("--n") + 2]
     assert run([*line, *flags]) == 0
     assert "0.25" in capsys.readouterr().out
@@ -227,9 +228,11 @@ def test_certify_sequentially(model, tmp_path, capsys, flags, stored):
     assert run(["report", str(out), "--out", str(tmp_path / "report")]) == 0
     assert run(["certify", "--config", str(out / "settings.toml"), "--out", str(tmp_path / "again")]) == 0
     assert [r.outcome for r in read_run(tmp_path / "again").records] == [r.outcome for r in read_run(out).records]
-    assert run(["predict", *line[1:], "--n-max", "500"]) == 1
+    line[line.index("--n-max") + 1] = "500"
+    line[line.index("--procedure") + 1] = "sequential-predict"
+    assert run(["predict", *line[1:]]) == 1
     line[line.index("--out") + 1] = str(tmp_path / "predicted")
-    assert run(["predict", *line[1:], "--n-max", "500"]) == 0
+    assert run(["predict", *line[1:]]) == 0
     assert run(["experiment", "n", str(out), "--out", str(tmp_path / "n")]) == 1
     assert "only where n is fixed beforehand" in capsys.readouterr().err
 
@@ -237,14 +240,17 @@ def test_certify_sequentially(model, tmp_path, capsys, flags, stored):
 @pytest.mark.parametrize(
     ("flags", "text"),
     [
-        (["--procedure", "sequential"], "n is no setting of the procedure sequential"),
-        (["--acr-loss", "0.1"], "acr_loss is no setting of the procedure certify"),
+        (["--procedure", "sequential"], "--n goes with --procedure certify or simultaneous"),
+        (["--acr-loss", "0.1"], "--acr-loss goes with --procedure sequential"),
         (["--budget", "100"], "budget needs a procedure that may end at any look"),
-        (["--radii", "1:0:1"], "radii must not stop before they start"),
+        (["--procedure", "curve", "--radii", "1:0:1"], "radii must not stop before they start"),
     ],
 )
 def test_flags_of_another_procedure_are_one_line(model, tmp_path, capsys, flags, text):
-    assert run([*certify_line(model, tmp_path / "run"), *flags]) != 0
+    line = certify_line(model, tmp_path / "run")
+    if "curve" in flags:
+        del line[line.index("--n") : line.index("--n") + 2]
+    assert run([*line, *flags]) != 0
     said = capsys.readouterr().err
     assert text in said
     assert len(said.strip().splitlines()) == 1

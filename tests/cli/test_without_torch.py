@@ -12,20 +12,39 @@ from noiseproof.cli.main import run
 
 def test_help_imports_nothing_heavy():
     code = (
-        "import sys; from noiseproof.cli.main import run; run(['--help']); run(['certify', '--help']);"
-        "heavy = {'numpy', 'scipy', 'torch', 'matplotlib', 'PIL', 'safetensors'} & set(sys.modules);"
+        "import sys; from noiseproof.cli.main import run; run(['--help']); first = {'numpy'} & set(sys.modules);"
+        "run(['certify', '--help']);"
+        "heavy = first | {'scipy', 'torch', 'matplotlib', 'PIL', 'safetensors', 'typer'} & set(sys.modules);"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
+CERTIFY = ["certify", "--model", "m", "--data", "d", "--out", "o"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
     [
-        (["certfy"], 2, "certify"),
-        (["certify", "--sgima", "1"], 2, "--sigma"),
-        (["certify", "--model", "m"], 2, "Missing option '--data'"),
+        (["certfy"], 2, "unknown verb 'certfy'; did you mean 'certify'?; see noiseproof --help"),
+        (["data", "gte", "mnist"], 2, "unknown verb 'data gte'; did you mean 'data get'?"),
+        (["certify", "--sgima", "1"], 2, "--sigma must be given, got --sgima; see noiseproof certify --help"),
+        (["certify", "--model", "m", "--sigma", "1"], 2, "--data must be given"),
+        (["certify", "--model", "--data", "d", "--sigma", "1", "--out", "o"], 2, "--model needs a value"),
+        (["plan", "--compare", "p.json"], 2, "--compare needs 2 values"),
+        (["verify", "a", "b"], 2, "verify takes no more arguments, got 'b'"),
+        (["verify", "a", "--replya", "2"], 2, "unknown flag '--replya'; did you mean '--replay'?"),
+        (["verify", "a", "--replay", "2", "--replay", "3"], 2, "--replay must be given once, with one value"),
+        (["verify", "a", "--workers", "1.5"], 2, "workers must be a whole number, got '1.5'"),
+        (["verify", "a", "--workers", "two"], 2, "workers must be a whole number, got 'two'"),
+        ([*CERTIFY, "--sigma", "x"], 2, "sigma must be a number, got 'x'"),
+        ([*CERTIFY, "--sigma", "1", "--skip-bad=maybe"], 2, "skip_bad must be true or false, got 'maybe'"),
+        ([*CERTIFY, "--sigma", "1", "--noise", "gausian"], 2, "unknown noise 'gausian'; did you mean 'gaussian'?"),
+        ([*CERTIFY, "--sigma", "1", "--procedure", "decide"], 2, "unknown procedure 'decide'; known: certify, curve,"),
+        ([*CERTIFY, "--sigma", "1", "--acr-loss", "0.1"], 2, "--acr-loss goes with --procedure sequential"),
+        (["certify", "--config", "nowhere.toml"], 1, "cannot read nowhere.toml: No such file or directory"),
+        (["certify", "--config"], 2, "--config needs a value"),
         (["verify", "no-such-folder"], 1, "no-such-folder is not a run folder: it has no manifest.json"),
         (["show", "no-such-folder"], 1, "no-such-folder is not a run folder"),
         (["report", "no-such-folder", "--out", "x"], 1, "no-such-folder is not a run folder"),

@@ -53,7 +53,7 @@ def test_an_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(
         ValueError,
         match=r"^unknown data set 'zzz'; known: cifar10, cifar10-jpeg, fashion-mnist, fashion-mnist-small, "
-        r"folder:PATH, foolbox-imagenet, imagenet, mnist, svhn$",
+        r"file\.py:name, folder:PATH, foolbox-imagenet, imagenet, mnist, svhn$",
     ):
         load("zzz")
 

@@ -270,7 +270,7 @@ def slow_counts(variant: Variant, x: np.ndarray) -> tuple[list[int], int]:
     """The counts of 300 draws of an input and how many were void, draw by draw."""
     from noiseproof.noises.words import Words
 
-    counts, void = [0] * CLASSES, 0
+    counts, void = [0] * variant.tally.slots(CLASSES), 0
     for i in range(300):
         stage = next(variant.procedure.run(NOISE)).stage
         noisy = NOISE.perturb(x, Words(7, input_key(x), stage), i, 1)

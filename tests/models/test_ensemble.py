@@ -16,7 +16,7 @@ from torch import nn
 from noiseproof.engine.contract import check_eval_mode
 from noiseproof.errors import ModelError
 from noiseproof.models import BaseModel, Ensemble, build, ensemble, fingerprint, load, save_weights
-from noiseproof.models.ensemble import has_consensus, passes, spec_of
+from noiseproof.models.ensemble import passes, row_by_row, spec_of
 
 SHAPE = (1, 16, 16)
 
@@ -282,6 +282,6 @@ def test_a_member_in_training_mode_is_named():
 
 def test_a_consensus_is_found_inside_anything():
     members = linears(3)
-    assert has_consensus(nn.Sequential(nn.Identity(), Ensemble(members, 2)))
-    assert not has_consensus(nn.Sequential(Ensemble(members)))
-    assert not has_consensus(len)
+    assert row_by_row(nn.Sequential(nn.Identity(), Ensemble(members, 2)))
+    assert not row_by_row(nn.Sequential(Ensemble(members)))
+    assert not row_by_row(len)

@@ -6,7 +6,7 @@ from scipy.stats import binom, norm
 
 from noiseproof.errors import UnsupportedError
 from noiseproof.noises import NOISES, Gaussian, Words
-from noiseproof.noises.rounded import RoundedFloatGaussian
+from noiseproof.noises.gaussian import RoundedFloatGaussian
 from noiseproof.stats import Bounds
 
 FALSE_ALARM = 1e-6

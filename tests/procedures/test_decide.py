@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import ast
+import inspect
 import math
 
 import numpy as np
@@ -8,8 +10,7 @@ from scipy.special import ndtr
 from scipy.stats import binom
 
 from noiseproof.noises import Gaussian
-from noiseproof.procedures import Anytime, Decide, replay
-from noiseproof.procedures.choose import decide_procedure
+from noiseproof.procedures import Anytime, Decide, anytime, boundaries, replay
 from noiseproof.types import ABSTAIN, Answer, Decision
 
 NOISE = Gaussian(sigma=0.5)
@@ -110,6 +111,10 @@ def test_radius_0_asks_for_the_class():
         ({"radius": math.inf}, "radius must be >= 0, got inf"),
         ({"radius": math.nan}, "radius must be >= 0, got nan"),
         ({"radius": 0.5, "alpha": 1}, "alpha must be in (0, 1), got 1.0"),
+        (
+            {"radius": 0.5, "alpha": 1e-250},
+            "alpha must be >= 1e-200, got 1e-250; below, double precision holds no bound",
+        ),
         ({"radius": 0.5, "n_max": 0}, "n_max must be >= 1, got 0"),
         (
             {"radius": 0.5, "n_max": 2_000_001},
@@ -133,6 +138,11 @@ def test_what_is_out_of_range_is_refused(settings, text):
             "raise n_max (or alpha, or sigma)",
         ),
         (Decide(radius=9.0), "radius must be below 3.978 with"),
+        # one boundary for every class holds alpha over all of them only where it lies beyond the mode
+        (
+            Decide(radius=0.9, alpha=0.6, n_max=2000),
+            "alpha must be smaller for the test of every class to hold its level, got 0.6",
+        ),
     ],
 )
 def test_a_radius_out_of_reach_is_refused_before_any_draw(procedure, text):
@@ -140,6 +150,17 @@ def test_a_radius_out_of_reach_is_refused_before_any_draw(procedure, text):
         with pytest.raises(ValueError) as refused:  # noqa: PT011  # the text is compared
             call(NOISE)
         assert str(refused.value).startswith(text)
+
+
+def test_the_guard_of_the_test_of_all_classes_is_no_assertion(monkeypatch):
+    """python -O leaves assertions out."""
+    for module in (boundaries, anytime):
+        assert not [node for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.Assert)]
+    monkeypatch.setattr(anytime, "anytime_holds_for_every_class", lambda *_: False)
+    asking = Anytime(radius=0.123, n_max=100).run(NOISE)
+    next(asking)
+    with pytest.raises(ValueError, match="alpha must be smaller"):
+        asking.send(np.array([100, 0]))
 
 
 def test_a_single_look_is_a_binomial_test():
@@ -166,12 +187,3 @@ def test_the_anytime_test_may_be_cut_anywhere():
     assert replay(Anytime(radius=0.25, look_every=50), NOISE, votes[:5]).answer == "certified"
     whole = replay(Anytime(radius=0.25, look_every=250), NOISE, [Answer("decide", 250, (45, 205))])
     assert whole == replay(Anytime(radius=0.25, look_every=50), NOISE, votes[:5])
-
-
-def test_a_test_nobody_knows():
-    assert decide_procedure("anytime", radius=1) == Anytime(radius=1)
-    assert decide_procedure(radius=1, label_aware=True) == Decide(radius=1, label_aware=True)
-    with pytest.raises(ValueError, match="unknown test 'anytim'; did you mean 'anytime'"):
-        decide_procedure("anytim", radius=1)
-    with pytest.raises(ValueError, match="label_aware is no setting of the test anytime"):
-        decide_procedure("anytime", radius=1, label_aware=True)

@@ -45,7 +45,7 @@ def said(procedure: Predict, votes: tuple[int, ...]) -> Prediction:
 )
 def test_the_values_of_hung_and_fithian(most: int, n: int, p_value: float):
     got = said(Predict(n=n), (n - most, most))
-    assert got.p_value == pytest.approx(p_value, rel=1e-11)
+    assert p_value * (1 - 1e-11) <= got.p_value <= p_value * (1 + 2**-32)
     assert got.prediction == (1 if p_value <= 0.001 else ABSTAIN)
     assert got.abstained == (p_value > 0.001)
 

@@ -5,8 +5,6 @@ import pytest
 
 from noiseproof.noises import Gaussian
 from noiseproof.procedures import Certify, Sequential, SequentialPredict, replay
-from noiseproof.procedures.choose import certify_procedure, predict_procedure
-from noiseproof.procedures.curve import Curve
 from noiseproof.stats import clopper_pearson_lower, top_two_p_value
 from noiseproof.types import ABSTAIN, Answer, Prediction
 
@@ -120,30 +118,3 @@ def test_sequential_predict_gives_up_where_the_last_look_would_hardly_tell():
     assert sum(request.n for request in requests) < 1000
     with pytest.raises(ValueError, match=r"n_max must be >= 11 to predict anything at alpha=0.001, got 10"):
         SequentialPredict(n_max=10)
-
-
-def test_flags_describe_a_procedure():
-    assert certify_procedure() == Certify()
-    assert certify_procedure(n=2000, two_sided=True) == Certify(n=2000, two_sided=True)
-    assert certify_procedure("sequential", n_max=500, acr_loss=0.1) == Sequential(n_max=500, acr_loss=0.1)
-    assert certify_procedure("sequential", radii=[0, 0.5], alpha=0.01) == Curve(radii=(0, 0.5), alpha=0.01)
-    assert predict_procedure("sequential", n_max=500) == SequentialPredict(n_max=500)
-
-
-@pytest.mark.parametrize(
-    ("call", "text"),
-    [
-        (
-            lambda: certify_procedure("sequential", n=5),
-            "n is no setting of the procedure sequential, which takes n0, n_max, two_sided, acr_loss",
-        ),
-        (lambda: certify_procedure(radii=[0.5]), "radii is no setting of the procedure certify, which takes"),
-        (lambda: certify_procedure("curve"), "procedure curve needs radii, such as 0:1:0.25"),
-        (lambda: certify_procedure("sequentiel"), "unknown procedure 'sequentiel'; did you mean 'sequential'?"),
-        (lambda: predict_procedure("predict", n_max=5), "n_max is no setting of the procedure predict, which takes n"),
-    ],
-)
-def test_settings_of_another_procedure_are_refused(call, text):
-    with pytest.raises(ValueError) as refused:  # noqa: PT011  # the text is compared
-        call()
-    assert str(refused.value).startswith(text)

@@ -25,7 +25,8 @@ def test_it_says_which_classifier_inputs_and_settings(make_run):
     for fact in (
         "| base classifier | linear, 3 classes, fingerprint `" + "f" * 64 + "` |",
         "| smoothed by | gaussian noise, sigma = 0.5 |",
-        "| inputs | 6 of grey:test (1 x 2 x 2) |",
+        "| inputs | 6 of grey:test (1 x 2 x 2); not sealed: it is under way, was cut off, or was made before runs were "
+        "sealed |",
         "| procedure | certify: n0 = 100, n = 1000, alpha = 0.01, two_sided = False |",
         "| arithmetic | exact integers, grid 255 (noise); torch 2, fp32 on cpu (forward pass) |",
         "| seed | 5 |",

@@ -62,7 +62,7 @@ def test_it_is_drawn_again_and_attacked(certified, different, model, tmp_path):
     certified("b", data=different, every=2, start=1)
     run = merge([tmp_path / "a", tmp_path / "b"], out=tmp_path / "all").run
     said = redraw(tmp_path / "all", 99, model=model, data=different, device="cpu")
-    assert said == Redrawn(inputs=tuple(range(8)), draws=8 * 320, exact=True, differing=0)
+    assert said == Redrawn(inputs=tuple(range(8)), of=8, draws=8 * 320, differing=0, doubtful=0, smaller=0)
     found = attack(
         tmp_path / "all",
         out=tmp_path / "attack",

@@ -230,6 +230,22 @@ def test_smallest_n_is_the_first_that_can_certify(alpha, n):
         assert gaussian_radius(one_sided(n - 1, n - 1, alpha), 1.0) == 0
 
 
+@pytest.mark.parametrize("alpha", [1e-100, 1e-200, 1e-240])
+def test_bounds_hold_down_to_the_smallest_level(alpha):
+    """What is failed by the bound is at most alpha, summed with 60 digits; at 1e-300 it is 2e9 times alpha."""
+    with mpmath.workdps(60):
+        for n, k in ((1000, 999), (1000, 600), (3000, 2995), (100_000, 99_990), (20_000, 19_950)):
+            q = mpmath.mpf(clopper_pearson_tail(k, n, alpha))
+            failed = sum(mpmath.binomial(n, j) * q**j * (1 - q) ** (n - j) for j in range(n - k + 1))
+            assert alpha * (1 - 1e-4) <= failed <= alpha
+
+
+@pytest.mark.parametrize("bound", [clopper_pearson_lower, clopper_pearson_upper, clopper_pearson_tail, one_sided])
+def test_a_level_at_which_bounds_fail_is_refused(bound):
+    with pytest.raises(ValueError, match="alpha must be >= 1e-240, got 1e-250; below, double precision holds no bound"):
+        bound(999, 1000, 1e-250)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

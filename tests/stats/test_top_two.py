@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -24,15 +25,30 @@ from noiseproof.stats import fewest_draws, top_two_p_value
     ],
 )
 def test_p_value_matches_the_reference(n1, n, p_value):
-    assert top_two_p_value(n1, n - n1) == pytest.approx(p_value, rel=1e-11)
+    assert p_value * (1 - 1e-11) <= top_two_p_value(n1, n - n1) <= p_value * (1 + 2**-32)
 
 
 @given(st.integers(0, 300), st.integers(0, 300))
 def test_p_value_is_the_exact_sum(n1, n2):
     n, most = n1 + n2, max(n1, n2)
-    exact = min(2**n, 2 * sum(math.comb(n, j) for j in range(most, n + 1))) / 2**n
-    assert top_two_p_value(n1, n2) == pytest.approx(exact, rel=1e-12)
+    exact = min(Fraction(1), Fraction(2 * sum(math.comb(n, j) for j in range(most, n + 1)), 2**n))
+    assert exact <= Fraction(top_two_p_value(n1, n2)) <= exact * (1 + Fraction(1, 2**32)), "rounded up, and hardly"
     assert top_two_p_value(n2, n1) == top_two_p_value(n1, n2) <= 1
+
+
+@pytest.mark.parametrize("n", [10**4, 10**6, 10**8])
+@pytest.mark.parametrize("deviations", [2, 5, 12, 30])
+def test_it_is_rounded_up_where_the_counts_are_large(n, deviations):
+    mpmath = pytest.importorskip("mpmath")
+    most = n // 2 + int(deviations * math.sqrt(n) / 2)
+    with mpmath.workdps(40):
+        term = mpmath.exp(
+            mpmath.loggamma(n + 1) - mpmath.loggamma(most + 1) - mpmath.loggamma(n - most + 1) - n * mpmath.log(2)
+        )
+        exact, k = mpmath.mpf(0), most
+        while term > exact * mpmath.mpf(10) ** -25:
+            exact, k, term = exact + term, k + 1, term * (n - k) / (k + 1)
+        assert 2 * exact <= top_two_p_value(most, n - most) <= 2 * exact * (1 + mpmath.mpf(2) ** -32)
 
 
 def test_equal_counts_and_no_counts_say_nothing():

@@ -10,8 +10,8 @@ from noiseproof.cli.main import run
 from noiseproof.errors import ModelError, RunError
 from noiseproof.models import load, load_weights
 from noiseproof.models.denoised import Denoised, load_denoiser
-from noiseproof.training import train
 from noiseproof.training.progress import _quality
+from tests.asking import train
 
 SMALL = {"arch": "dncnn-4x8", "task": "denoiser", "sigma": 0.25, "epochs": 2, "batch_size": 8}
 

@@ -14,12 +14,11 @@ from noiseproof.errors import DataError, ModelError, RunError
 from noiseproof.models import Normalize, build, load, load_weights
 from noiseproof.models.load import load as load_model
 from noiseproof.store import read_run
-from noiseproof.training import train
 from noiseproof.training.begin import begin_with
 from noiseproof.training.extra import pseudo_labels, with_extra
 from noiseproof.training.losses import CATRSLoss, GaussianLoss, LossOut
 from noiseproof.training.targets import soft_targets
-from tests.asking import predict
+from tests.asking import predict, train
 
 SMALL = {"arch": "lenet", "sigma": 0.25, "epochs": 1, "batch_size": 16, "lr": 0.05}
 
@@ -234,7 +233,7 @@ def test_what_does_not_go_together(stripes, tmp_path, settings, text):
 def test_compiled_training_learns_the_same_up_to_rounding(stripes, tmp_path):
     loss = {"loss": "smoothadv", "loss_setting": {"m": 2, "steps": 1}}  # an attack in eval mode on frozen weights
     train(data=stripes, out=tmp_path / "plain", **SMALL | loss)
-    train(data=stripes, out=tmp_path / "m", compiled=True, **SMALL | loss)
+    train(data=stripes, out=tmp_path / "m", compile=True, **SMALL | loss)
     plain, compiled = weights(tmp_path / "plain"), weights(tmp_path / "m")
     assert plain.keys() == compiled.keys()
     assert all(torch.allclose(plain[name], compiled[name], atol=1e-5) for name in plain)

@@ -17,9 +17,9 @@ from noiseproof.errors import DataError, ModelError, RunError
 from noiseproof.models import ARCHITECTURES, build, load, load_weights
 from noiseproof.store.lock import FolderLock
 from noiseproof.store.manifest import Manifest, write_manifest
-from noiseproof.training import train
 from noiseproof.training.losses import GaussianLoss, LossOut
 from noiseproof.training.randomness import global_generator
+from tests.asking import train
 
 SMALL = {"sigma": 0.25, "epochs": 3, "batch_size": 16, "lr": 0.05, "step_size": 2, "threads": 1}
 
@@ -215,7 +215,7 @@ def test_a_model_that_draws_itself_resumes_exactly_too(stripes, tmp_path):
 
 CHILD = """
 import os, runpy, signal, sys
-from noiseproof.training import train
+from noiseproof import Training, train
 
 make_stripes = runpy.run_path({conftest!r})["make_stripes"]
 
@@ -223,7 +223,7 @@ def die(moment):
     if moment.done == 2:
         os.kill(os.getpid(), signal.SIGKILL)
 
-train(data=make_stripes(), arch="lenet", out={out!r}, progress=die, **{settings!r})
+train(Training(data=make_stripes(), arch="lenet", **{settings!r}), out={out!r}, progress=die)
 """
 
 

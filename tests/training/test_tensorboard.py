@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from noiseproof.errors import RunError
-from noiseproof.training import train
+from tests.asking import train
 
 SMALL = {"arch": "lenet", "sigma": 0.25, "batch_size": 16, "step_size": 1, "tensorboard": True}
 

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from conftest import make_stripes
 
+from noiseproof.asked import Training
 from noiseproof.training import train
 from noiseproof.training.distributed import joined
 from noiseproof.training.losses import GaussianLoss, find_loss
@@ -46,7 +47,7 @@ def run(out, arch, *, dies, name):
     if name is not None:
         settings = SMALL if name.startswith("smooth") else {}
         loss = find_loss(name, sigma=SETTINGS["sigma"], data="cifar10", settings=settings)
-    return train(data=make_stripes(PICTURES), arch=arch, out=Path(out) / arch, loss=loss, **SETTINGS)
+    return train(Training(data=make_stripes(PICTURES), arch=arch, loss=loss, **SETTINGS), out=Path(out) / arch)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,7 @@ from noiseproof.analysis.certified import (
 from noiseproof.analysis.compared import PairedTest, common_inputs, paired_tests
 from noiseproof.analysis.decided import DecisionTable, decision_table
 from noiseproof.analysis.predicted import PredictionTable, prediction_table
-from noiseproof.analysis.prefixes import (
-    Exploratory,
-    at_alpha,
-    at_n,
-    prediction_tables,
-    prefix_edges,
-    record_at_n,
-)
+from noiseproof.analysis.prefixes import Exploratory, at_alpha, at_n, prediction_tables, prefix_edges, record_at_n
 from noiseproof.analysis.summary import Summary, summarize
 from noiseproof.analysis.training_cost import TrainingCost, training_cost
 

@@ -226,18 +226,10 @@ def audit_rows(
     num_classes: int = 10,
     rounding: str = "auto",
 ) -> FileAudit:
-    """The audit of one file's rows.
+    """The audit of one file's rows, at least one.
 
-    Args:
-        rows: at least one.
-        lattices: of ``radius_lattice`` at n draws, for each alpha to try, the stated one among them.
-        name: of the file.
-        sigma: stated, in input units.
-        n: estimation draws, stated.
-        alpha: failure probability, stated.
-        expected: how many rows there should be; None infers it.
-        num_classes: labels and predictions are 0..num_classes - 1.
-        rounding: "nearest", "down" or "auto".
+    ``lattices`` are those of ``radius_lattice`` at n draws, for each alpha to try, the stated one among them. The other
+    arguments are as for ``audit`` (``expected``: its ``rows``) and among the attributes of ``FileAudit``.
     """
     answered = [row for row in rows if row.predict != ABSTAIN]
     certified = [row for row in answered if isfinite(row.radius) and row.radius > 0]

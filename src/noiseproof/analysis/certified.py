@@ -56,14 +56,7 @@ def average_certified_radius(records: Sequence[Record]) -> float:
 
 
 def median_radius(records: Sequence[Record]) -> float:
-    """The median radius over all inputs, where a wrong or abstained one counts 0.
-
-    Args:
-        records: finished inputs with labels and certificates in one norm.
-
-    Raises:
-        ValueError: no records, a label is missing, or an outcome is no certificate.
-    """
+    """The median radius over all inputs, where a wrong or abstained one counts 0; see ``average_certified_radius``."""
     return float(np.median(np.maximum(right_radii(records), 0)))
 
 

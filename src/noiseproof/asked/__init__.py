@@ -2,6 +2,7 @@
 
 from noiseproof.asked.asked import Asked
 from noiseproof.asked.compute import Compute
-from noiseproof.asked.subject import Elsewhere, Subject
+from noiseproof.asked.subject import SELECTION, Elsewhere, Subject
+from noiseproof.asked.training import Training
 
-__all__ = ["Asked", "Compute", "Elsewhere", "Subject"]
+__all__ = ["SELECTION", "Asked", "Compute", "Elsewhere", "Subject", "Training"]

@@ -9,7 +9,7 @@ from noiseproof.arguments import integer
 from noiseproof.errors import unknown
 
 Precision = Literal["fp32", "tf32", "bf16"]
-Backend = Literal["torch", "onnxruntime", "openvino"]
+BackendName = Literal["torch", "onnxruntime", "openvino"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class Compute:
     """Where a run is computed: nothing of it but precision and backend is part of what the counts mean.
 
     Attributes:
-        device: auto, cpu, cuda (all there are), cuda:1, or several: cuda:0,cuda:1.
+        device: One of auto, cpu, cuda (all there are), cuda:1, or several: cuda:0,cuda:1.
         precision: Of the forward pass.
         backend: What computes the scores; of the same counts up to rounding.
         batch_size: Rows a forward pass.
@@ -30,13 +30,13 @@ class Compute:
 
     device: str = "auto"
     precision: Precision = "fp32"
-    backend: Backend = "torch"
+    backend: BackendName = "torch"
     batch_size: int | None = None
     workers: int | None = None
     executor: str = "in-process"
 
     def __post_init__(self) -> None:
-        for name, known in (("precision", get_args(Precision)), ("backend", get_args(Backend))):
+        for name, known in (("precision", get_args(Precision)), ("backend", get_args(BackendName))):
             if getattr(self, name) not in known:
                 raise ValueError(unknown(name, str(getattr(self, name)), known))
         for name in ("batch_size", "workers"):

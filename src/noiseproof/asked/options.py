@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -60,12 +61,23 @@ def asked_of(record: Any) -> dict[str, Any]:  # noqa: ANN401  # any record
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401  # any setting
-    """A setting as a settings file holds it."""
+    """A setting as a settings file holds it; what is an object in a caller's hands, under its name.
+
+    >>> from noiseproof.noises import Gaussian
+    >>> plain((0.25, 0.5)), plain({"eta": 0.5, "one_step": True}), plain(Path("a")), plain(Gaussian(sigma=1))
+    ('0.25,0.5', ['eta=0.5', 'one_step=true'], 'a', 'Gaussian')
+    """
     if isinstance(value, tuple) and value and all(isinstance(each, float) for each in value):
         return ",".join(number(each) for each in value)
+    if isinstance(value, Mapping):
+        return [f"{name}={_word(each)}" for name, each in value.items()]
     if isinstance(value, tuple | list):
         return [plain(each) for each in value]
-    return str(value) if isinstance(value, Path) else value
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return getattr(value, "source", None) or getattr(value, "name", None) or type(value).__name__
 
 
 def number(value: float) -> str:
@@ -80,8 +92,8 @@ def number(value: float) -> str:
 def line(verb: str, settings: dict[str, Any], *arguments: str | Path) -> str:
     """The command line that asks for these settings.
 
-    >>> line("certify", {"model": ["a", "b"], "sigma": 0.25, "skip_bad": True}, "x y")
-    "noiseproof certify 'x y' --model a b --sigma 0.25 --skip-bad"
+    >>> line("certify", {"model": ["a", "b"], "sigma": 0.25, "two_sided": True}, "x y")
+    "noiseproof certify 'x y' --model a b --sigma 0.25 --two-sided"
     """
     words = ["noiseproof", *verb.split(), *map(str, arguments)]
     for name, value in settings.items():
@@ -89,6 +101,11 @@ def line(verb: str, settings: dict[str, Any], *arguments: str | Path) -> str:
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")
             continue
-        values = value if isinstance(value, list) else [value]
-        words += [f"--{flag}", *(number(each) if isinstance(each, float) else str(each) for each in values)]
+        words += [f"--{flag}", *map(_word, value if isinstance(value, list) else [value])]
     return shlex.join(words)
+
+
+def _word(value: Any) -> str:  # noqa: ANN401  # any setting
+    if isinstance(value, bool):
+        return str(value).lower()
+    return number(value) if isinstance(value, float) else str(value)

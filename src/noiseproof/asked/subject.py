@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from noiseproof.arguments import flag, integer
+
+SELECTION = ("every", "start", "skip_bad")
+"""The fields of a subject that choose among the inputs of the data, but for ``limit``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,22 @@ class Subject:
         """The models, one or several."""
         return self.model if isinstance(self.model, tuple) else (self.model,)
 
+    @property
+    def loading(self) -> dict[str, Any]:
+        """What ``models.load`` is told beside the model."""
+        return {"num_classes": self.num_classes, "consensus": self.consensus}
+
+    def moved(self, elsewhere: Elsewhere) -> Subject:
+        """All its inputs, with model and data where they lie now."""
+        data = self.data if elsewhere.data is None else elsewhere.data
+        root = self.root if elsewhere.root is None else elsewhere.root
+        whole = replace(self, every=1, start=0, limit=None, skip_bad=False, data=data, root=root)
+        if elsewhere.model is None:
+            return whole if elsewhere.denoiser is None else replace(whole, denoiser=elsewhere.denoiser)
+        moved = replace(whole, model=elsewhere.model, denoiser=elsewhere.denoiser)
+        # of another number of models no consensus is asked: fingerprints then say that they are not the run's
+        return moved if len(moved.models) == len(self.models) > 1 else replace(moved, consensus=None)
+
     def settings(self) -> dict[str, Any]:
         """Models and data as what can be written down: a path is its text."""
         model = [os.fspath(each) if isinstance(each, os.PathLike) else each for each in self.models]
@@ -72,7 +91,7 @@ class Elsewhere:
     """Where the model and the data of a finished run lie now; what is left out is where the run says.
 
     Attributes:
-        model: The run's model, where it no longer lies where it lay; of an ensemble, all of them.
+        model: The run's model, where it no longer lies where it lay; of an ensemble all, a flag each.
         denoiser: Likewise, what stands before the model.
         data: Likewise, the data set.
         root: Where data sets lie.

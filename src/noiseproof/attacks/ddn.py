@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 
-from noiseproof.arguments import flag, integer, real
+from noiseproof.arguments import at_least_one, flag, real, settle
 from noiseproof.attacks.base import Attack, tensors
 from noiseproof.attacks.steps import ascent, l2_norm, noise_draws, onto_sphere
 
@@ -52,11 +52,7 @@ class DDN(Attack):
     distances: ClassVar[Literal["each", "largest", "radius"]] = "largest"
 
     def __post_init__(self) -> None:
-        for name, value in (("steps", self.steps), ("draws", self.draws)):
-            object.__setattr__(self, name, integer(name, value, least=1))
-        for name in ("gamma", "margin"):
-            object.__setattr__(self, name, real(name, getattr(self, name)))
-        object.__setattr__(self, "clip", flag("clip", self.clip))
+        settle(self, {"steps": at_least_one, "draws": at_least_one, "gamma": real, "margin": real, "clip": flag})
         if not 0 < self.gamma < 1:
             raise ValueError(f"gamma must be in (0, 1), got {self.gamma}")
         if not 0 <= self.margin < 1:

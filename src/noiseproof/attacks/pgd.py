@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from noiseproof.arguments import flag, integer, real
+from noiseproof.arguments import at_least_one, flag, real, settle
 from noiseproof.attacks.base import Attack, tensors
 from noiseproof.attacks.steps import ascent_direction, into_ball, noise_draws
 
@@ -54,14 +54,11 @@ class PGD(Attack):
     name: ClassVar[str] = "pgd"
 
     def __post_init__(self) -> None:
-        for name, value in (("steps", self.steps), ("draws", self.draws)):
-            object.__setattr__(self, name, integer(name, value, least=1))
-        for name in ("fresh", "clip"):
-            object.__setattr__(self, name, flag(name, getattr(self, name)))
+        settle(self, {"steps": at_least_one, "draws": at_least_one, "fresh": flag, "clip": flag})
         if self.step is not None:
-            object.__setattr__(self, "step", real("step", self.step))
-        if self.step is not None and not 0 < self.step < float("inf"):
-            raise ValueError(f"step must be > 0 and finite, or None for 2 radius / steps, got {self.step}")
+            settle(self, {"step": real})
+            if not 0 < self.step < float("inf"):
+                raise ValueError(f"step must be > 0 and finite, or None for 2 radius / steps, got {self.step}")
 
     def __call__(
         self,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from noiseproof.arguments import flag, integer, real
+from noiseproof.arguments import at_least_one, flag, integer, real, settle
 from noiseproof.attacks.base import Attack, tensors
 from noiseproof.attacks.steps import into_ball, l2_norm
 
@@ -47,10 +48,7 @@ class ScoreSearch(Attack):
     needs_gradient: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "steps", integer("steps", self.steps, least=1))
-        object.__setattr__(self, "draws", integer("draws", self.draws, least=2))
-        object.__setattr__(self, "momentum", real("momentum", self.momentum))
-        object.__setattr__(self, "clip", flag("clip", self.clip))
+        settle(self, {"steps": at_least_one, "draws": partial(integer, least=2), "momentum": real, "clip": flag})
         if self.draws % 2:
             raise ValueError(f"draws must be even, got {self.draws}; they come in pairs")
         if not 0 <= self.momentum < 1:

@@ -70,13 +70,7 @@ def ascent(
     """The direction of ``ascent_direction``, and how far the class led in the votes that it was made of.
 
     The lead is the share of draws that y won less the largest share of another class: float64 [batch], in [-1, 1].
-
-    Args:
-        base: the base classifier; its parameters get no gradients.
-        x: see ``soft_vote_loss``.
-        y: see ``soft_vote_loss``.
-        noise: see ``soft_vote_loss``.
-        rows: noisy inputs a forward pass, about; by default all at once.
+    Arguments are those of ``ascent_direction``.
     """
     votes: Tensor | int = 0
     weight = torch.full((len(x),), -torch.inf, dtype=torch.float64, device=x.device)  # logarithms

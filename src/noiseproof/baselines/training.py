@@ -65,14 +65,7 @@ def train(
     if not 0 < lr < float("inf"):
         raise ValueError(f"lr must be > 0 and finite, got {lr}")
     source = load(data, split="train", root=None if root is None else Path(root)) if isinstance(data, str) else data
-    asked = {
-        **method.config(),
-        "data": source.name,
-        "steps": steps,
-        "batch_size": batch_size,
-        "lr": lr,
-        "seed": seed,
-    }
+    asked = {**method.config(), "data": source.name, "steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed}
     folder = Path(out)
     _claim(folder, asked)
     if (folder / WEIGHTS).exists():

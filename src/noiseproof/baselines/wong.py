@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
-from noiseproof.arguments import integer, real
+from noiseproof.arguments import at_least_one, real, settle
 from noiseproof.baselines.base import Certifier, Method, Radii
 from noiseproof.errors import ModelError
 from noiseproof.models import build
@@ -50,9 +50,7 @@ class Wong(Method):
     source: ClassVar[str] = "Wong et al. 2018"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "eps", real("eps", self.eps))
-        object.__setattr__(self, "projections", integer("projections", self.projections, least=1))
-        object.__setattr__(self, "precision", real("precision", self.precision))
+        settle(self, {"eps": real, "projections": at_least_one, "precision": real})
         if not 0 < self.eps < float("inf"):
             raise ValueError(f"eps must be > 0 and finite, got {self.eps}")
         if not 0 < self.precision < 1:

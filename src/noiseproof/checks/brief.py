@@ -74,10 +74,7 @@ def brief_check(backend: PooledBackend, inputs: Sequence[NDArray[Any]]) -> Check
     # TF32 has the mantissa of float16
     dtype = {"bf16": torch.bfloat16, "tf32": torch.float16}.get(backend.precision, first.dtype)
     worst = 0.0
-    for how, answer in [
-        ("between two calls", backend.answers(rows)),
-        *in_other_batches(rows, backend.answers, first),
-    ]:
+    for how, answer in [("between two calls", backend.answers(rows)), *in_other_batches(rows, backend.answers, first)]:
         found = variation(first, answer)
         if found > largest_variation(dtype):
             raise ModelError(

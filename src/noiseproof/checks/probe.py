@@ -71,15 +71,8 @@ class Probe:
     ) -> Probe:
         """A copy of a base classifier, and pictures spread over a data set; the caller's own is not touched.
 
-        Args:
-            base: the base classifier.
-            data: where the pictures come from.
-            num_classes: how many scores a row should have.
-            noise: what it is to be certified under.
-            trained_sigma: of the noise it was trained under, where that is known.
-            device: where to compute.
-            seed: of everything random in the checks; another one also takes other pictures.
-            limit: pictures at most; by default 512, of large pictures 64.
+        At most ``limit`` pictures are taken, by default 512, of large pictures 64; another seed takes other ones. The
+        other arguments are as among the attributes.
 
         Raises:
             ModelError: the base classifier cannot be brought to the device.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from noiseproof.asked import Subject
+from noiseproof.asked import SELECTION, Subject
 from noiseproof.cli.flags import Spread
 from noiseproof.cli.records import AnyCompute
 from noiseproof.noises import NOISES, Noise
 
-_ONE = ("every", "start", "limit", "skip_bad", "model_id")
+_ONE = (*SELECTION, "limit", "model_id")
 _HALF = (("sigma", 0.5),)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def experiment(
-    name: str = "",
+    name: str | None = None,
     runs: list[Path] | None = None,
     /,
     *,
@@ -26,9 +26,9 @@ def experiment(
     from noiseproof.reports.experiments import EXPERIMENTS
     from noiseproof.reports.experiments import experiment as write_experiment
 
-    if not name:
-        for known, each in EXPERIMENTS.items():
-            print(f"{known:16}{each.takes}: {each.about}")
+    if name is None:
+        for known in EXPERIMENTS.names():
+            print(f"{known:16}{EXPERIMENTS[known].takes}: {EXPERIMENTS[known].about}")
         return
     if out is None:
         raise ValueError("--out must be given: a folder for the tables and the figure")

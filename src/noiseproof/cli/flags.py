@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from cyclopts import Group, Parameter
+from cyclopts import CoercionError, Group, Parameter
 from docstring_parser import parse
 
 from noiseproof.asked.options import REQUIRED, options
@@ -24,22 +24,26 @@ class Spread:
     Attributes:
         group: what the flags stand under in the help.
         variants: of an abstract record: name -> class; the word after ``--FLAG`` chooses, the first is the default.
-        others: where a word that is none of them is looked for.
         flag: that chooses.
+        others: where a word that is none of them is looked for.
+        alike: attributes that another one must have, and their values.
         defaults: of fields, where they are other than the record's own.
         without: fields that are no flags here.
         optional: fields that may be left out here; all of them in a record that may be None as a whole.
         parts: fields that are records themselves, and how those are spread.
+        headings: what some fields stand under instead: heading -> fields.
     """
 
     group: str
     variants: Mapping[str, type] | None = None
     flag: str = ""
     others: Mapping[str, type] | None = None
+    alike: Mapping[str, Any] = field(default_factory=dict)
     defaults: tuple[tuple[str, Any], ...] = ()
     without: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     parts: tuple[tuple[str, Any], ...] = ()
+    headings: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -50,28 +54,36 @@ class _Argument:
     make: Callable[[Values], Any]
 
 
-def with_flags(function: Callable[..., Any], words: Sequence[str]) -> Callable[..., Any]:
+def with_flags(
+    function: Callable[..., Any], words: Sequence[str], arguments: Mapping[str, Any] | None = None
+) -> Callable[..., Any]:
     """A verb's function as cyclopts reads it: one keyword a flag.
 
     Args:
         function: of the verb; its parameters are flags, arguments, or records marked with ``Spread``.
         words: of the command line, which choose between the variants of a record.
+        arguments: what stands for an argument that the line leaves out, by name.
     """
     hints = get_type_hints(function, include_extras=True)
     said = _docs(function)
-    signature = inspect.signature(function).parameters.values()
+    signature = [
+        each.replace(default=_argument_of(hints[each.name], (arguments or {})[each.name]))
+        if each.name in (arguments or {})
+        else each
+        for each in inspect.signature(function).parameters.values()
+    ]
     positional = any(each.kind is each.POSITIONAL_ONLY for each in signature)
-    arguments = {
+    parts = {
         each.name: _argument(each, hints[each.name], said.get(each.name, ""), words, positional) for each in signature
     }
 
     def verb(*given: Any, **values: Any) -> Any:  # what cyclopts hands over
         bound = dict(bare.bind(*given, **values).arguments)
-        made = {name: argument.make(bound) for name, argument in arguments.items()}
+        made = {name: part.make(bound) for name, part in parts.items()}
         first = [made.pop(each.name) for each in signature if each.kind is each.POSITIONAL_ONLY]
         return function(*first, **made)
 
-    flags = [parameter for argument in arguments.values() for parameter in argument.parameters]
+    flags = [parameter for part in parts.values() for parameter in part.parameters]
     flags.append(
         _flag("config", Path | None, None, "Settings in TOML, same names as flags; a flag wins.", "", positional)
     )
@@ -85,6 +97,12 @@ def with_flags(function: Callable[..., Any], words: Sequence[str]) -> Callable[.
 def names_of(function: Callable[..., Any]) -> list[str]:
     """The names of the flags of a verb as cyclopts reads it."""
     return list(inspect.signature(function).parameters)
+
+
+def arguments_of(function: Callable[..., Any]) -> list[str]:
+    """The names of the arguments of a verb: what is given without a flag."""
+    parameters = inspect.signature(function).parameters.values()
+    return [each.name for each in parameters if each.kind is each.POSITIONAL_ONLY]
 
 
 def chosen(flag: str, words: Sequence[str]) -> str | None:
@@ -106,8 +124,9 @@ def _argument(parameter: inspect.Parameter, hint: Any, text: str, words: Sequenc
     if spread.variants is not None:
         variants = dict(spread.variants)
         word = chosen(spread.flag, words)
-        if word is not None and word not in variants and (found := (spread.others or {}).get(word)) is not None:
-            variants[word] = found
+        other = (spread.others or {}).get(word) if word is not None and word not in variants else None
+        if other is not None and all(getattr(other, name) == value for name, value in spread.alike.items()):
+            variants[str(word)] = other
         names = list(variants)
         record = variants.get(word or names[0], variants[names[0]])
         choices = Literal[tuple(names)]  # type: ignore[valid-type]  # what is unknown cyclopts refuses
@@ -118,18 +137,19 @@ def _argument(parameter: inspect.Parameter, hint: Any, text: str, words: Sequenc
     required = [option.name for option in options(record) if option.default is REQUIRED]
 
     def make(values: Values) -> object:
-        found = {each.name: values.get(each.name, each.default) for each in fields}
-        found = {name: value for name, value in found.items() if value is not inspect.Parameter.empty}
-        found |= {name: part.make(values) for name, part in parts.items()}
-        if may_be_none and any(found.get(name) in (None, ()) for name in required):
+        given = {each.name: values[each.name] for each in fields if each.name in values}
+        if may_be_none and any(name not in given for name in required):
+            _check_left_out(given, required)
             return None
-        return record(**found)
+        left_out = {each.name: each.default for each in fields if each.default is not each.empty}
+        return record(**left_out | given | {name: part.make(values) for name, part in parts.items()})
 
     return _Argument(parameters, make)
 
 
 def _fields(record: type, spread: Spread, may_be_none: bool, positional: bool) -> Iterator[inspect.Parameter]:
     said, defaults = _docs(record), dict(spread.defaults)
+    headings = {name: heading for heading, names in spread.headings.items() for name in names}
     for option in options(record):
         if option.name in spread.without or option.name in dict(spread.parts):
             continue
@@ -138,9 +158,29 @@ def _fields(record: type, spread: Spread, may_be_none: bool, positional: bool) -
             default, kind = None, kind | None
         empty = default is REQUIRED
         yield _flag(
-            option.name, kind, inspect.Parameter.empty if empty else default, said.get(option.name, ""), spread.group,
-            positional,
+            option.name, kind, inspect.Parameter.empty if empty else default, said.get(option.name, ""),
+            headings.get(option.name, spread.group), positional,
         )  # fmt: skip
+
+
+def _argument_of(hint: Any, value: Any) -> Any:
+    """What a settings file has for an argument, as the verb takes it."""
+    kind = _bare(hint)
+    if get_origin(kind) is list:
+        return [_argument_of(get_args(kind)[0], each) for each in (value if isinstance(value, list) else [value])]
+    return Path(value) if kind is Path else value
+
+
+def _check_left_out(found: Values, required: Sequence[str]) -> None:
+    """Of a record that is left out nothing may be given: it would be passed over in silence."""
+    if found:
+        needed = " and ".join(f"--{name}" for name in required)
+        given = next((name for name in found if name not in required), None)
+        raise ValueError(
+            f"{needed} must be given together"
+            if given is None
+            else f"--{given.replace('_', '-')} goes with {needed}, which must be given"
+        )
 
 
 def _plain(parameter: inspect.Parameter, hint: Any, said: str, positional: bool) -> _Argument:
@@ -160,17 +200,26 @@ def _flag(name: str, kind: Any, default: Any, said: str, group: str, positional:
         name=f"--{name.replace('_', '-')}",
         help=said,
         group=_GROUPS.get(group, _GROUPS["Options"]),
-        consume_multiple=several and not positional,
+        consume_multiple=(1, None) if several and not positional else False,
+        converter=_whole if _bare(kind) is int else None,
         negative=None if kind is bool else (),
-        show_default=default not in (None, inspect.Parameter.empty, (), False),
+        show_default=default is not False and default not in (None, inspect.Parameter.empty, (), {}),
     )
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, marked])
 
 
-_GROUPS = {
-    name: Group(name, sort_key=number)
-    for number, name in enumerate(("Arguments", "Subject", "Noise", "Procedure", "Judge", "Options", "Compute"))
-}
+def _whole(kind: Any, tokens: Sequence[Any]) -> int:
+    """A whole number; cyclopts would round 1.5."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise CoercionError(token=tokens[0], target_type=int) from None
+
+
+_ORDER = (
+    "Arguments", "Subject", "Data", "Noise", "Network", "Loss", "Optimizer", "Procedure", "Judge", "Options", "Compute",
+)  # fmt: skip
+_GROUPS = {name: Group(name, sort_key=number) for number, name in enumerate(_ORDER)}
 
 
 def _marked(hint: Any) -> tuple[Any, Spread | None, str]:
@@ -194,4 +243,4 @@ def _docs(documented: object) -> dict[str, str]:
     """What a docstring says of its arguments or attributes."""
     found = parse(inspect.getdoc(documented) or "")
     said = {each.arg_name: " ".join((each.description or "").split()) for each in found.params}
-    return {name: text[:1].upper() + text[1:] for name, text in said.items()}
+    return {name: text[:1].upper() + text[1:].replace("``", "`") for name, text in said.items()}

@@ -23,7 +23,10 @@ class TwoColumns:
             return
         lines = [f"{panel.title}:"]
         for entry in sorted(entries, key=lambda entry: not entry.required):
-            names = entry.positional_label or ", ".join((*entry.positive_shorts, *entry.positive_names))
+            flags = (*entry.positive_shorts, *entry.positive_names)
+            names = entry.positional_label or ", ".join(
+                flags + (entry.negative_names if entry.default == "True" else ())
+            )
             left = f"  {names}" + (f" {_metavar(entry)}" if entry.metavar and not entry.positional_label else "")
             lines += _row(left, _says(entry))
         _write("\n".join(lines) + "\n")
@@ -50,7 +53,7 @@ def _metavar(entry: Any) -> str:
 def _says(entry: Any) -> str:
     said = [_plain(entry.description)] if entry.description else []
     choices = "|".join(entry.choices or ())
-    if len(choices) > _LEFT:
+    if len(choices) > _LEFT or (choices and entry.positional_label):
         said.append(f"({', '.join(entry.choices)})")
     if entry.required:
         said.append("[required]")

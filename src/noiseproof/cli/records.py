@@ -35,7 +35,7 @@ DryRun = Annotated[bool, "Say what it will cost, and stop."]
 def asked_for(verb: str, about: str) -> Spread:
     """All of a run, with the procedures of a verb, that of its own name first."""
     named = {name: made for name, made in PROCEDURES.items() if made.verb == verb}
-    procedures = Spread("Procedure", {verb: named.pop(verb)} | named, "procedure", PROCEDURES)
+    procedures = Spread("Procedure", {verb: named.pop(verb)} | named, "procedure", PROCEDURES, {"verb": verb})
     return Spread(
         "Run",
         parts=(

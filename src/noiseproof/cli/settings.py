@@ -16,7 +16,7 @@ def read(function: Callable[..., Any], verb: str, words: Sequence[str]) -> tuple
         ValueError: a setting is none of the verb's.
         RunError: the file cannot be read.
     """
-    from noiseproof.cli.flags import chosen, names_of, with_flags
+    from noiseproof.cli.flags import arguments_of, chosen, names_of, with_flags
     from noiseproof.cli.recipes import read_recipe
     from noiseproof.errors import unknown
     from noiseproof.store.settings import read_toml
@@ -27,8 +27,8 @@ def read(function: Callable[..., Any], verb: str, words: Sequence[str]) -> tuple
         (f"recipe {recipe}", read_recipe(recipe) if recipe else {}),
         (config, read_toml(Path(config)) if config else {}),
     ):
-        found = {name.replace("-", "_"): value for name, value in table.items()}
-        known = names_of(with_flags(function, [*words, *_words(found)]))
+        found = _as_now(verb, {name.replace("-", "_"): value for name, value in table.items()})
+        known = [name for name in names_of(with_flags(function, [*words, *_words(found)])) if name != "config"]
         for name in found:
             if name not in known:
                 raise ValueError(f"{source}: {unknown('setting', name, known)}")
@@ -39,8 +39,19 @@ def read(function: Callable[..., Any], verb: str, words: Sequence[str]) -> tuple
     left = {name: value for name, value in settings.items() if not given & _flags(name)}
     if "--loss" in given:
         left.pop("loss_setting", None)
+    arguments = {name: left.pop(name) for name in arguments_of(function) if name in left}
     more = _words(left)
-    return with_flags(function, [*words, *more]), [*words, *more]
+    return with_flags(function, [*words, *more], arguments), [*words, *more]
+
+
+def _as_now(verb: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of an older run folder under the names of today."""
+    test = settings.pop("test", None) if verb == "decide" else None
+    if test == "anytime":
+        settings["procedure"] = test
+    if verb == "predict" and settings.get("procedure") == "sequential":
+        settings["procedure"] = "sequential-predict"
+    return settings
 
 
 def _flags(name: str) -> set[str]:

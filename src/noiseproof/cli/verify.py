@@ -7,20 +7,22 @@ from pathlib import Path
 from noiseproof.cli.records import DrawnOn, FoundElsewhere
 
 
-def verify(run: Path, /, elsewhere: FoundElsewhere, compute: DrawnOn, *, replay: int = 0) -> None:
+def verify(run: Path, /, elsewhere: FoundElsewhere, compute: DrawnOn, *, replay: str = "0") -> None:
     """Replay a run's journal: hash chain, statistics, printed certificates. Exits 1 at the first that does not hold.
 
     Args:
         run: Run folder of certify, predict or decide.
-        replay: Draw so many inputs again from their keys and compare the counts.
+        replay: Draw so many inputs again from their keys (or all) and compare the counts; labels and pictures of all.
     """
-    if replay < 0:
-        raise ValueError(f"replay must be >= 0, got {replay}")
+    if not (replay == "all" or replay.isdecimal()):
+        raise ValueError(f"replay must be a number >= 0, or all, got {replay!r}")
     from noiseproof.store.folder import JOURNAL
     from noiseproof.store.journal import torn
+    from noiseproof.store.run import read_run
     from noiseproof.store.verify import verify as verify_run
+    from noiseproof.store.whole import wholeness
 
-    held = verify_run(run)
+    held, whole = verify_run(run), wholeness(read_run(run).state)
     print(
         f"{run}: {held.records:,} certificates follow from their {held.draws:,} draws "
         f"({held.void:,} void), the chain is whole; {held.unfinished} inputs under way"
@@ -31,16 +33,25 @@ def verify(run: Path, /, elsewhere: FoundElsewhere, compute: DrawnOn, *, replay:
             if torn(run / JOURNAL)
             else ""
         )
+        + (f"; {whole.text}" if whole.text else "; sealed: all inputs asked for are there")
     )
-    if not replay:
+    if replay == "0":
         return
     from noiseproof.cli.progress import ProgressBar
     from noiseproof.runners.redraw import redraw
 
     with ProgressBar("verify") as bar:
-        again = redraw(run, replay, elsewhere, compute, progress=bar.show)
+        again = redraw(run, None if replay == "all" else int(replay), elsewhere, compute, progress=bar.show)
     which = ", ".join(str(index) for index in again.inputs)
     how = (
-        "every count is the same" if again.exact else f"all but {again.differing:,} votes are the same (other hardware)"
+        f"all but {again.differing:,} votes are the same; {again.doubtful:,} may hang on rounding; from the counts of "
+        f"this machine {again.smaller} radii are smaller"
+        if again.differing
+        else "every count is the same"
     )
     print(f"{len(again.inputs)} inputs drawn again ({which}; {again.draws:,} draws): {how}")
+    if share := again.could_be_forged:
+        print(
+            f"labels and pictures of all {held.records:,} inputs are those of the data; of the others, up to "
+            f"{share:.1%} could have forged counts (were it more, so many would be clean with probability below .05)"
+        )

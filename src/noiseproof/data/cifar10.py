@@ -11,7 +11,7 @@ import numpy as np
 from noiseproof.data.batches import read_binary_batch, read_python_batch
 from noiseproof.data.dataset import DataSet
 from noiseproof.data.places import near, roots
-from noiseproof.data.published import PublishedFile
+from noiseproof.data.published import Fetched, PublishedFile
 from noiseproof.errors import DataError
 
 if TYPE_CHECKING:
@@ -27,26 +27,15 @@ _BATCHES = {"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "t
 _KINDS = (("cifar-10-batches-py", "", read_python_batch), ("cifar-10-batches-bin", ".bin", read_binary_batch))
 
 
-@dataclass(frozen=True)
-class CIFAR10:
+@dataclass(frozen=True, kw_only=True)
+class CIFAR10(Fetched):
     """CIFAR-10, from its Python or its binary batches; both hold the same pictures in the same order.
 
     Attributes:
-        name: the name a spec gives.
         files: the archive of the Python batches.
-        addresses: where it may be had.
-        remedies: what helps besides downloading, as it reads after "or".
     """
 
-    name: str
     files: tuple[PublishedFile, ...]
-    addresses: tuple[str, ...]
-    remedies: tuple[str, ...]
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The two splits."""
-        return ("train", "test")
 
     def load(self, split: str, root: Path | None) -> DataSet:
         """The named split, in the published order.
@@ -82,11 +71,6 @@ class CIFAR10:
             except (tarfile.TarError, EOFError) as error:
                 raise DataError(f"{folder / file.name}: cannot be unpacked: {error}; get it again") from error
 
-    @property
-    def remedy(self) -> str:
-        """What to do where the set is missing."""
-        return ", or ".join((f"run `noiseproof data get {self.name}`", *self.remedies))
-
 
 CIFAR10_BATCHES = CIFAR10(
     name="cifar10",
@@ -94,9 +78,7 @@ CIFAR10_BATCHES = CIFAR10(
     # torchvision/datasets/cifar.py. The SHA-256 sum of the same archive: keras/datasets/cifar10.py.
     files=(
         PublishedFile(
-            "cifar-10-python.tar.gz",
-            170_498_071,
-            "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+            "cifar-10-python.tar.gz", 170_498_071, "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
         ),
     ),
     addresses=("https://www.cs.toronto.edu/~kriz/",),

@@ -9,7 +9,7 @@ import os
 import tarfile
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, cast
 
 import numpy as np
 from PIL import __version__ as pillow
@@ -20,7 +20,7 @@ from noiseproof.data.dataset import DataSet
 from noiseproof.data.folder import SUFFIXES
 from noiseproof.data.picture import converted, open_picture, planes
 from noiseproof.data.places import cache, near, roots
-from noiseproof.errors import DataError
+from noiseproof.errors import DataError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,10 +53,7 @@ class CIFAR10Jpeg:
     name: str = "cifar10-jpeg"
     title: str = "CIFAR-10 (JPEG)"
 
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The two splits."""
-        return ("train", "test")
+    splits: ClassVar[tuple[str, ...]] = ("train", "test")
 
     def load(self, split: str, root: Path | None) -> DataSet:
         """The named split, all of it in memory.
@@ -133,8 +130,9 @@ def _in_archive(archive: Path, split: str) -> Iterator[tuple[str, str, bytes]]:
                 if stream := members.extractfile(member):
                     yield kind, file, stream.read()
     except Exception as error:  # tarfile fails in many ways on damaged bytes
-        found = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{archive}: expected a whole tar.xz archive, found: {found}; get it again") from error
+        raise DataError(
+            f"{archive}: expected a whole tar.xz archive, found: {one_line(error)}; get it again"
+        ) from error
 
 
 class _Unpacked:

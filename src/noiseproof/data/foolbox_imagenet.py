@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image
@@ -34,10 +35,7 @@ class FoolboxImageNet:
     name: str = "foolbox-imagenet"
     count: int = 20
 
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """One split."""
-        return ("test",)
+    splits: ClassVar[tuple[str, ...]] = ("test",)
 
     @property
     def remedy(self) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from PIL import Image
@@ -45,10 +45,8 @@ class ImageNet:
 
     name: str = "imagenet"
 
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """Two splits, another word for ``val`` (the labels of the true test set are not public), and a sample."""
-        return ("train", "val", "test", "sample")
+    splits: ClassVar[tuple[str, ...]] = ("train", "val", "test", "sample")
+    """Two splits, another word for ``val`` (the labels of the true test set are not public), and a sample."""
 
     def load(self, split: str, root: Path | None) -> DataSet:
         """The named split, ordered by class and file name, or as its table is.

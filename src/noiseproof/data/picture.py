@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from noiseproof.errors import DataError
+from noiseproof.errors import DataError, one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def open_picture(file: Path | str, stream: BinaryIO | None = None) -> Image.Imag
     try:
         return Image.open(file if stream is None else stream, formats=FORMATS)
     except Exception as error:  # pillow's readers fail in many ways on damaged bytes
-        found = "no picture" if isinstance(error, UnidentifiedImageError) else _said(error)
+        found = "no picture" if isinstance(error, UnidentifiedImageError) else one_line(error)
         raise DataError(f"{file}: expected a picture, found {found}; replace or remove the file") from error
 
 
@@ -59,11 +59,7 @@ def converted(file: Path | str, picture: Image.Image, mode: str) -> Image.Image:
     try:
         return picture.convert(mode)
     except Exception as error:  # as above
-        raise DataError(f"{file}: expected a whole picture, found: {_said(error)}; replace the file") from error
-
-
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"{file}: expected a whole picture, found: {one_line(error)}; replace the file") from error
 
 
 def planes(picture: Image.Image) -> Pixels:

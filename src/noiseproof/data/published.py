@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from noiseproof.data.places import find, places
-from noiseproof.data.source import from_idx
+from noiseproof.data.source import Source, from_idx
 from noiseproof.errors import DataError
 
 if TYPE_CHECKING:
@@ -31,13 +31,8 @@ class PublishedFile:
 
 
 @runtime_checkable
-class Downloadable(Protocol):
+class Downloadable(Source, Protocol):
     """A data set with a public address."""
-
-    @property
-    def name(self) -> str:
-        """The name a spec gives."""
-        ...
 
     @property
     def files(self) -> tuple[PublishedFile, ...]:
@@ -63,30 +58,49 @@ class Downloadable(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Published:
-    """A public data set of IDX files: grey pictures and labels, one pair of gzipped IDX files a split.
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """What data sets have in common that ``noiseproof data get`` fetches.
 
     Attributes:
         name: the name a spec gives.
-        classes: the names of the classes.
-        train: the pictures and the labels of the training split.
-        test: the pictures and the labels of the test split.
         addresses: base addresses that serve the files, each ending in "/", the preferred one first.
         remedies: what helps besides downloading, as it reads after "or".
     """
 
     name: str
-    classes: tuple[str, ...]
-    train: tuple[PublishedFile, PublishedFile]
-    test: tuple[PublishedFile, PublishedFile]
     addresses: tuple[str, ...]
     remedies: tuple[str, ...] = ()
 
+    splits: ClassVar[tuple[str, ...]] = ("train", "test")
+
     @property
-    def splits(self) -> tuple[str, ...]:
-        """The two splits."""
-        return ("train", "test")
+    def remedy(self) -> str:
+        """What to do where the set is missing."""
+        return ", or ".join((f"run `noiseproof data get {self.name}`", *self.remedies))
+
+    @property
+    def again(self) -> str:
+        """What to do where one of its files is damaged."""
+        return f"delete it and run `noiseproof data get {self.name}`"
+
+    def unpack(self, folder: Path) -> None:
+        """Nothing: the files are read as they are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published(Fetched):
+    """A public data set of IDX files: grey pictures and labels, one pair of gzipped IDX files a split.
+
+    Attributes:
+        classes: the names of the classes.
+        train: the pictures and the labels of the training split.
+        test: the pictures and the labels of the test split.
+    """
+
+    classes: tuple[str, ...]
+    train: tuple[PublishedFile, PublishedFile]
+    test: tuple[PublishedFile, PublishedFile]
 
     @property
     def files(self) -> tuple[PublishedFile, ...]:
@@ -106,13 +120,4 @@ class Published:
             looked = ", ".join(map(str, folders))
             raise DataError(f"no {self.name}:{split} in {looked}; {self.remedy}")
         images, labels = found
-        again = f"delete it and run `noiseproof data get {self.name}`"
-        return from_idx(f"{self.name}:{split}", self.classes, images, labels, again)
-
-    def unpack(self, folder: Path) -> None:
-        """Nothing: gzipped files are read as they are."""
-
-    @property
-    def remedy(self) -> str:
-        """What to do where the set is missing."""
-        return ", or ".join((f"run `noiseproof data get {self.name}`", *self.remedies))
+        return from_idx(f"{self.name}:{split}", self.classes, images, labels, self.again)

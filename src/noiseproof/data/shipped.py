@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from noiseproof.data.source import from_idx
 
@@ -29,10 +29,7 @@ class Shipped:
     folder: str
     classes: tuple[str, ...]
 
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The two splits."""
-        return ("train", "test")
+    splits: ClassVar[tuple[str, ...]] = ("train", "test")
 
     @property
     def license(self) -> str:

@@ -49,7 +49,6 @@ def from_idx(
     Raises:
         DataError: a file is missing or damaged, or the two do not belong together.
     """
-    pictures = read_idx(images, ndim=3, remedy=remedy)
-    classes_of = read_idx(labels, ndim=1, remedy=remedy).astype(np.int64)
-    shape = (1, pictures.shape[1], pictures.shape[2])
-    return DataSet(name, classes, shape, classes_of, pictures[:, None])
+    pictures = read_idx(images, ndim=3, remedy=remedy)[:, None]
+    known = read_idx(labels, ndim=1, remedy=remedy).astype(np.int64)
+    return DataSet(name, classes, (1, *pictures.shape[2:]), known, pictures)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from noiseproof.errors import ModelError, unknown
-from noiseproof.models.ensemble import has_consensus
+from noiseproof.models.ensemble import row_by_row
 
 PRECISIONS = ("fp32", "tf32", "bf16")
 """Of a forward pass: plain, plain with CUDA's products of 10-bit mantissas, or torch's autocast."""
@@ -79,13 +79,10 @@ def check_graph(name: str, base: object) -> None:
     """Refuse a base classifier that asks its parts as the row has it, where a backend wants one fixed graph.
 
     Raises:
-        ModelError: a consensus anywhere but in torch.
+        ModelError: members are asked row by row anywhere but in torch.
     """
-    if name != "torch" and has_consensus(base):
-        raise ModelError(
-            f"backend {name} runs one fixed graph, but a consensus asks other members row by row; "
-            "use --backend torch, or leave --consensus out"
-        )
+    if name != "torch" and (why := row_by_row(base)):
+        raise ModelError(f"backend {name} runs one fixed graph, but {why}; use --backend torch")
 
 
 def choose_device(device: str) -> torch.device:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from noiseproof.types import Counts
 
 
-def disagreement(backend: Backend, reference: Backend, inputs: Sequence[NDArray[Any]]) -> tuple[int, int]:
-    """Rows on which two backends choose another class, and how many were tried: 512, of large pictures 64.
+def disagreement(
+    backend: Backend, reference: Backend, inputs: Sequence[NDArray[Any]], rows: int | None = None
+) -> tuple[int, int]:
+    """Rows on which two backends choose another class, and how many were tried.
 
     The rows are noisy inputs under words of their own, shared by no run.
 
@@ -26,13 +28,14 @@ def disagreement(backend: Backend, reference: Backend, inputs: Sequence[NDArray[
         backend: of one base classifier under one noise.
         reference: another, of the same batch size.
         inputs: clean ones, encoded; rows are spread over them.
+        rows: how many; by default 512, of large pictures 64.
     """
     assert backend.batch_size == reference.batch_size, "both see the same batches"
-    tried = 512 if prod(inputs[0].shape) <= 2**14 else 64
+    tried = rows or (512 if prod(inputs[0].shape) <= 2**14 else 64)
     words = Words(0, "disagreement", "disagreement")
-    rows = [Segment(inputs[i % len(inputs)], words, i, 1) for i in range(tried)]
+    segments = [Segment(inputs[i % len(inputs)], words, i, 1) for i in range(tried)]
     size = min(backend.batch_size, backend.most_segments, reference.most_segments)
-    batches = [rows[first : first + size] for first in range(0, tried, size)]
+    batches = [segments[first : first + size] for first in range(0, tried, size)]
     differing = 0
     for one, other in zip(_votes(backend, batches), _votes(reference, batches), strict=True):
         differing += int((one != other).any(axis=1).sum())

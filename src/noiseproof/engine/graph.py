@@ -22,7 +22,7 @@ from noiseproof.engine.noise_tables import NoiseTables
 from noiseproof.engine.pooled import fill_with
 from noiseproof.engine.streams import give_back, refusing_to_wait, stream_for
 from noiseproof.engine.torch_backend import TorchBackend
-from noiseproof.models.ensemble import has_consensus
+from noiseproof.models.ensemble import row_by_row
 from noiseproof.tallies import CLASS_VOTES
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class GraphBackend(TorchBackend):
 
     A batch is a small pinned table in, a graph, and counts out; no worker threads, one event a batch to wait for. There
     are graphs of fewer rows too, for the looks of sequential procedures, as far as they give the same scores to the
-    last bit. What a graph cannot hold (a consensus, Python that waits for the device) runs eagerly and says so in the
+    last bit. What a graph cannot hold (members asked row by row, Python that waits) runs eagerly and says so in the
     label. Rows whose undecided numbers exceed their scratch (below 1e-30 each), and words that are not Philox's, are
     drawn on the host. On a CPU the same body runs eagerly. It is for one thread at a time.
     """
@@ -219,8 +219,8 @@ class GraphBackend(TorchBackend):
             buffers.noisy.normal_(0.5, 0.5, generator=torch.Generator(self.device).manual_seed(0))
             buffers.seg.fill_(-1)
             whole = self._count(buffers, self.batch_size)  # whatever is wrong with the base classifier is told here
-            if has_consensus(self.base):
-                return "a consensus asks other members row by row"
+            if why := row_by_row(self.base):
+                return why
             try:
                 with refusing_to_wait():  # a capture that fails would leave torch's generator in it
                     self._count(buffers, self.batch_size)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from noiseproof.errors import ModelError, unknown
+from noiseproof.errors import ModelError, one_line, unknown
 from noiseproof.models.packages import need
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
@@ -115,10 +115,9 @@ def load_diffusion(folder: Path, sigma: float, *, shape: tuple[int, ...] | None 
             raise ModelError(f"{folder}: its scheduler must be one of steps with betas (DDPM, DDIM)")
         scheduler = diffusers.DDPMScheduler.from_config(steps)
     except (OSError, ValueError, RuntimeError, TypeError) as error:
-        said = " ".join(str(error).split())[:200]
         raise ModelError(
-            f"{folder} holds no diffusion model that can be read ({said}); expected what save_pretrained of diffusers "
-            "writes, with safetensors"
+            f"{folder} holds no diffusion model that can be read ({one_line(error)}); expected what save_pretrained of "
+            "diffusers writes, with safetensors"
         ) from error
     _check_pictures(folder, unet.config, shape)
     prediction = str(scheduler.config.prediction_type)

@@ -115,10 +115,12 @@ def ensemble(members: Sequence[BaseModel], consensus: int | None = None) -> Base
     )
 
 
-def has_consensus(module: object) -> bool:
-    """Whether which members are asked depends on the scores of others, so that no fixed graph is the function."""
+def row_by_row(module: object) -> str:
+    """Why no fixed graph is the function: which members are asked hangs on the scores of others. Empty where one is."""
     parts = module.modules() if isinstance(module, nn.Module) else ()
-    return any(isinstance(part, Ensemble) and part.consensus is not None for part in parts)
+    if any(isinstance(part, Ensemble) and part.consensus is not None for part in parts):
+        return "a consensus asks other members row by row (leave --consensus out)"
+    return ""
 
 
 def spec_of(base: BaseModel) -> dict[str, Any]:

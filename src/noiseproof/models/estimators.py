@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noiseproof.errors import ModelError
+from noiseproof.errors import ModelError, one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,7 +87,6 @@ def content_of(estimator: Any) -> str:  # noqa: ANN401 (duck-typed)
     try:
         return hashlib.sha256(pickle.dumps(estimator, protocol=4)).hexdigest()
     except Exception as error:
-        said = " ".join(str(error).split())[:200]
         raise ModelError(
-            f"{type(estimator).__name__} cannot be named by its content ({said}); give model_id"
+            f"{type(estimator).__name__} cannot be named by its content ({one_line(error)}); give model_id"
         ) from error

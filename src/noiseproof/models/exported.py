@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from noiseproof.errors import ModelError
+from noiseproof.errors import ModelError, one_line
 from noiseproof.models.base import BaseModel, agree, fingerprint
 from noiseproof.models.export_archive import check_archive
 from noiseproof.models.rows import in_batches
@@ -67,11 +67,13 @@ def load_exported(path: Path, num_classes: int | None, shape: tuple[int, ...] | 
     try:
         check_archive(path)
     except (OSError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path} is not a readable exported program ({_line(error)}); export it again") from error
+        raise ModelError(_unreadable(path, error)) from error
     except ValueError as error:
-        raise ModelError(f"{path} is refused, and nothing in it was run: {_line(error)}") from error
+        raise ModelError(f"{path} is refused, and nothing in it was run: {one_line(error, 300)}") from error
     except Exception as error:  # zip's, pickle's and torch's own
-        raise ModelError(f"{path} is not a readable exported program ({_line(error)}); export it again") from error
+        raise ModelError(
+            f"{path} is not a readable exported program ({one_line(error, 300)}); export it again"
+        ) from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -81,7 +83,7 @@ def load_exported(path: Path, num_classes: int | None, shape: tuple[int, ...] | 
             graph = program.module(**options)
     except Exception as error:
         raise ModelError(
-            f"{path} cannot be loaded by torch {torch.__version__} ({_line(error)}); export it again"
+            f"{path} cannot be loaded by torch {torch.__version__} ({one_line(error, 300)}); export it again"
         ) from error
     takes, gives = _signature(path, program)
     batch, *sides = takes
@@ -124,5 +126,5 @@ def _range(program: Any, batch: Any) -> tuple[int, int]:  # noqa: ANN401
     return max(1, least), max(1, least, min(most, _MOST))
 
 
-def _line(error: Exception) -> str:
-    return (" ".join(str(error).split()) or type(error).__name__)[:300]
+def _unreadable(path: Path, error: Exception) -> str:
+    return f"{path} is not a readable exported program ({one_line(error, 300)}); export it again"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from noiseproof.errors import ModelError
+from noiseproof.errors import ModelError, one_line
 from noiseproof.models.base import BaseModel, agree, fingerprint, frozen
 from noiseproof.models.normalize import Normalize, Normalized
 from noiseproof.models.packages import need
@@ -85,8 +85,7 @@ def _got(spec: str, name: str, get: Callable[..., Any], **options: object) -> An
                 raise
             return get(where, trust_remote_code=False, **options)
     except Exception as error:
-        said = (" ".join(str(error).split()) or type(error).__name__)[:300]
-        raise ModelError(f"{spec} cannot be loaded: {said}") from error
+        raise ModelError(f"{spec} cannot be loaded: {one_line(error, 300)}") from error
 
 
 def _size(processor: Any, config: Any) -> tuple[int, int] | None:  # noqa: ANN401 (untyped package)
@@ -130,8 +129,7 @@ def _normalisation(spec: str, processor: Any, channels: int, size: tuple[int, in
         mine = layer(torch.from_numpy(picture.transpose(2, 0, 1) / np.float32(255)))
         apart = float(np.abs(mine.numpy() - wanted).max() / max(1.0, float(np.abs(wanted).max())))
     except Exception as error:
-        said = (" ".join(str(error).split()) or type(error).__name__)[:200]
-        raise ModelError(f"{_refused(spec, processor)} ({said}); {_REMEDY}") from error
+        raise ModelError(f"{_refused(spec, processor)} ({one_line(error)}); {_REMEDY}") from error
     if not apart <= _CLOSE:
         raise ModelError(f"{_refused(spec, processor)} (off by {apart:.1e} on a picture); {_REMEDY}")
     return layer

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from noiseproof.errors import ModelError
+from noiseproof.errors import ModelError, one_line
 from noiseproof.models.architectures import build
 from noiseproof.models.base import BaseModel, agree, fingerprint, frozen
 from noiseproof.models.checkpoint import SUFFIXES, load_checkpoint, our_name
@@ -24,6 +24,7 @@ from noiseproof.models.huggingface import load_hf
 from noiseproof.models.normalize import Normalize
 from noiseproof.models.onnx_file import load_onnx
 from noiseproof.models.python_file import load_python
+from noiseproof.models.state import check_fit
 from noiseproof.models.timm_models import load_timm
 from noiseproof.models.torchvision_models import load_torchvision
 from noiseproof.models.weights import load_weights
@@ -152,7 +153,7 @@ def _from_weights(
     try:
         module.load_state_dict(tensors)
     except RuntimeError as error:
-        raise ModelError(f"{path}: its weights cannot be taken ({' '.join(str(error).split())[:200]})") from error
+        raise ModelError(f"{path}: its weights cannot be taken ({one_line(error)})") from error
     return BaseModel(frozen(module), arch, num_classes, shape, fingerprint(module, arch), source, metadata)
 
 
@@ -188,20 +189,8 @@ def _check_fit(
         with torch.device("meta"):
             wanted = build(arch, num_classes=num_classes, shape=shape).state_dict()
     except (RuntimeError, OverflowError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path}: there is no {arch} of {num_classes} classes and shape {shape} ({reason})") from error
+        raise ModelError(
+            f"{path}: there is no {arch} of {num_classes} classes and shape {shape} ({one_line(error)})"
+        ) from error
     about = f"{path} (architecture stored: {stored or 'not said'}) does not fit {arch}"
-    missing, unexpected = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
-    if missing or unexpected:
-        parts = []
-        if missing:
-            parts.append(f"{len(missing)} keys missing, the first {missing[0]}")
-        if unexpected:
-            parts.append(f"{len(unexpected)} keys unexpected, the first {unexpected[0]}")
-        raise ModelError(f"{about}: {'; '.join(parts)}; give the right arch")
-    for key, tensor in sorted(wanted.items()):
-        if tensor.shape != tensors[key].shape:
-            raise ModelError(
-                f"{about}: {key} has shape {tuple(tensors[key].shape)}, expected {tuple(tensor.shape)}; "
-                "give the right num_classes and shape"
-            )
+    check_fit(tensors, wanted, about, names="give the right arch", sizes="give the right num_classes and shape")

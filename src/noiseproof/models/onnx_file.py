@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from noiseproof.errors import ModelError
+from noiseproof.errors import ModelError, one_line
 from noiseproof.models.arrays import as_scores, refuse_tracing
 from noiseproof.models.base import BaseModel, agree
 from noiseproof.models.packages import need
@@ -147,7 +147,7 @@ def _opened(path: Path, place: str) -> Any:  # noqa: ANN401 (untyped package)
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:
-        raise ModelError(f"{path} cannot be run by ONNX Runtime ({_line(error)}); export it again") from error
+        raise ModelError(f"{path} cannot be run by ONNX Runtime ({one_line(error)}); export it again") from error
 
 
 def _has_cuda() -> bool:
@@ -164,7 +164,9 @@ def _content(path: Path) -> str:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error
     except Exception as error:  # protobuf's own
-        raise ModelError(f"{path} is not a readable ONNX file ({_line(error)}); copy it or export it again") from error
+        raise ModelError(
+            f"{path} is not a readable ONNX file ({one_line(error)}); copy it or export it again"
+        ) from error
     digest.update(data)
     names = sorted({_location(tensor) for tensor in _tensors(model) if tensor.data_location == 1})
     for name in names:
@@ -197,7 +199,3 @@ def _tensors(model: Any) -> Iterator[Any]:  # noqa: ANN401 (protobuf)
                 yield attribute.t
                 yield from attribute.tensors
                 graphs += [*attribute.graphs, attribute.g] if attribute.HasField("g") else attribute.graphs
-
-
-def _line(error: Exception) -> str:
-    return (" ".join(str(error).split()) or type(error).__name__)[:200]

@@ -6,7 +6,7 @@ import importlib
 from importlib.util import find_spec
 from types import ModuleType
 
-from noiseproof.errors import ModelError
+from noiseproof.errors import ModelError, one_line
 
 
 def need(source: str, extra: str, *packages: str) -> ModuleType:
@@ -23,9 +23,8 @@ def need(source: str, extra: str, *packages: str) -> ModuleType:
     try:
         first, *_ = [importlib.import_module(package) for package in packages]
     except ImportError as error:
-        said = " ".join(str(error).split())[:200]
         raise ModelError(
-            f'{source} needs {" and ".join(packages)}: pip install "noiseproof[{extra}]" ({said})'
+            f'{source} needs {" and ".join(packages)}: pip install "noiseproof[{extra}]" ({one_line(error)})'
         ) from None
     return first
 

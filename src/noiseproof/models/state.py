@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from noiseproof.errors import ModelError
+from noiseproof.errors import ModelError, one_line
 from noiseproof.models.checkpoint import SUFFIXES, load_checkpoint
 from noiseproof.models.weights import load_weights
 
@@ -26,7 +27,31 @@ def fill(module: nn.Module, path: Path, name: str) -> None:
         ModelError: there is no such file, it is damaged, or holds other weights.
     """
     tensors = _read(path)
-    wanted = module.state_dict()
+    check_fit(
+        tensors,
+        module.state_dict(),
+        f"{path} does not fit {name}",
+        names="give the name it was saved from",
+        sizes="give the right num_classes",
+    )
+    module.load_state_dict(tensors)
+
+
+def check_fit(
+    tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], about: str, *, names: str, sizes: str
+) -> None:
+    """Every key and shape must be as wanted.
+
+    Args:
+        tensors: as they are.
+        wanted: as a module has them.
+        about: how the error begins.
+        names: what helps where there are other keys.
+        sizes: what helps where there are other shapes.
+
+    Raises:
+        ModelError: they are not.
+    """
     missing, unexpected = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
     if missing or unexpected:
         parts = [
@@ -34,14 +59,11 @@ def fill(module: nn.Module, path: Path, name: str) -> None:
             for what, keys in (("missing", missing), ("unexpected", unexpected))
             if keys
         ]
-        raise ModelError(f"{path} does not fit {name}: {'; '.join(parts)}; give the name it was saved from")
+        raise ModelError(f"{about}: {'; '.join(parts)}; {names}")
     for key, tensor in sorted(wanted.items()):
         if tensor.shape != tensors[key].shape:
-            raise ModelError(
-                f"{path} does not fit {name}: {key} has shape {tuple(tensors[key].shape)}, "
-                f"expected {tuple(tensor.shape)}; give the right num_classes"
-            )
-    module.load_state_dict(tensors)
+            found = tuple(tensors[key].shape)
+            raise ModelError(f"{about}: {key} has shape {found}, expected {tuple(tensor.shape)}; {sizes}")
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -71,8 +93,7 @@ def made(spec: str, make: object) -> nn.Module:
     except ModelError:
         raise
     except Exception as error:
-        said = (" ".join(str(error).split()) or type(error).__name__)[:300]
-        raise ModelError(f"{spec} cannot be loaded: {type(error).__name__}: {said}") from error
+        raise ModelError(f"{spec} cannot be loaded: {type(error).__name__}: {one_line(error, 300)}") from error
     if not isinstance(module, nn.Module):
         raise ModelError(f"{spec} is no module, got {type(module).__name__}")
     return module

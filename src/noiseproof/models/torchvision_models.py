@@ -9,7 +9,7 @@ from urllib.parse import urlparse
 
 import torch
 
-from noiseproof.errors import ModelError, unknown
+from noiseproof.errors import ModelError, one_line, unknown
 from noiseproof.models.base import BaseModel, agree, fingerprint, frozen
 from noiseproof.models.checkpoint import load_checkpoint
 from noiseproof.models.normalize import Normalize, Normalized
@@ -79,7 +79,8 @@ def _cached(spec: str, url: str) -> Path:
         try:
             torch.hub.download_url_to_file(url, str(path), stamp[1] if stamp else None, progress=False)
         except Exception as error:
-            said = (" ".join(str(error).split()) or type(error).__name__)[:200]
-            raise ModelError(f"{spec} needs {url}, which cannot be fetched ({said}); put it at {path}") from error
+            raise ModelError(
+                f"{spec} needs {url}, which cannot be fetched ({one_line(error)}); put it at {path}"
+            ) from error
     load_checkpoint(path)
     return path

@@ -11,7 +11,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor, nn
 
-from noiseproof.errors import ModelError
+from noiseproof.errors import ModelError, one_line
 
 
 def save_weights(module: nn.Module, path: str | os.PathLike[str], metadata: Mapping[str, str]) -> None:
@@ -52,9 +52,8 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
             return tensors, dict(file.metadata() or {})
     except Exception as error:  # its own error, and torch's for a kind or a shape that torch has none of
-        found = " ".join(str(error).split())[:200]
         raise ModelError(
-            f"{path} is not a readable safetensors file ({found}); copy it again or train it again"
+            f"{path} is not a readable safetensors file ({one_line(error)}); copy it again or train it again"
         ) from error
 
 

@@ -26,6 +26,10 @@ UINT8 = 255
 FINEST = 4096
 """Steps of the finest grid: picture plus noise must fit 16 bits."""
 
+_FORM = 2.0**-23
+"""Relative: how far a float may be from k/255 and still be a form of it. Such an input stands for the picture of the
+integers k, which is what its certificate is about; it is within sqrt(d) 2^-23 of it in L2."""
+
 _FLOAT_STEPS = 256
 BEYOND_CAP = 2.0**-53
 """Probability that a coordinate is farther out than float noise goes: half a step of 53 bits on either side."""
@@ -115,11 +119,11 @@ class Gaussian(Noise):
         if self.grid is None:
             return value
         steps = np.rint(value * self.grid)
-        # k/255 in float32 comes back as k within an ulp or two, whether it was divided or multiplied
-        off = np.abs(value * self.grid - steps).max(initial=0.0)
-        if off > 2.0**-13:
+        # the float32 forms of k/255, whether k was divided by 255 or multiplied by 1/255: two roundings of half an ulp
+        off = np.abs(value * self.grid - steps)
+        if (off > steps * _FORM).any():
             raise ValueError(
-                f"inputs must lie on the grid k/{self.grid} (one is {off:.2g} of a step away); "
+                f"inputs must lie on the grid k/{self.grid} (one is {off.max():.2g} of a step away); "
                 "round them to 8 bits, quantise them to a finer grid, or use Gaussian(sigma, grid=None), which "
                 "claims less"
             )
@@ -137,8 +141,6 @@ class Gaussian(Noise):
 
     def anywhere(self) -> Noise:
         """Float noise, rounded to the grid of this one."""
-        from noiseproof.noises.rounded import RoundedFloatGaussian
-
         return RoundedFloatGaussian(sigma=self.sigma, grid=self.grid, dimension=self.dimension)
 
     def sample(self, x: Any, n: int, generator: Any) -> Any:  # noqa: ANN401  # of torch, which is not needed here
@@ -194,6 +196,71 @@ class Gaussian(Noise):
                 raise ValueError("the Linf radius needs the dimension: use noise.on(shape)")
             case other:
                 raise UnsupportedError(f"no theorem gives Gaussian noise a radius in {other!r}; known: l1, l2, linf")
+
+
+@dataclass(frozen=True)
+class RoundedFloatGaussian(Noise):
+    """round(grid (x + eps)), eps a 53-bit float N(0, sigma^2 I): the smoothed function of a run, at any x.
+
+    A certificate of ``Gaussian(sigma, grid)`` is about g(x) = the most probable class of f(round(255 (x + eps))/255),
+    which is defined off the grid too, where an adversary may go. There the exact integers of ``Gaussian`` do not
+    apply, and this is how g is sampled. Float addition leaks the low bits of x, so nothing is certified from it.
+
+    Args:
+        sigma: standard deviation in input units ([0, 1] pixels), > 0.
+        grid: steps of the pixel range [0, 1] that a noisy input is rounded to; None, as for a run with float noise,
+            rounds nothing.
+        dimension: number of coordinates of the input; not needed.
+
+    Raises:
+        ValueError: sigma or grid is out of the range of ``Gaussian``.
+    """
+
+    sigma: float
+    grid: int | None = 255
+    dimension: int | None = None
+
+    family: ClassVar[str] = "rounded-float-gaussian"
+    norm: ClassVar[str] = "l2"
+
+    def __post_init__(self) -> None:
+        Gaussian(sigma=self.sigma, grid=self.grid)  # refuses what does not fit
+
+    @property
+    def arithmetic(self) -> str:
+        """Float noise, then the grid."""
+        return "float64 noise" if self.grid is None else f"float64 noise, then rounding, grid {self.grid}"
+
+    @property
+    def scale(self) -> float:
+        """Grid steps to input units; 1.0 off the grid."""
+        return 1.0 if self.grid is None else float(self.grid)
+
+    def encode(self, x: NDArray[Any]) -> NDArray[Any]:
+        """float64; an attack may leave [0, 1], on the grid as far as noisy steps fit 16 bits."""
+        value = np.asarray(x, dtype=np.float64)
+        if self.grid is None:
+            return value
+        most = (np.iinfo(np.int16).max - largest_eta(self.sigma, self.grid)) // self.grid  # 4 at least
+        if not (np.abs(value) <= most).all():
+            raise ValueError(f"points to judge must be finite and within [-{most}, {most}]; attack with clip=True")
+        return value
+
+    def perturb(self, x: NDArray[Any], words: Words, first: int, n: int) -> NDArray[Any]:
+        """int16 grid steps ``[n, *x.shape]``, or float64 off the grid."""
+        noisy = Gaussian(sigma=self.sigma, grid=None).perturb(x, words, first, n)
+        if self.grid is None:
+            return noisy
+        steps: NDArray[np.int16] = np.rint(noisy * self.grid).astype(np.int16)
+        return steps
+
+    def radius(self, bounds: Bounds, norm: str | None = None) -> float:
+        """Never a radius.
+
+        Raises:
+            UnsupportedError: always.
+        """
+        raise UnsupportedError("noise that only judges attacks certifies nothing; certify with Gaussian(sigma, grid)")
 
 
 def _normals(words: Words, first: int, n: int, dimension: int) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ import numpy as np
 from noiseproof.arguments import integer, real
 from noiseproof.procedures.base import MOST, Procedure
 from noiseproof.stats.anytime import anytime_accept, anytime_holds_for_every_class
-from noiseproof.stats.bounds import check_probability
+from noiseproof.stats.bounds import check_level
 from noiseproof.tallies import CLASS_VOTES
 from noiseproof.types import ABSTAIN, Decision, Draw
 
@@ -59,7 +59,7 @@ class Anytime(Procedure):
         object.__setattr__(self, "look_every", integer("look_every", self.look_every, least=1))
         if not (isfinite(self.radius) and self.radius >= 0):
             raise ValueError(f"radius must be >= 0, got {self.radius}")
-        check_probability("alpha", self.alpha)
+        check_level("alpha", self.alpha)
 
     def run(self, noise: Noise, label: int | None = None) -> Requests:
         """Look after look: has the wealth of the most voted class grown enough, or that of the opposite bet?"""
@@ -102,5 +102,6 @@ class Anytime(Procedure):
 @lru_cache(maxsize=4096)
 def _boundaries(n: int, p0: float, alpha: float) -> tuple[int, int]:
     """Votes of n for a class that certify it, and votes of n against it that give it up; the same for every input."""
-    assert anytime_holds_for_every_class(n, p0, alpha * p0), "else the level would not hold over all classes"
+    if not anytime_holds_for_every_class(n, p0, alpha * p0):
+        raise ValueError(f"alpha must be smaller for the test of every class to hold its level, got {alpha:g}")
     return anytime_accept(n, p0, alpha * p0), anytime_accept(n, 1 - p0, alpha)

@@ -65,7 +65,8 @@ def threshold_test(noise: Noise, radius: float, asked: SequentialDesign, *, ever
         every_class: every class is tested with it on the same draws, not one that was fixed before them.
 
     Raises:
-        ValueError: no votes of n_max draws can certify the radius.
+        ValueError: no votes of n_max draws can certify the radius, or alpha is so large (from about .6 on) that a test
+            of every class would not hold it.
     """
     p0 = noise.p_needed(radius)
     alpha, n_max = asked.alpha, asked.n_max
@@ -76,5 +77,6 @@ def threshold_test(noise: Noise, radius: float, asked: SequentialDesign, *, ever
             f"radius must be smaller to be certified with n_max={n_max} draws at alpha={alpha:g}, got {radius:g}; "
             "raise n_max (or alpha, or sigma)"
         )
-    assert not every_class or test.holds_for_every_class, "else level alpha * p0 would not hold over all classes"
+    if every_class and not test.holds_for_every_class:  # else level alpha * p0 would not hold over all classes
+        raise ValueError(f"alpha must be smaller for the test of every class to hold its level, got {alpha:g}")
     return test

@@ -9,7 +9,7 @@ import numpy as np
 
 from noiseproof.arguments import flag, integer, real
 from noiseproof.procedures.base import MOST, Procedure, ask, certificate, largest_rival
-from noiseproof.stats.bounds import one_sided, smallest_n, two_sided
+from noiseproof.stats.bounds import check_level, one_sided, smallest_n, two_sided
 
 if TYPE_CHECKING:
     from noiseproof.noises.base import Noise
@@ -45,6 +45,7 @@ class Certify(Procedure):
         object.__setattr__(self, "n", integer("n", self.n, most=MOST))
         object.__setattr__(self, "alpha", real("alpha", self.alpha))
         object.__setattr__(self, "two_sided", flag("two_sided", self.two_sided))
+        check_level("alpha", self.alpha)
         needed = smallest_n(self.alpha / 2 if self.two_sided else self.alpha)
         if self.n < needed:
             raise ValueError(

@@ -11,7 +11,7 @@ from noiseproof.arguments import integer, real
 from noiseproof.procedures.base import Procedure
 from noiseproof.procedures.boundaries import GAMMA, RATIO, n_max_of_boundaries, threshold_test
 from noiseproof.procedures.radii import parse_radii
-from noiseproof.stats.bounds import check_probability
+from noiseproof.stats.bounds import check_level
 from noiseproof.tallies import CLASS_VOTES
 from noiseproof.types import ABSTAIN, Certificate, Draw
 
@@ -68,7 +68,7 @@ class Curve(Procedure):
         ascending = all(a < b for a, b in zip(self.radii, self.radii[1:], strict=False))
         if not (self.radii and self.radii[0] >= 0 and ascending):
             raise ValueError(f"radii must be one or more, ascending and >= 0, got {list(self.radii)}")
-        check_probability("alpha", self.alpha)
+        check_level("alpha", self.alpha)
 
     def run(self, noise: Noise, label: int | None = None) -> Requests:
         """At each look: how far up the grid each class has come, by boundaries it ever reached."""

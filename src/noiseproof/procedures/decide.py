@@ -11,7 +11,7 @@ import numpy as np
 from noiseproof.arguments import flag, integer, real
 from noiseproof.procedures.base import Procedure, check_label
 from noiseproof.procedures.boundaries import GAMMA, RATIO, n_max_of_boundaries, threshold_test
-from noiseproof.stats.bounds import check_probability
+from noiseproof.stats.bounds import check_level
 from noiseproof.tallies import CLASS_VOTES
 from noiseproof.types import ABSTAIN, Decision, Draw
 
@@ -69,7 +69,7 @@ class Decide(Procedure):
         object.__setattr__(self, "gamma", real("gamma", self.gamma))
         if not (isfinite(self.radius) and self.radius >= 0):
             raise ValueError(f"radius must be >= 0, got {self.radius}")
-        check_probability("alpha", self.alpha)
+        check_level("alpha", self.alpha)
 
     def run(self, noise: Noise, label: int | None = None) -> Requests:
         """At each look: the most voted class (or the true one) against the boundaries."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from noiseproof.arguments import integer, real
 from noiseproof.procedures.base import MOST, Procedure, ask, largest_rival
+from noiseproof.stats.bounds import check_level
 from noiseproof.stats.top_two import fewest_draws, top_two_p_value
 from noiseproof.types import ABSTAIN, Prediction
 
@@ -40,6 +41,7 @@ class Predict(Procedure):
     def __post_init__(self) -> None:
         object.__setattr__(self, "n", integer("n", self.n, most=MOST))
         object.__setattr__(self, "alpha", real("alpha", self.alpha))
+        check_level("alpha", self.alpha)
         needed = fewest_draws(self.alpha)
         if self.n < needed:
             raise ValueError(

@@ -10,7 +10,7 @@ import numpy as np
 
 from noiseproof.arguments import flag, integer, real
 from noiseproof.procedures.base import MOST, Procedure, ask, certificate, largest_rival
-from noiseproof.stats.bounds import Bounds, check_probability, one_sided, smallest_n, two_sided
+from noiseproof.stats.bounds import Bounds, check_level, check_probability, one_sided, smallest_n, two_sided
 from noiseproof.stats.sequential import looks_up_to, spent
 from noiseproof.tallies import CLASS_VOTES
 from noiseproof.types import ABSTAIN, Draw
@@ -64,9 +64,10 @@ class Sequential(Procedure):
         object.__setattr__(self, "n0", integer("n0", self.n0, least=1))
         object.__setattr__(self, "n_max", integer("n_max", self.n_max, least=1, most=MOST))
         object.__setattr__(self, "first_look", integer("first_look", self.first_look, least=1))
-        for name in ("alpha", "acr_loss"):
-            object.__setattr__(self, name, real(name, getattr(self, name)))
-            check_probability(name, getattr(self, name))
+        object.__setattr__(self, "alpha", real("alpha", self.alpha))
+        object.__setattr__(self, "acr_loss", real("acr_loss", self.acr_loss))
+        check_level("alpha", self.alpha)
+        check_probability("acr_loss", self.acr_loss)
         object.__setattr__(self, "two_sided", flag("two_sided", self.two_sided))
         needed = smallest_n(self.alpha * LAST_SHARE / (2 if self.two_sided else 1))
         if self.n_max < needed:

@@ -10,6 +10,7 @@ import numpy as np
 
 from noiseproof.arguments import integer, real
 from noiseproof.procedures.base import MOST, Procedure, largest_rival
+from noiseproof.stats.bounds import check_level
 from noiseproof.stats.sequential import looks_up_to, spent
 from noiseproof.stats.top_two import fewest_draws, top_two_p_value
 from noiseproof.tallies import CLASS_VOTES
@@ -51,6 +52,7 @@ class SequentialPredict(Procedure):
         object.__setattr__(self, "n_max", integer("n_max", self.n_max, least=1, most=MOST))
         object.__setattr__(self, "first_look", integer("first_look", self.first_look, least=1))
         object.__setattr__(self, "alpha", real("alpha", self.alpha))
+        check_level("alpha", self.alpha)
         needed = fewest_draws(self.alpha * self._looks()[-1][1])
         if self.n_max < needed:
             raise ValueError(

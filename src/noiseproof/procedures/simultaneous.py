@@ -9,7 +9,7 @@ import numpy as np
 
 from noiseproof.arguments import integer, real
 from noiseproof.procedures.base import MOST, Procedure, certificate
-from noiseproof.stats.bounds import one_sided, smallest_n
+from noiseproof.stats.bounds import check_level, one_sided, smallest_n
 from noiseproof.tallies import CLASS_VOTES
 from noiseproof.types import Draw
 
@@ -45,6 +45,7 @@ class Simultaneous(Procedure):
     def __post_init__(self) -> None:
         object.__setattr__(self, "n", integer("n", self.n, most=MOST))
         object.__setattr__(self, "alpha", real("alpha", self.alpha))
+        check_level("alpha", self.alpha)
         needed = smallest_n(self.alpha / 2)  # two classes at least
         if self.n < needed:
             raise ValueError(

@@ -57,10 +57,7 @@ def broken_shares(points: Sequence[Attacked]) -> tuple[Broken, ...]:
         broken, attacked = sum(point.broken for point in here), len(here)
         abstained = sum(point.prediction == ABSTAIN for point in here)
         side = (1 - CONFIDENCE) / 2
-        lower, upper = (
-            clopper_pearson_lower(broken, attacked, side),
-            clopper_pearson_upper(broken, attacked, side),
-        )
+        lower, upper = (clopper_pearson_lower(broken, attacked, side), clopper_pearson_upper(broken, attacked, side))
         found.append(Broken(multiple, attacked, broken, abstained, lower, upper))
     return tuple(found)
 
@@ -187,13 +184,7 @@ def draw_attack(points: Sequence[Attacked], path: str | Path) -> Path:
         zorder=3,
         label=f"this attack ({inputs} inputs, 95% interval)",
     )
-    axes.plot(
-        list(PUBLISHED),
-        list(PUBLISHED.values()),
-        "x",
-        color=COLOURS[1],
-        label="Cohen et al. 2019 (ImageNet)",
-    )
+    axes.plot(list(PUBLISHED), list(PUBLISHED.values()), "x", color=COLOURS[1], label="Cohen et al. 2019 (ImageNet)")
     axes.set_xlim(0, right)
     axes.set_ylim(0, 1)
     axes.set_xlabel("distance allowed, in units of the certified radius R (L2)")
@@ -205,14 +196,7 @@ def draw_attack(points: Sequence[Attacked], path: str | Path) -> Path:
 def write_attack(
     points: tuple[Attacked, ...], folder: Path, *, n: int, alpha: float, certificate_alpha: float
 ) -> AttackReport:
-    """Write ``table.txt``, ``table.md`` and ``attack.png``.
-
-    Args:
-        points: judged points.
-        folder: where to.
-        n: draws of a judgement.
-        alpha: its failure probability.
-        certificate_alpha: failure probability of a certificate.
+    """Write ``table.txt``, ``table.md`` and ``attack.png`` into a folder; see ``attack_table``, ``contradiction_text``.
 
     Raises:
         RunError: the folder cannot be written.

@@ -15,6 +15,7 @@ from noiseproof.stats import false_certificates
 from noiseproof.store.manifest import KIND_IMPORT
 from noiseproof.store.run import Run, read_run
 from noiseproof.store.verify import verify
+from noiseproof.store.whole import wholeness
 from noiseproof.types import Certificate
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _about(run: Run, held: Verification) -> Iterator[str]:
     yield from _rows(
         ("base classifier", f"{model['architecture']}, {model['num_classes']} classes, fingerprint `{_id(model)}`"),
         ("smoothed by", f"{meaning['noise']['family']} noise, {noise}"),
-        ("inputs", f"{len(run.records)} of {data['name']} ({' x '.join(map(str, data['shape']))})"),
+        ("inputs", f"{len(run.records)} of {data['name']} ({' x '.join(map(str, data['shape']))}){_whole(run)}"),
         ("procedure", f"{run.procedure.name}: {procedure}"),
         (
             "arithmetic",
@@ -92,6 +93,11 @@ def _about(run: Run, held: Verification) -> Iterator[str]:
             f"the chain is whole; {held.unfinished} inputs under way",
         ),
     )
+
+
+def _whole(run: Run) -> str:
+    said = wholeness(run.state).text
+    return f"; {said}" if said else "; all that were asked for"
 
 
 def _found(run: Run) -> Iterator[str]:

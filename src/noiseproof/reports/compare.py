@@ -129,9 +129,7 @@ def differences_table(summaries: Sequence[Summary], tests: Sequence[PairedTest])
 def tests_table(summaries: Sequence[Summary], tests: Sequence[PairedTest]) -> Table:
     """One row a pair of runs: the counts that each test rests on, and its p-value adjusted by Holm.
 
-    Args:
-        summaries: the runs, with the same radii.
-        tests: of every pair at every radius, as ``paired_tests`` returns them.
+    Arguments are those of ``differences_table``.
     """
     return Table(
         header=("first, second", *(f"r={INPUT_UNITS.number(radius)}" for radius in summaries[0].radii)),

@@ -253,10 +253,7 @@ def write_falsify(
 
 
 def _keep_contradictions(
-    folder: Path,
-    records: Sequence[Record],
-    points: Sequence[Attacked],
-    clean: Callable[[Record], NDArray[np.float64]],
+    folder: Path, records: Sequence[Record], points: Sequence[Attacked], clean: Callable[[Record], NDArray[np.float64]]
 ) -> tuple[list[dict[str, Any]], list[Path]]:
     """Input, perturbation, keys and counts of each, as JSON and as arrays."""
     by_key = {record.key: record for record in records}

@@ -29,19 +29,7 @@ _DATES = {".png": "Software", ".pdf": "CreationDate", ".svg": "Date"}
 
 
 def draw_curves(summaries: Sequence[Summary], path: str | Path, *, title: str = "") -> Path:
-    """Write the figure of ``curves_figure`` to a file; the same runs give the same bytes.
-
-    Args:
-        summaries: runs in one norm.
-        path: where to write; .png, .pdf or .svg.
-        title: the title; made from the runs where empty.
-
-    Returns:
-        The path.
-
-    Raises:
-        ValueError: no runs, different norms, or a suffix of another format.
-    """
+    """The figure of ``curves_figure``, written by ``save_figure``: the same runs give the same bytes."""
     check_suffix(path)  # before the work
     return save_figure(curves_figure(summaries, title=title), path)
 

@@ -14,6 +14,7 @@ from noiseproof.reports.files import make_folder, write_tables
 from noiseproof.reports.tables import Table, accuracy_table, guarantees_table, norm_name
 from noiseproof.store.manifest import KIND_IMPORT, import_note
 from noiseproof.store.run import Run, read_run
+from noiseproof.store.whole import wholeness
 from noiseproof.types import Record
 
 DEFAULT_RADII = "0:1.5:0.25"
@@ -47,9 +48,10 @@ def report(runs: Sequence[str | Path], *, out: str | Path, radii: str | Sequence
         ValueError: radii cannot be read, or a run has no finished input.
     """
     grid = parse_radii(radii) if isinstance(radii, str) else tuple(radii)
-    summaries = tuple(run_summary(read_run(Path(run)), grid) for run in runs)
+    found = [read_run(Path(run)) for run in runs]
+    summaries = tuple(run_summary(run, grid) for run in found)
     folder = make_folder(out)
-    tables = [accuracy_table(summaries), *(guarantees_table(summary) for summary in summaries)]
+    tables = [_with_gaps(accuracy_table(summaries), found), *(guarantees_table(summary) for summary in summaries)]
     files = write_tables(tables, folder, "table")
     curves = tuple(draw_curves(summaries, folder / name) for name in ("curves.png", "curves.pdf"))
     return Report(summaries, tables[0].text(), (*files, *curves))
@@ -69,7 +71,13 @@ def summary_table(run: Run) -> str:
         return table.text()
     if run.manifest.kind == "decide":
         return _decisions(run).text()
-    return accuracy_table([run_summary(run, parse_radii(DEFAULT_RADII))]).text()
+    return _with_gaps(accuracy_table([run_summary(run, parse_radii(DEFAULT_RADII))]), [run]).text()
+
+
+def _with_gaps(table: Table, runs: Sequence[Run]) -> Table:
+    """The table, and below it which runs are not whole."""
+    said = [(run.path.name, wholeness(run.state).gaps) for run in runs if run.manifest.kind != KIND_IMPORT]
+    return replace(table, caption=(*table.caption, *(f"{name}: {text}." for name, text in said if text)))
 
 
 def _decisions(run: Run) -> Table:

@@ -10,13 +10,7 @@ import numpy as np
 
 from noiseproof.analysis import Summary, at_alpha, prediction_tables, prefix_edges, record_at_n
 from noiseproof.errors import RunError
-from noiseproof.reports.experiment_figures import (
-    PlottedCurve,
-    accuracy_curve,
-    answers_of,
-    curves_of,
-    upper_envelope,
-)
+from noiseproof.reports.experiment_figures import PlottedCurve, accuracy_curve, answers_of, curves_of, upper_envelope
 from noiseproof.reports.findings import Findings
 from noiseproof.reports.report import run_summary
 from noiseproof.reports.tables import Table, accuracy_table, guarantees_table, norm_name
@@ -41,11 +35,7 @@ def sigma_findings(runs: Sequence[Run], radii: tuple[float, ...], units: Units) 
     ]
     order = sorted(range(len(runs)), key=lambda i: sigmas[i])
     return _side_by_side(
-        [runs[i] for i in order],
-        [labels[i] for i in order],
-        radii,
-        units,
-        title="Certified accuracy for varying sigma",
+        [runs[i] for i in order], [labels[i] for i in order], radii, units, title="Certified accuracy for varying sigma"
     )
 
 

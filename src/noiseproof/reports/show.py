@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from noiseproof.errors import RunError
 from noiseproof.store.folder import SETTINGS
 from noiseproof.store.manifest import read_manifest
 from noiseproof.store.run import read_run
+from noiseproof.store.whole import wholeness
+
+if TYPE_CHECKING:
+    from noiseproof.store.manifest import Manifest
 
 
 def show(run: str | Path) -> str:
@@ -25,12 +29,19 @@ def show(run: str | Path) -> str:
     path = Path(run)
     manifest = read_manifest(path)
     lines = [f"{path}: a run of noiseproof {manifest.kind} (version {manifest.version})", "", "meaning"]
-    lines += _rows([*_flat(manifest.meaning), ("hash", manifest.meaning_hash)])
+    lines += _rows([*_flat(_with_levels(manifest)), ("hash", manifest.meaning_hash)])
     if (path / SETTINGS).exists():
         settings = (path / SETTINGS).read_text(encoding="utf-8", errors="replace").splitlines()
         lines += ["", "settings of the last start", *(f"  {line}" for line in settings)]
     lines += ["", "progress", *_rows(_training(path) if manifest.kind == "train" else _progress(path))]
     return "\n".join(lines)
+
+
+def _with_levels(manifest: Manifest) -> dict[str, Any]:
+    try:
+        return manifest.meaning | ({"design": manifest.design} if "design" in manifest.meaning else {})
+    except (TypeError, ValueError):  # written by hand
+        return manifest.meaning
 
 
 def _progress(path: Path) -> Iterator[tuple[str, str]]:
@@ -39,6 +50,8 @@ def _progress(path: Path) -> Iterator[tuple[str, str]]:
     draws = sum(record.draws for record in records)
     seconds = sum(record.seconds for record in records)
     yield "inputs finished", f"{len(records):,}"
+    if said := wholeness(found.state).text:
+        yield "not whole", said
     under_way = [drawn for stages in found.state.open.values() for ranges in stages.values() for drawn in ranges]
     yield "inputs under way", f"{len(found.state.open):,} ({sum(drawn.n for drawn in under_way):,} draws)"
     if skipped := [record for record in records if record.skipped is not None]:

@@ -46,18 +46,7 @@ def worst_case_probability(p_a: float, size: NDArray[np.float64] | float) -> NDA
 
 
 def draw_tightness(path: str | Path, *, p_lowers: Sequence[float] = P_LOWERS) -> Path:
-    """Write the figure of ``tightness_figure`` to a file.
-
-    Args:
-        path: where to write; .png, .pdf or .svg.
-        p_lowers: see ``tightness_figure``.
-
-    Returns:
-        The path.
-
-    Raises:
-        ValueError: no p_A, one out of range, or another suffix.
-    """
+    """The figure of ``tightness_figure``, written by ``save_figure``."""
     check_suffix(path)  # before the work
     return save_figure(tightness_figure(p_lowers), path)
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noiseproof.asked import Asked, Compute, Elsewhere, Subject
+from noiseproof.asked import Asked, Compute, Elsewhere
 from noiseproof.errors import ModelError, RunError, UnsupportedError
-from noiseproof.noises import Gaussian
 from noiseproof.noises.keys import input_key
 from noiseproof.runners.resolve import resolve
 from noiseproof.store import Run, read_run
@@ -25,17 +24,16 @@ if TYPE_CHECKING:
 
 
 def certified_run(path: Path) -> Run:
-    """A run of certify or decide whose certificates an attack can try: Gaussian noise.
+    """A run of certify or decide whose certificates an attack can try.
 
     Raises:
         RunError: not a run of certify or decide.
-        UnsupportedError: another noise.
+        UnsupportedError: its noise cannot be judged at points off its grid.
     """
     run = read_run(path)
     if run.manifest.kind not in ("certify", "decide"):
         raise RunError(f"{path} is a run of {run.manifest.kind}, which has no radii; give a run of certify")
-    if not isinstance(run.noise, Gaussian):
-        raise UnsupportedError(f"attacks know Gaussian noise only; {path} has {run.noise.family} noise")
+    run.noise.anywhere()
     return run
 
 
@@ -86,7 +84,7 @@ def certified_job(run: Run, procedure: Procedure, elsewhere: Elsewhere, compute:
                 before,
                 procedure=procedure,
                 noise=replace(before.noise, dimension=None),  # type: ignore[type-var]  # families are dataclasses
-                subject=_moved(before.subject, elsewhere),
+                subject=before.subject.moved(elsewhere),
                 compute=replace(compute, precision=before.compute.precision, backend=before.compute.backend),
                 seed=0,
                 rng="philox",
@@ -107,20 +105,6 @@ def certified_job(run: Run, procedure: Procedure, elsewhere: Elsewhere, compute:
     if differing:
         raise RunError(f"the data set is not the one of {run.path}: {'; '.join(differing)}; give that one")
     return asked
-
-
-def _moved(subject: Subject, elsewhere: Elsewhere) -> Subject:
-    """The subject of a run, all its inputs, with the model and the data where they lie now."""
-    subject = replace(subject, every=1, start=0, limit=None, skip_bad=False)
-    if elsewhere.data is not None:
-        subject = replace(subject, data=elsewhere.data)
-    if elsewhere.root is not None:
-        subject = replace(subject, root=elsewhere.root)
-    if elsewhere.model is None:
-        return subject if elsewhere.denoiser is None else replace(subject, denoiser=elsewhere.denoiser)
-    moved = replace(subject, model=elsewhere.model, denoiser=elsewhere.denoiser)
-    # of another number of models no consensus is asked: then the fingerprints say that they are not those of the run
-    return moved if len(moved.models) == len(subject.models) > 1 else replace(moved, consensus=None)
 
 
 def certified_input(asked: Job, record: Record) -> NDArray[np.float64]:

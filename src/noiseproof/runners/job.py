@@ -28,7 +28,9 @@ from noiseproof.noises.words import BLOCK
 from noiseproof.progress import Progress
 from noiseproof.runners.executors import EXECUTORS, Began
 from noiseproof.store import Manifest, Range, Run, RunFolder, check_meaning, read_manifest, read_run
+from noiseproof.store.manifest import with_design
 from noiseproof.store.state import skipped_key
+from noiseproof.store.whole import Selection
 from noiseproof.tallies import in_meaning
 from noiseproof.version import __version__
 
@@ -139,12 +141,10 @@ class Job:
         meaning |= in_meaning(asked.procedure.tally)
         if asked.rng != "philox":
             meaning["rng"] = asked.rng
-        if design := asked.procedure.design(self.noise):
-            meaning["design"] = design
         if asked.budget is not None:
             inputs = hashlib.sha256(np.array(self.indices, dtype="<i8").tobytes()).hexdigest()
             meaning["budget"] = {"draws": asked.budget, "inputs": inputs[:32]}
-        return Manifest(asked.procedure.verb, meaning, __version__)
+        return with_design(Manifest(asked.procedure.verb, meaning, __version__), asked.procedure.design(self.noise))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -258,6 +258,8 @@ class Job:
                 watch.done += 1
             if progress is not None:
                 progress(watch.progress())
+        subject = self.asked.subject
+        folder.seal(Selection(subject.every, subject.start, subject.limit, len(self.data)))
 
     def _skip(self, folder: RunFolder) -> None:
         finished = {record.index for record in folder.state.records.values()}

@@ -11,6 +11,13 @@ from noiseproof.stats import special
 _TAIL_MARGIN = 1 + 2.0**-25
 """Covers the error of ``betainccinv``, worst when n is largest; measured against 60-digit arithmetic."""
 
+LEAST_ALPHA = 1e-200
+"""The smallest level that may be asked for."""
+
+_LEAST_LEVEL = 1e-240
+"""Of a bound: what looks and classes leave of ``LEAST_ALPHA`` is above it. From 1e-247 down ``betainccinv`` underflows
+and its bounds fail."""
+
 _QUANTILE_MARGIN = 2.0**-40
 """Relative; covers the error of ``ndtri`` and of the sum and product behind a radius."""
 
@@ -72,15 +79,7 @@ def clopper_pearson_upper(k: int, n: int, alpha: float) -> float:
     """Exact one-sided upper confidence bound on a binomial proportion.
 
     For every p: P(bound < p) <= alpha, over k ~ Binomial(n, p). Rounded up: never below the exact bound,
-    above it by a relative 3e-8 or so.
-
-    Args:
-        k: successes, 0 <= k <= n.
-        n: trials, >= 1.
-        alpha: failure probability in (0, 1).
-
-    Raises:
-        ValueError: an argument is out of range.
+    above it by a relative 3e-8 or so. Arguments and errors are those of ``clopper_pearson_lower``.
 
     Source: Clopper & Pearson 1934.
 
@@ -94,15 +93,8 @@ def clopper_pearson_upper(k: int, n: int, alpha: float) -> float:
 def clopper_pearson_tail(k: int, n: int, alpha: float) -> float:
     """Exact upper confidence bound on 1 - p: the complement of the lower bound, with all its digits.
 
-    For every p: P(tail < 1 - p) <= alpha, over k ~ Binomial(n, p). Rounded up, and capped at 1.
-
-    Args:
-        k: successes, 0 <= k <= n.
-        n: trials, >= 1; tried up to 1e10.
-        alpha: failure probability in (0, 1).
-
-    Raises:
-        ValueError: an argument is out of range.
+    For every p: P(tail < 1 - p) <= alpha, over k ~ Binomial(n, p). Rounded up, and capped at 1. Arguments and errors
+    are those of ``clopper_pearson_lower``; n was tried up to 1e10.
 
     Source: Clopper & Pearson 1934. The bound solves P(Binomial(n, 1 - tail) >= k) = alpha; inverting the
     complementary incomplete beta function for the tail itself avoids 1 - (a number close to 1).
@@ -111,7 +103,7 @@ def clopper_pearson_tail(k: int, n: int, alpha: float) -> float:
     6.907732e-06
     """
     _check_counts(k, n)
-    check_probability("alpha", alpha)
+    check_level("alpha", alpha, least=_LEAST_LEVEL)
     if k == 0:
         return 1.0
     exact = -math.expm1(math.log(alpha) / n) if k == n else float(special.betainccinv(n - k + 1, k, alpha))
@@ -216,6 +208,18 @@ def check_probability(name: str, value: float) -> None:
     """
     if not 0 < value < 1:
         raise ValueError(f"{name} must be in (0, 1), got {value}")
+
+
+def check_level(name: str, value: float, *, least: float = LEAST_ALPHA) -> None:
+    """Raise ``ValueError`` unless the value is a probability of failing that double precision can hold.
+
+    >>> check_level("alpha", 1e-250)
+    Traceback (most recent call last):
+    ValueError: alpha must be >= 1e-200, got 1e-250; below, double precision holds no bound
+    """
+    check_probability(name, value)
+    if value < least:
+        raise ValueError(f"{name} must be >= {least:g}, got {value}; below, double precision holds no bound")
 
 
 def _check_counts(k: int, n: int) -> None:

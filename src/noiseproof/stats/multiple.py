@@ -71,14 +71,7 @@ def population_lower(k: int, m: int, alpha: float, rho: float) -> float:
     chance that an input is certified is at most theta + (1 - theta) alpha, so
     theta >= (q_lower - alpha) / (1 - alpha).
 
-    Args:
-        k: inputs certified (right, at the radius in question), 0 <= k <= m.
-        m: inputs drawn independently from the population, >= 1.
-        alpha: failure probability of one certificate, in (0, 1).
-        rho: failure probability of the statement, in (0, 1).
-
-    Raises:
-        ValueError: an argument is out of range.
+    Arguments and errors are those of ``fixed_set_lower``; the m inputs are drawn independently from the population.
 
     >>> round(population_lower(244, 500, alpha=0.001, rho=0.05), 6)
     0.449806

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 from noiseproof.stats import special
 from noiseproof.stats.bounds import check_probability
+
+_MARGIN = 1 + 2.0**-33
+"""Covers the error of ``betainc``: 2e-11 at n = 1e10, measured against 40 digits, and less below."""
 
 
 def top_two_p_value(n1: int, n2: int) -> float:
     """Two-sided exact binomial test between the two largest counts.
 
     That the most voted class is not the most probable one *and* the p-value is at most alpha happens with
-    probability at most alpha: PREDICT abstains when it is above alpha. With no votes at all it is 1.
+    probability at most alpha: PREDICT abstains when it is above alpha. With no votes at all it is 1. Rounded up: never
+    below the exact value, above it by about 1e-10 of it.
 
     Args:
         n1: one of the two largest counts, >= 0.
@@ -31,9 +36,9 @@ def top_two_p_value(n1: int, n2: int) -> float:
         if count < 0:
             raise ValueError(f"{name} must be >= 0, got {count}")
     most, least = max(n1, n2), min(n1, n2)
-    if most == 0:
-        return 1.0
-    return min(1.0, 2 * float(special.betainc(most, least + 1, 0.5)))
+    if least == 0:
+        return min(1.0, math.ldexp(1.0, 1 - most))  # exactly, so that alpha = 2^-10 lets 11 votes of 11 tell
+    return min(1.0, 2 * float(special.betainc(most, least + 1, 0.5)) * _MARGIN)
 
 
 def fewest_draws(alpha: float) -> int:

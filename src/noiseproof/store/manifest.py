@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from math import isclose, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,13 @@ from noiseproof.errors import RunError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+
+CLOSE = 1e-9
+"""Relative: by how much another processor may differ in what it computes in floating point. A sum of 10^4 terms depends
+on the order in which its kernel adds them; measured are differences of 1e-15, and of 1e-13 in p0."""
+
+EXACT = ("looks", "accept", "stop")
+"""What decides of a test: integers, the same on every processor, and so in the meaning."""
 
 KIND_IMPORT = "import"
 NO_COUNTS = "none"
@@ -27,11 +35,24 @@ class Manifest:
         kind: the verb that made it ("certify", "predict", "train", "import").
         meaning: a plain nested table of everything the counts depend on; not which inputs, nor workers.
         version: of noiseproof, when the folder was made.
+        levels: p0, alpha and size of each test of the meaning's design. Floating numbers, which no hash pins: verify
+            computes them again, to a relative ``CLOSE``. Empty where the meaning holds them, as it did once.
     """
 
     kind: str
     meaning: dict[str, Any]
     version: str
+    levels: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def design(self) -> list[dict[str, Any]]:
+        """The tests of the run, whole, wherever their numbers are kept.
+
+        Raises:
+            ValueError: there are more levels than tests, or fewer.
+        """
+        tests: list[dict[str, Any]] = self.meaning.get("design", [])
+        return [{**test, **level} for test, level in zip(tests, self.levels, strict=True)] if self.levels else tests
 
     @property
     def has_counts(self) -> bool:
@@ -55,6 +76,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         manifest = Manifest(_text(stored["kind"]), dict(stored["meaning"]), _text(stored["version"]))
+        manifest = replace(manifest, levels=[_level(level) for level in stored.get("levels", [])])
         form, pinned, found = stored["format"], str(stored["meaning_hash"]), manifest.meaning_hash
     except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{folder} is not a run folder: it has no {MANIFEST}") from None
@@ -73,6 +95,14 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
+
+
+def _level(table: object) -> dict[str, float]:
+    if not isinstance(table, dict) or table.keys() & {*EXACT}:
+        raise TypeError
+    if not all(isinstance(each, float) and isfinite(each) for each in table.values()):
+        raise TypeError
+    return dict(table)
 
 
 def import_note(manifest: Manifest) -> str:
@@ -95,6 +125,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "meaning_hash": manifest.meaning_hash,
         "meaning": manifest.meaning,
     }
+    if manifest.levels:
+        stored["levels"] = manifest.levels
     write_text(folder / MANIFEST, json.dumps(stored, indent=2, allow_nan=False) + "\n")
 
 
@@ -125,11 +157,45 @@ def check_meaning(folder: Path, stored: Manifest, wanted: Manifest) -> None:
         raise RunError(
             f"{folder} is the run folder of noiseproof {stored.kind}, not of {wanted.kind}; choose another --out"
         )
-    differs = differences(stored.meaning, wanted.meaning)
+    differs = changes(stored, wanted)
     if differs:
         raise RunError(
             f"{folder} has another meaning: {'; '.join(differs)}; give the old value, or choose another --out"
         )
+
+
+def with_design(manifest: Manifest, design: list[dict[str, Any]]) -> Manifest:
+    """The manifest of a run with these tests: what decides in its meaning, the floating numbers beside it."""
+    exact = [{name: test[name] for name in EXACT} for test in design]
+    levels = [{name: value for name, value in test.items() if name not in EXACT} for test in design]
+    return replace(manifest, meaning=manifest.meaning | {"design": exact}, levels=levels) if design else manifest
+
+
+def same_design(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
+    """Whether these are the same tests: integers exactly, floating numbers to a relative ``CLOSE``.
+
+    >>> test = {"looks": [100], "accept": [97], "stop": [96], "p0": 0.8, "alpha": 0.001, "size": 0.0009}
+    >>> same_design([test], [test | {"size": 0.0009 * (1 + 2**-50)}]), same_design([test], [test | {"accept": [96]}])
+    (True, False)
+    """
+    return len(one) == len(other) and all(
+        mine.keys() == its.keys()
+        and all(
+            mine[name] == its[name] if name in EXACT else isclose(mine[name], its[name], rel_tol=CLOSE) for name in mine
+        )
+        for mine, its in zip(one, other, strict=True)
+    )
+
+
+def changes(stored: Manifest, wanted: Manifest) -> list[str]:
+    """The fields in which two runs differ in meaning; boundaries are compared as ``same_design`` does."""
+    old, new = stored.meaning, wanted.meaning
+    try:
+        if "design" in old and "design" in new and same_design(stored.design, wanted.design):
+            new = new | {"design": old["design"]}
+    except (AttributeError, TypeError, ValueError):  # written by hand: then to the letter
+        pass
+    return differences(old, new)
 
 
 def differences(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> list[str]:

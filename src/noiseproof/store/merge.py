@@ -16,8 +16,8 @@ from noiseproof.errors import RunError
 from noiseproof.store.folder import JOURNAL, SETTINGS
 from noiseproof.store.journal import Journal, read_journal
 from noiseproof.store.lock import FolderLock
-from noiseproof.store.manifest import MANIFEST, Manifest, check_meaning, differences, write_manifest, write_text
-from noiseproof.store.run import Run, empty_state, read_run
+from noiseproof.store.manifest import MANIFEST, Manifest, changes, check_meaning, write_manifest, write_text
+from noiseproof.store.run import Run, empty_state, read_run, same_outcome
 from noiseproof.store.settings import to_toml
 from noiseproof.types import Record
 from noiseproof.version import __version__
@@ -79,7 +79,7 @@ def merge(runs: Sequence[str | Path], *, out: str | Path) -> Merged:
     records = {key: source.run.state.records[key] for source, keys in zip(sources, kept, strict=True) for key in keys}
     if not records:
         raise RunError(f"{first.path} and the others have no finished input, so there is nothing to merge yet")
-    manifest = Manifest(first.manifest.kind, first.manifest.meaning, __version__)
+    manifest = replace(first.manifest, version=__version__)
     if not _is_there(Path(out), place, manifest, records):
         folder = _Folder(Path(out), place)
         lines = (line for source, keys in zip(sources, kept, strict=True) for line in _lines(source.run, keys))
@@ -126,7 +126,7 @@ def _real(path: Path) -> Path:
 
 def _check_same_run(first: Run, other: Run) -> None:
     old, new = first.manifest, other.manifest
-    differing = differences(old.meaning, new.meaning)
+    differing = changes(old, new)
     if old.kind != new.kind:
         differing = [f"verb is {old.kind!r}, not {new.kind!r}"]
     if differing:
@@ -168,7 +168,8 @@ def _choose(sources: list[_Source]) -> tuple[list[set[str]], list[tuple[int, int
 
 
 def _says_the_same(one: Record, other: Record) -> bool:
-    return replace(one, seconds=0.0) == replace(other, seconds=0.0)
+    same = replace(other, seconds=one.seconds, outcome=one.outcome)
+    return one == same and same_outcome(one.outcome, other.outcome)
 
 
 def _votes_agree(one: Record, other: Record) -> bool:
@@ -205,7 +206,7 @@ def _lines(run: Run, keys: set[str]) -> Iterator[dict[str, Any]]:
     """What a journal says of these inputs and of its sessions: in its order, which says what drew what."""
     if keys:
         for line in read_journal(run.path / JOURNAL, run.manifest.meaning_hash):
-            if line.entry["is"] == "session" or line.entry["key"] in keys:
+            if line.entry["is"] in ("session", "seal") or line.entry["key"] in keys:
                 yield line.entry
 
 

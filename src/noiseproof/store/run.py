@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from math import isclose
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,8 +14,9 @@ from noiseproof.noises import Noise, noise_from
 from noiseproof.procedures import Procedure, procedure_from
 from noiseproof.store.folder import JOURNAL, JournalFolder
 from noiseproof.store.journal import ChainError, Line, read_journal
-from noiseproof.store.manifest import Manifest, read_manifest
+from noiseproof.store.manifest import CLOSE, Manifest, read_manifest
 from noiseproof.store.state import Range, State, range_entry, record_entry, skipped_key
+from noiseproof.store.whole import Selection, seal_entry
 from noiseproof.tallies import tally_of
 from noiseproof.types import Outcome, Record
 
@@ -78,6 +80,17 @@ def read_run(path: Path) -> Run:
     for _ in apply_lines(path, manifest, state):
         pass
     return Run(path, manifest, state)
+
+
+def same_outcome(one: Outcome, other: Outcome) -> bool:
+    """Whether two outcomes say the same: floating numbers to a relative ``CLOSE``, all else exactly.
+
+    Another build of the special functions may differ in the last digits; a changed digit breaks the chain.
+    """
+    return type(one) is type(other) and all(
+        isclose(a, b, rel_tol=CLOSE) if isinstance(a, float) and isinstance(b, float) else a == b
+        for a, b in zip(astuple(one), astuple(other), strict=True)
+    )
 
 
 def empty_state(path: Path, manifest: Manifest) -> State:
@@ -174,6 +187,11 @@ class RunFolder:
     def add_skipped(self, index: int, label: int | None, why: str, outcome: Outcome) -> None:
         """Close an input whose picture could not be read: an abstention that every denominator counts."""
         self._append(record_entry(skipped_key(index), index, label, [], outcome, skipped=why))
+
+    def seal(self, selection: Selection) -> None:
+        """Say that a session came to its end; what was said already is not said again."""
+        if not (self.state.sealed and self.state.seals[-1] == selection):
+            self._append(seal_entry(selection))
 
     def _append(self, entry: dict[str, Any]) -> None:
         self.state.apply(entry)  # first: a line that could not be read back is never written

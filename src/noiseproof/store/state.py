@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 from noiseproof.errors import RunError
+from noiseproof.store.whole import Selection
 from noiseproof.tallies import CLASS_VOTES, Tally
 from noiseproof.types import Answer, Certificate, Decision, Outcome, Prediction, Record
 
@@ -36,6 +37,8 @@ class State:
         open: ranges of unfinished inputs: key -> stage -> ranges, which tile [0, n).
         drawn_in: the session (index) in which an unfinished input was begun.
         records: finished inputs by key, in the order they finished.
+        seals: what each session that came to its end was asked for.
+        sealed: whether a session came to its end after the last record.
         tally: what the ranges count.
     """
 
@@ -43,6 +46,9 @@ class State:
     open: dict[str, dict[str, list[Range]]] = field(default_factory=dict)
     drawn_in: dict[str, int] = field(default_factory=dict)
     records: dict[str, Record] = field(default_factory=dict)
+    seals: list[Selection] = field(default_factory=list)
+    sealed: bool = False
+    _indices: set[int] = field(default_factory=set)
     tally: Tally = CLASS_VOTES
 
     def apply(self, entry: dict[str, Any]) -> None:
@@ -62,6 +68,8 @@ class State:
                     self.drawn_in.pop(entry["key"], None)
                 case "record":
                     self._record(entry)
+                case "seal":
+                    self._seal(entry)
                 case other:
                     raise RunError(f"a line is a {str(other)[:40]!r}, which this version does not know")
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -94,6 +102,8 @@ class State:
         key = _is(str, entry["key"])
         if key in self.records:
             raise RunError(f"input {key} is finished twice")
+        if (index := _count(entry["index"])) in self._indices:
+            raise RunError(f"input {index} has two records")
         stages = self.open.get(key, {})
         answers = tuple(_answers(key, entry["requests"], stages))
         outcome = _is(dict, entry["outcome"]) | {}
@@ -113,6 +123,18 @@ class State:
         )
         self.open.pop(key, None)
         self.drawn_in.pop(key, None)
+        self._indices.add(index)
+        self.sealed = False
+
+    def _seal(self, entry: dict[str, Any]) -> None:
+        every, start, limit, of = (
+            None if name == "limit" and entry[name] is None else _count(entry[name])
+            for name in ("every", "start", "limit", "of")
+        )
+        if not (every and every > 0 and start is not None and start >= 0 and of and (limit is None or limit > 0)):
+            raise RunError(f"a session cannot have been asked for every {every}-th of {of} inputs")
+        self.seals.append(Selection(every, start, limit, of))
+        self.sealed = True
 
 
 def _outcome(table: dict[str, Any]) -> Outcome:

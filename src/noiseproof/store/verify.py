@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
-from math import isclose
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,8 @@ from noiseproof.procedures import Procedure, check_under_way, procedure_from, re
 from noiseproof.stats.sequential import crossing
 from noiseproof.store.folder import JOURNAL
 from noiseproof.store.journal import ChainError
-from noiseproof.store.manifest import read_manifest
-from noiseproof.store.run import MALFORMED, apply_lines, empty_state
+from noiseproof.store.manifest import read_manifest, same_design
+from noiseproof.store.run import MALFORMED, apply_lines, empty_state, same_outcome
 from noiseproof.tallies import tally_of
 from noiseproof.types import Outcome, Record
 
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from noiseproof.noises import Noise
     from noiseproof.store.manifest import Manifest
     from noiseproof.tallies import Tally
-
-TOLERANCE = 1e-9
-"""Relative: another build of the special functions may differ in the last digits; a changed digit breaks the chain."""
 
 
 class VerificationError(RunError):
@@ -120,22 +116,17 @@ def verify(run: str | Path) -> Verification:
 
 def _check_design(path: Path, manifest: Manifest, procedure: Procedure, noise: Noise) -> None:
     """The stored boundaries are those of the procedure, and each test holds its level, by an exact recursion."""
-    stored = manifest.meaning.get("design", [])
-    if stored != procedure.design(noise):
+    own = procedure.design(noise)
+    if not same_design(manifest.design, own):
         raise VerificationError(f"{path}: the boundaries stored in its manifest are not those of its procedure")
-    for test in stored:
+    for test in own:
         if crossing(tuple(test["looks"]), tuple(test["accept"]), test["p0"]) > test["alpha"]:
             raise VerificationError(f"{path}: the test of p0 = {test['p0']} does not hold its level {test['alpha']:g}")
 
 
 def _check(record: Record, outcome: Outcome) -> None:
-    printed = record.outcome
-    same_kind = type(printed) is type(outcome)
-    if not same_kind or not all(
-        isclose(a, b, rel_tol=TOLERANCE) if isinstance(a, float) and isinstance(b, float) else a == b
-        for a, b in zip(astuple(printed), astuple(outcome), strict=True)
-    ):
-        raise ValueError(f"its counts give {outcome}, but {printed} is printed")
+    if not same_outcome(record.outcome, outcome):
+        raise ValueError(f"its counts give {outcome}, but {record.outcome} is printed")
 
 
 def _check_slots(tally: Tally, votes: tuple[int, ...], classes: int | None) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor
 
+from noiseproof.asked.training import Augmentation
+
 RESIZED_CROP = "resized-crop-flip"
-AUGMENTATIONS = ("none", "flip", "crop-flip", RESIZED_CROP)
+AUGMENTATIONS: tuple[str, ...] = get_args(Augmentation)
 """What ``train`` takes: nothing; horizontal flips; crops after 4 black pixels on each side, and flips; crops of random
 area, shape and place of the whole picture, resized, and flips."""
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from noiseproof.asked import Training
 from noiseproof.data import DataSet
 from noiseproof.data import load as load_data
 from noiseproof.errors import DataError, ModelError
@@ -18,32 +16,19 @@ from noiseproof.models import load as load_model
 _ROWS = 256
 
 
-def enlarged(
-    data: DataSet,
-    extra: str | DataSet,
-    *,
-    labels: str | os.PathLike[str] | None,
-    device: torch.device,
-    root: str | os.PathLike[str] | None,
-) -> DataSet:
-    """The training pictures with extra ones, by their specs.
-
-    Args:
-        data: the training pictures.
-        extra: a data set, or its spec; the split ``train`` where the spec names none.
-        labels: a spec of ``models.load``, the model that labels the extra pictures; None keeps their own labels.
-        device: where to compute these.
-        root: a folder of data sets, looked at first.
+def enlarged(data: DataSet, training: Training, *, device: torch.device) -> DataSet:
+    """The training pictures with the extra ones of a training, labelled by a model where it names one.
 
     Raises:
         DataError: see ``data.load`` and ``with_extra``.
         ModelError: see ``models.load`` and ``pseudo_labels``.
     """
+    extra = training.extra
     if isinstance(extra, str):
-        extra = load_data(extra, split="train", root=None if root is None else Path(root))
-    if labels is None:
+        extra = load_data(extra, split="train", root=training.root)
+    if training.extra_labels is None:
         return with_extra(data, extra)
-    return with_extra(data, extra, labels=pseudo_labels(load_model(labels), extra, device=device))
+    return with_extra(data, extra, labels=pseudo_labels(load_model(training.extra_labels), extra, device=device))
 
 
 def with_extra(data: DataSet, extra: DataSet, *, labels: NDArray[np.int64] | None = None) -> DataSet:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from noiseproof.asked import Training
 from noiseproof.data import DataSet
 from noiseproof.errors import ModelError
 from noiseproof.models import BaseModel, load
@@ -44,53 +45,44 @@ class Given:
         return {name: value for name, value in every.items() if value is not None}
 
 
-def check_given(loss: Loss, *, targets: object, extra: object, extra_labels: object) -> None:
+def check_given(loss: Loss, training: Training) -> None:
     """Whether what is given goes together, before anything is read.
 
     Raises:
         ValueError: targets are missing or of no use, or extra_labels has nothing to label.
     """
-    if loss.uses_targets and targets is None:
+    if loss.uses_targets and training.targets is None:
         raise ValueError(
             f"the loss {loss.name} needs targets; give the run folder of `noiseproof predict --n 100` of an earlier "
             "model on the training pictures"
         )
-    if targets is not None and not loss.uses_targets:
+    if training.targets is not None and not loss.uses_targets:
         raise ValueError(f"targets go with the loss cat-rs, got them with {loss.name}")
-    if extra_labels is not None and extra is None:
+    if training.extra_labels is not None and training.extra is None:
         raise ValueError("extra_labels goes with extra, whose pictures that model labels")
 
 
-def read_given(
-    data: DataSet,
-    *,
-    task: str,
-    arch: str,
-    init: str | os.PathLike[str] | None,
-    targets: str | os.PathLike[str] | None,
-    compiled: bool,
-) -> Given:
+def read_given(data: DataSet, training: Training, arch: str) -> Given:
     """Reads what is named.
 
     Args:
         data: the training pictures, extra ones included.
-        task: ``classifier`` or ``denoiser``.
+        training: names it.
         arch: the architecture that ``init`` must have.
-        init: a spec of ``models.load`` or ``load_denoiser``, or None.
-        targets: a run folder of draws, or None.
-        compiled: see ``Given``.
 
     Raises:
         ModelError: see ``models.load``.
         RunError: see ``soft_targets``.
     """
+    init, targets = training.init, training.targets
     earlier: BaseModel | Denoiser | None = None
     if init is not None:
-        if task == "classifier" and Path(os.fspath(init).rpartition(":")[0]).suffix == ".py":
+        classifies = training.task == "classifier"
+        if classifies and Path(os.fspath(init).rpartition(":")[0]).suffix == ".py":
             raise ModelError(f"init must be a run folder of train, a .safetensors file or a checkpoint, got {init}")
-        earlier = load(init, arch=arch) if task == "classifier" else load_denoiser(init, shape=data.shape)
+        earlier = load(init, arch=arch) if classifies else load_denoiser(init, shape=data.shape)
     return Given(
         init=earlier,
-        targets=None if targets is None else torch.from_numpy(soft_targets(Path(targets), data)),
-        compiled=compiled,
+        targets=None if targets is None else torch.from_numpy(soft_targets(targets, data)),
+        compiled=training.compile,
     )

@@ -9,7 +9,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from noiseproof.asked import Training
 from noiseproof.data import DataSet, load
 from noiseproof.data.dataset import WholePictures
 from noiseproof.engine.allocator import keep_large_blocks
@@ -27,16 +28,15 @@ from noiseproof.models.denoised import build_denoiser
 from noiseproof.progress import Progress
 from noiseproof.store.lock import FolderLock
 from noiseproof.store.manifest import Manifest
-from noiseproof.training.augment import RESIZED_CROP, Choices, ResizedCrops, choose, published_augmentation
+from noiseproof.training.augment import RESIZED_CROP, Choices, ResizedCrops, choose
 from noiseproof.training.begin import begin_with
 from noiseproof.training.decode import decoded
-from noiseproof.training.denoising import find_denoising_loss
 from noiseproof.training.device import cpu_threads, find_device
 from noiseproof.training.distributed import Team, joined
 from noiseproof.training.extra import enlarged
 from noiseproof.training.folder import TrainingFolder
 from noiseproof.training.given import Given, check_given, read_given
-from noiseproof.training.losses import Loss, Phase, find_loss
+from noiseproof.training.losses import Phase
 from noiseproof.training.progress import Clock, TrainResult
 from noiseproof.training.randomness import generator, global_generator
 from noiseproof.training.recipe import Recipe
@@ -49,36 +49,7 @@ _LOOP = 1  # raise it when the same settings would give other weights
 
 
 def train(
-    *,
-    data: str | DataSet,
-    arch: str,
-    out: str | os.PathLike[str],
-    sigma: float,
-    task: str = "classifier",
-    epochs: int = 90,
-    batch_size: int = 256,
-    optimizer: str | None = None,
-    lr: float | None = None,
-    momentum: float = 0.9,
-    weight_decay: float = 1e-4,
-    schedule: str = "step",
-    step_size: int = 30,
-    gamma: float = 0.1,
-    loss: str | Loss | None = None,
-    loss_setting: Mapping[str, object] | None = None,
-    targets: str | os.PathLike[str] | None = None,
-    init: str | os.PathLike[str] | None = None,
-    extra: str | DataSet | None = None,
-    extra_labels: str | os.PathLike[str] | None = None,
-    augment: str | None = None,
-    seed: int = 0,
-    precision: str = "fp32",
-    compiled: bool = False,
-    device: str = "auto",
-    threads: int = 1,
-    tensorboard: bool = False,
-    root: str | os.PathLike[str] | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    training: Training, *, out: str | os.PathLike[str], progress: Callable[[Progress], None] | None = None
 ) -> TrainResult:
     """Trains a base classifier into a run folder; the same call resumes, and returns at once when finished.
 
@@ -87,40 +58,8 @@ def train(
     its processes share each batch (see ``training.distributed``); the first one writes.
 
     Args:
-        data: a data set, or its spec; the split ``train`` where the spec names none.
-        arch: a name in ``noiseproof.models.ARCHITECTURES``; of a denoiser ``dncnn`` or ``dncnn-DEPTHxWIDTH``.
+        training: what is trained on what, and how.
         out: the run folder.
-        sigma: standard deviation of the noise in input units, >= 0; 0 is plain training.
-        task: ``classifier``, or ``denoiser``: a network to stand before a classifier (denoised smoothing).
-        epochs: passes over the data, >= 1.
-        batch_size: pictures a step, >= 1, over all processes together.
-        optimizer: ``sgd`` or ``adam``; None takes ``sgd``, for a denoiser ``adam``.
-        lr: first learning rate, > 0; None takes .01 for SGD, .001 for Adam.
-        momentum: of SGD, in [0, 1).
-        weight_decay: of the optimizer, on all weights, >= 0.
-        schedule: ``step`` (times ``gamma`` every ``step_size`` epochs) or ``cosine`` (down to 0 at the end).
-        step_size: epochs between drops, >= 1.
-        gamma: factor of a drop, in (0, 1].
-        loss: a loss, or the name of one in ``LOSSES`` with its published settings for this sigma and data set; of a
-            denoiser in ``DENOISING_LOSSES``. None takes ``gaussian``, for a denoiser ``mse``.
-        loss_setting: what to change in them, by name: ``{"lambda": 10}``.
-        targets: for the loss ``cat-rs``: a run folder with draws of an earlier model on the training pictures.
-        init: an earlier model of the same architecture, any spec of ``models.load``, whose weights to begin with; a
-            last layer for other classes is left out.
-        extra: more pictures of the same kind, learned from like the others; an epoch is a pass over both.
-        extra_labels: a model that labels them (its class of the clean picture); by default their own labels count.
-        augment: ``none``, ``flip`` (left and right), ``crop-flip`` (also crops after 4 black pixels on each side), or
-            ``resized-crop-flip`` (crops of random area, shape and place, resized, and flips; of ImageNet's files the
-            whole pictures are cropped, decoded in each epoch anew). None takes what the published recipes use for this
-            data set: ``crop-flip`` for CIFAR-10, ``resized-crop-flip`` for ImageNet, else ``none``.
-        seed: of everything random; torch's global generator is left as it was.
-        precision: ``fp32``, or ``bf16`` (autocast).
-        compiled: train through ``torch.compile``, which needs a C++ compiler and a minute first; other low bits.
-        device: ``auto`` takes a CUDA device where there is one.
-        threads: CPU threads inside an operation. More than one pays on an idle machine only: as soon as another
-            process is busy they wait for each other (measured: 20 times slower with 4).
-        tensorboard: write loss, accuracy and learning rate for TensorBoard, too; a package of its own.
-        root: a folder of data sets, looked at first.
         progress: called a few times a second and at the end of each epoch.
 
     Raises:
@@ -130,95 +69,65 @@ def train(
         RunError: the folder is locked, cannot be written, is damaged or belongs to another run; or the training
             diverged.
 
-    Source: the loop of Cohen et al. 2019; defaults are the MNIST-like recipe of Zhai et al. 2020.
+    Source: the loop of Cohen et al. 2019.
     """
-    name = data if isinstance(data, str) else data.name
-    denoiser = task == "denoiser"
-    optimizer = optimizer or ("adam" if denoiser else "sgd")
-    recipe = Recipe(
-        sigma=sigma,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr if lr is not None else 0.001 if optimizer == "adam" else 0.01,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        schedule=schedule,
-        step_size=step_size,
-        gamma=gamma,
-        loss=(
-            find_denoising_loss("mse" if loss is None else loss, settings=loss_setting)
-            if denoiser
-            else find_loss("gaussian" if loss is None else loss, sigma=sigma, data=name, settings=loss_setting)
-        ),
-        augment=published_augmentation(name) if augment is None else augment,
-        seed=seed,
-        precision=precision,
-        task=task,
-        optimizer=optimizer,
-    )
-    needed = recipe.loss.rate_drops_needed
-    if recipe.rate_drops(epochs - 1) < needed:
-        raise ValueError(
-            f"the loss {recipe.loss.name} waits for rate drop {needed}, which does not come in {epochs} epochs; "
-            "give a schedule of steps with step_size < epochs, or after_drops=0 as loss_setting"
-        )
-    check_given(recipe.loss, targets=targets, extra=extra, extra_labels=extra_labels)
-    place = find_device(device)
-    if tensorboard:
+    recipe = Recipe.of(training)
+    check_given(recipe.loss, training)
+    place = find_device(training.device)
+    if training.tensorboard:
         check_tensorboard()
     if place.type == "cpu":
         keep_large_blocks()
-    with cpu_threads(threads), joined(place) as team:
+    with cpu_threads(training.threads), joined(place) as team:
+        data = training.data
         if isinstance(data, str):
-            data = load(data, split="train", root=None if root is None else Path(root))
-        if extra is not None:
-            data = enlarged(data, extra, labels=extra_labels, device=place, root=root)
-        given = read_given(data, task=task, arch=arch, init=init, targets=targets, compiled=compiled)
-        training = _Training(recipe, data, arch, given, place, team, progress)
+            data = load(data, split="train", root=training.root)
+        if training.extra is not None:
+            data = enlarged(data, training, device=place)
+        run = _Run(recipe, data, read_given(data, training, recipe.arch), place, team, progress)
         folder = TrainingFolder(Path(out))
         lock = FolderLock(folder.path)
-        settings = {"epochs": epochs, "device": str(place), "threads": threads, "torch": torch.__version__}
+        settings = {"epochs": training.epochs, "device": str(place), "threads": training.threads}
 
         def begin() -> None:
             folder.create()
             lock.acquire()
-            folder.claim(Manifest("train", training.meaning(), __version__), settings)
+            folder.claim(Manifest("train", run.meaning(), __version__), settings | {"torch": torch.__version__})
 
         try:
             team.first(begin)
-            return training.run(folder, tensorboard=tensorboard)
+            return run.into(folder)
         finally:
             lock.release()
 
 
 def _optimizer(recipe: Recipe, module: nn.Module) -> torch.optim.Optimizer:
-    decay = recipe.weight_decay
+    decay = recipe.asked.weight_decay
     if recipe.optimizer == "adam":
         return torch.optim.Adam(module.parameters(), lr=recipe.lr, weight_decay=decay)
-    return torch.optim.SGD(module.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=decay)
+    return torch.optim.SGD(module.parameters(), lr=recipe.lr, momentum=recipe.asked.momentum, weight_decay=decay)
 
 
-class _Training:
+class _Run:
     """A training run in memory: the pictures, the model, the optimizer."""
 
     def __init__(
         self,
         recipe: Recipe,
         data: DataSet,
-        arch: str,
         given: Given,
         device: torch.device,
         team: Team,
         report: Callable[[Progress], None] | None,
     ) -> None:
-        self.recipe, self.data, self.arch, self.device, self.team = recipe, data, arch, device, team
-        self.given = given
+        self.recipe, self.data, self.given, self.device, self.team = recipe, data, given, device, team
+        self.asked, self.arch = recipe.asked, recipe.arch
         self.report = report if team.is_first else None
-        with global_generator(device, recipe.seed, "weights", 0):
-            if recipe.task == "denoiser":
-                module = build_denoiser(arch, shape=data.shape)
+        with global_generator(device, self.asked.seed, "weights", 0):
+            if self.asked.task == "denoiser":
+                module = build_denoiser(self.arch, shape=data.shape)
             else:
-                module = build(arch, num_classes=len(data.classes), shape=data.shape)
+                module = build(self.arch, num_classes=len(data.classes), shape=data.shape)
         if given.init is not None:
             kept = begin_with(module, given.init)
             logger.info("begins with %s%s", given.init.source, f", {', '.join(kept)} new" if kept else "")
@@ -235,9 +144,9 @@ class _Training:
         # Convolutions are a quarter faster on a CPU in this layout; they bring their inputs into it themselves.
         self.module: nn.Module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = _optimizer(recipe, module)
-        forward = torch.compile(self.module) if given.compiled else self.module
+        forward = torch.compile(self.module) if self.asked.compile else self.module
         self.shared = team.wrap(cast("nn.Module", forward))
-        self.batches = math.ceil(len(data) / recipe.batch_size)
+        self.batches = math.ceil(len(data) / self.asked.batch_size)
 
     def meaning(self) -> dict[str, Any]:
         """Everything the weights depend on."""
@@ -255,18 +164,17 @@ class _Training:
             **({} if self.team.size == 1 else {"processes": self.team.size}),
         }
 
-    def run(self, folder: TrainingFolder, *, tensorboard: bool) -> TrainResult:
+    def into(self, folder: TrainingFolder) -> TrainResult:
         """From the folder's last checkpoint to the last epoch and the weights file."""
         done = self._resume(folder)
-        if done > self.recipe.epochs:
+        if done > self.asked.epochs:
             raise RunError(
-                f"epochs must be >= {done}, which {folder.path} has done, got {self.recipe.epochs}; "
-                "choose another --out"
+                f"epochs must be >= {done}, which {folder.path} has done, got {self.asked.epochs}; choose another --out"
             )
         self.team.first(partial(folder.keep_metrics, done))
-        scalars = Scalars(folder.path, done=done) if tensorboard and self.team.is_first else None
-        clock = Clock(done, self.recipe.epochs, self.batches, len(self.data))
-        for epoch in range(done, self.recipe.epochs):
+        scalars = Scalars(folder.path, done=done) if self.asked.tensorboard and self.team.is_first else None
+        clock = Clock(done, self.asked.epochs, self.batches, len(self.data))
+        for epoch in range(done, self.asked.epochs):
             began = time.monotonic()
             loss, accuracy = self._epoch(epoch, clock)
             if not math.isfinite(loss):
@@ -296,16 +204,16 @@ class _Training:
         """Writes down an epoch."""
         folder.add_metrics(row)
         folder.write_checkpoint(row["epoch"], self.module, self.optimizer)
-        logger.info("epoch %d of %d: loss %.4f", row["epoch"], self.recipe.epochs, row["loss"])
+        logger.info("epoch %d of %d: loss %.4f", row["epoch"], self.asked.epochs, row["loss"])
 
     def _finish(self, folder: TrainingFolder) -> TrainResult:
         """Writes the weights, unless they are there."""
-        if not folder.is_finished(self.recipe.epochs):
+        if not folder.is_finished(self.asked.epochs):
             folder.write_weights(self.module, self._metadata())
         rows = folder.metrics()
         return TrainResult(
             out=folder.path,
-            epochs=self.recipe.epochs,
+            epochs=self.asked.epochs,
             loss=rows[-1]["loss"],
             accuracy=rows[-1].get("accuracy", math.nan),
             fingerprint=fingerprint(self.module, self.arch),
@@ -314,10 +222,10 @@ class _Training:
 
     def _epoch(self, epoch: int, clock: Clock) -> tuple[float, float]:
         """One pass over the data: mean loss and accuracy under noise. Depends on weights, seed and epoch only."""
-        recipe, device, team, cpu = self.recipe, self.device, self.team, torch.device("cpu")
-        order = torch.randperm(len(self.data), generator=generator(cpu, recipe.seed, "order", epoch)).to(device)
-        choices = choose(recipe.augment, len(self.data), generator(cpu, recipe.seed, "augmentation", epoch))
-        noise = generator(device, recipe.seed, "noise", epoch)
+        recipe, seed, device, team, cpu = self.recipe, self.asked.seed, self.device, self.team, torch.device("cpu")
+        order = torch.randperm(len(self.data), generator=generator(cpu, seed, "order", epoch)).to(device)
+        choices = choose(recipe.augment, len(self.data), generator(cpu, seed, "augmentation", epoch))
+        noise = generator(device, seed, "noise", epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = recipe.rate(epoch)
         team.share_buffers(self.module)
@@ -325,13 +233,13 @@ class _Training:
         totals = torch.zeros(3, device=device)
         seen = 0
         # What a module draws itself cannot be drawn jointly: each process has its own.
-        with global_generator(device, recipe.seed, "module" if team.is_first else f"module {team.rank}", epoch):
-            joints = torch.split(order, recipe.batch_size)
+        with global_generator(device, seed, "module" if team.is_first else f"module {team.rank}", epoch):
+            joints = torch.split(order, self.asked.batch_size)
             for batch, (joint, pictures) in enumerate(zip(joints, self._pictures(joints, choices), strict=True)):
                 noise.part = part = team.part(len(joint))
                 x, y = pictures.float() / 255, self.labels[joint[part.rows]]
                 targets = None if self.targets is None else self.targets[joint[part.rows]]
-                with torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bf16"):
+                with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.asked.precision == "bf16"):
                     out = recipe.loss(
                         self.shared,
                         x,
@@ -371,18 +279,18 @@ class _Training:
     def _metadata(self) -> dict[str, str]:
         """What the weights file says of itself."""
         values: dict[str, Any] = {
-            **({} if self.recipe.task == "denoiser" else {"num_classes": len(self.data.classes)}),
+            **({} if self.asked.task == "denoiser" else {"num_classes": len(self.data.classes)}),
             "shape": list(self.data.shape),
-            "sigma": float(self.recipe.sigma),
-            "epochs": self.recipe.epochs,
+            "sigma": self.recipe.sigma,
+            "epochs": self.asked.epochs,
             "loss": self.recipe.loss.config(),
             "augment": self.recipe.augment,
-            "seed": self.recipe.seed,
+            "seed": self.asked.seed,
         }
         normalize = getattr(self.module, "normalize", None)
         if isinstance(normalize, Normalize):
             values |= {"mean": normalize.mean.flatten().tolist(), "std": normalize.std.flatten().tolist()}
         texts = {"architecture": self.arch, "data": self.data.name, "noiseproof": __version__}
-        if self.recipe.task == "denoiser":
+        if self.asked.task == "denoiser":
             texts["task"] = "denoiser"
         return texts | {name: json.dumps(value) for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""The settings of a training run: checked once, and the part of them that its weights depend on."""
+"""A training with everything that it left open filled in, and the part of it that its weights depend on."""
 
 from __future__ import annotations
 
@@ -6,72 +6,85 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from noiseproof.errors import unknown
-from noiseproof.training.augment import AUGMENTATIONS
-from noiseproof.training.losses import Loss
+from noiseproof.asked import Training
+from noiseproof.training.augment import published_augmentation
+from noiseproof.training.denoising import find_denoising_loss
+from noiseproof.training.losses import Loss, find_loss
 
-SCHEDULES = ("step", "cosine")
-PRECISIONS = ("fp32", "bf16")
-OPTIMIZERS = ("sgd", "adam")
-TASKS = ("classifier", "denoiser")
+_LEFT_OPEN = {"classifier": ("lenet", "sgd", "gaussian"), "denoiser": ("dncnn", "adam", "mse")}
+"""Of each task: network, optimizer, loss."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train; the defaults are in ``train``.
+    """How to train.
 
-    Raises:
-        ValueError: a setting is out of range; the text names it, the rule and the value.
+    Attributes:
+        asked: the training, of one sigma.
+        arch: the network.
+        loss: with its settings.
+        optimizer: "sgd" or "adam".
+        lr: the first learning rate.
+        augment: one of ``AUGMENTATIONS``.
     """
 
-    sigma: float
-    epochs: int
-    batch_size: int
-    lr: float
-    momentum: float
-    weight_decay: float
-    schedule: str
-    step_size: int
-    gamma: float
+    asked: Training
+    arch: str
     loss: Loss
+    optimizer: str
+    lr: float
     augment: str
-    seed: int
-    precision: str
-    task: str = "classifier"
-    optimizer: str = "sgd"
 
-    def __post_init__(self) -> None:
-        for name in ("sigma", "weight_decay"):
-            self._check(name, f"{name} must be >= 0", getattr(self, name) >= 0)
-        for name in ("epochs", "batch_size", "step_size"):
-            self._check(name, f"{name} must be >= 1", getattr(self, name) >= 1)
-        self._check("lr", "lr must be > 0", self.lr > 0)
-        self._check("gamma", "gamma must be in (0, 1]", 0 < self.gamma <= 1)
-        self._check("momentum", "momentum must be in [0, 1)", 0 <= self.momentum < 1)
-        if self.schedule not in SCHEDULES:
-            raise ValueError(unknown("schedule", self.schedule, SCHEDULES))
-        if self.augment not in AUGMENTATIONS:
-            raise ValueError(unknown("augmentation", self.augment, AUGMENTATIONS))
-        for name, value, known in (("task", self.task, TASKS), ("optimizer", self.optimizer, OPTIMIZERS)):
-            if value not in known:
-                raise ValueError(unknown(name, value, known))
-        if self.precision not in PRECISIONS:
-            raise ValueError(unknown("precision", self.precision, PRECISIONS))
+    @classmethod
+    def of(cls, asked: Training) -> Recipe:
+        """What is left open is as published for task, sigma and data set.
 
-    def _check(self, name: str, rule: str, holds: bool) -> None:
-        value = getattr(self, name)
-        if not (holds and math.isfinite(value)):
-            raise ValueError(f"{rule}, got {value}")
+        Raises:
+            ValueError: there are several sigmas, the loss or one of its settings is unknown or out of range, or the
+                rate never drops as often as the loss waits for.
+        """
+        if len(asked.sigmas) > 1:
+            raise ValueError(f"sigma must be one number, got {asked.sigma}; train each into a folder of its own")
+        name, sigma = getattr(asked.data, "name", asked.data), asked.sigmas[0]
+        arch, optimizer, loss_name = _LEFT_OPEN[asked.task]
+        named = loss_name if asked.loss is None else asked.loss
+        loss = (
+            find_denoising_loss(named, settings=asked.loss_setting)
+            if asked.task == "denoiser"
+            else find_loss(named, sigma=sigma, data=name, settings=asked.loss_setting)
+        )
+        optimizer = asked.optimizer or optimizer
+        recipe = cls(
+            asked,
+            asked.arch or arch,
+            loss,
+            optimizer,
+            asked.lr or (0.001 if optimizer == "adam" else 0.01),
+            asked.augment or published_augmentation(name),
+        )
+        if recipe.rate_drops(asked.epochs - 1) < loss.rate_drops_needed:
+            raise ValueError(
+                f"the loss {loss.name} waits for rate drop {loss.rate_drops_needed}, which does not come in "
+                f"{asked.epochs} epochs; give a schedule of steps with step_size < epochs, or after_drops=0 as "
+                "loss_setting"
+            )
+        return recipe
+
+    @property
+    def sigma(self) -> float:
+        """The noise level."""
+        (sigma,) = self.asked.sigmas
+        return sigma
 
     def rate(self, epoch: int) -> float:
         """The learning rate of an epoch, counted from 0: a function of the epoch alone."""
-        if self.schedule == "cosine":
-            return self.lr * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
-        return self.lr * self.gamma ** self.rate_drops(epoch)
+        if self.asked.schedule == "cosine":
+            return self.lr * (1 + math.cos(math.pi * epoch / self.asked.epochs)) / 2
+        return self.lr * self.asked.gamma ** self.rate_drops(epoch)
 
     def rate_drops(self, epoch: int) -> int:
         """How often the learning rate has dropped before an epoch, counted from 0; 0 for cosine."""
-        return epoch // self.step_size if self.schedule == "step" else 0
+        return epoch // self.asked.step_size if self.asked.schedule == "step" else 0
 
     def meaning(self) -> dict[str, Any]:
         """The settings the weights after an epoch depend on.
@@ -79,24 +92,25 @@ class Recipe:
         The number of epochs is one of them only where the schedule looks at it: otherwise a finished run can be
         extended.
         """
+        asked = self.asked
         own: dict[str, Any] = (
-            {"step_size": self.step_size, "gamma": float(self.gamma)}
-            if self.schedule == "step"
-            else {"epochs": self.epochs}
+            {"step_size": asked.step_size, "gamma": asked.gamma}
+            if asked.schedule == "step"
+            else {"epochs": asked.epochs}
         )
         return {
-            "sigma": float(self.sigma),
+            "sigma": self.sigma,
             "loss": self.loss.config(),
-            "batch_size": self.batch_size,
-            "lr": float(self.lr),
-            "momentum": float(self.momentum),
-            "weight_decay": float(self.weight_decay),
-            "schedule": self.schedule,
+            "batch_size": asked.batch_size,
+            "lr": self.lr,
+            "momentum": asked.momentum,
+            "weight_decay": asked.weight_decay,
+            "schedule": asked.schedule,
             **own,
             # Left out where there is none: what was trained before there was any keeps its meaning.
             **({} if self.augment == "none" else {"augment": self.augment}),
-            **({} if self.task == "classifier" else {"task": self.task}),
+            **({} if asked.task == "classifier" else {"task": asked.task}),
             **({} if self.optimizer == "sgd" else {"optimizer": self.optimizer}),
-            "seed": self.seed,
-            "precision": self.precision,
+            "seed": asked.seed,
+            "precision": asked.precision,
         }

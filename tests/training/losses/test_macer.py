@@ -4,8 +4,8 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from noiseproof.training import train
 from noiseproof.training.losses import MACERLoss
+from tests.asking import train
 
 SETTINGS = {"lambda_": 16.0, "m": 4, "beta": 0.7, "gamma": 2.0}
 

@@ -12,7 +12,7 @@ from noiseproof.engine import Drawn, Engine, Finished, OutOfMemoryError
 from noiseproof.engine.disagreement import disagreement
 from noiseproof.engine.halving import free_memory
 from noiseproof.errors import ModelError
-from noiseproof.models.ensemble import has_consensus
+from noiseproof.models.ensemble import row_by_row
 from noiseproof.runners.executors.base import Began, Executor
 from noiseproof.store.run import DRAWN_BY
 from noiseproof.version import __version__
@@ -70,10 +70,10 @@ def _check(job: Job, backend: PooledBackend, state: State) -> None:
         backend.measured["checked"] = asdict(checked)
         tolerance = max(before, checked.tolerance)
     backend.tolerance = tolerance
-    if tolerance and has_consensus(job.model.module):
+    if tolerance and (why := row_by_row(job.model.module)):
         raise ModelError(
-            f"scores of equal inputs vary here by up to {tolerance:.1e} of the largest, and a consensus that hangs "
-            "on it cannot be told by its scores; leave --consensus out, or compute on another --device"
+            f"scores of equal inputs vary here by up to {tolerance:.1e} of the largest, and what hangs on it cannot be "
+            f"told where {why}; or compute on another --device"
         )
     if tolerance:
         backend.measured["tolerance"] = tolerance

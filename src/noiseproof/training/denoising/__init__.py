@@ -13,10 +13,7 @@ from noiseproof.training.denoising.mse import MSELoss
 from noiseproof.training.denoising.stability import StabilityDenoisingLoss
 from noiseproof.training.losses.base import Loss
 
-DENOISING_LOSSES: dict[str, type[DenoisingLoss]] = {
-    MSELoss.name: MSELoss,
-    StabilityDenoisingLoss.name: StabilityDenoisingLoss,
-}
+DENOISING_LOSSES: dict[str, type[DenoisingLoss]] = {kind.name: kind for kind in (MSELoss, StabilityDenoisingLoss)}
 
 __all__ = ["DENOISING_LOSSES", "DenoisingLoss", "MSELoss", "StabilityDenoisingLoss", "find_denoising_loss"]
 

@@ -7,11 +7,10 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
-from torch import Tensor, nn
+from torch import nn
 
 from noiseproof.training.denoising.base import DenoisingLoss
-from noiseproof.training.losses.base import LossOut, Phase
-from noiseproof.training.randomness import normal
+from noiseproof.training.losses.base import Batch, LossOut
 
 
 @dataclass(frozen=True)
@@ -26,18 +25,7 @@ class MSELoss(DenoisingLoss):
     name: ClassVar[str] = "mse"
     classifies: ClassVar[bool] = False
 
-    def __call__(
-        self,
-        model: nn.Module,
-        x: Tensor,
-        y: Tensor,
-        *,
-        sigma: float,
-        generator: torch.Generator,
-        phase: Phase,
-        targets: Tensor | None = None,
-    ) -> LossOut:
+    def compute(self, model: nn.Module, batch: Batch) -> LossOut:
         """See ``Loss`` and ``DenoisingLoss``."""
-        noise = normal(x, generator=generator)
-        loss = F.mse_loss(model(noise.mul_(sigma).add_(x)), x)
+        loss = F.mse_loss(model(batch.noise().add_(batch.x)), batch.x)
         return LossOut(loss, torch.full_like(loss.detach(), torch.nan))

@@ -8,13 +8,12 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
-from torch import Tensor, nn
+from torch import nn
 
 from noiseproof.errors import ModelError
 from noiseproof.models import BaseModel
 from noiseproof.training.denoising.base import DenoisingLoss
-from noiseproof.training.losses.base import LossOut, Phase
-from noiseproof.training.randomness import normal
+from noiseproof.training.losses.base import Batch, LossOut
 
 
 @dataclass(frozen=True)
@@ -44,22 +43,13 @@ class StabilityDenoisingLoss(DenoisingLoss):
             raise ValueError(f"classifier must be a loaded base classifier, got {found}")  # noqa: TRY004  # as of each setting
         object.__setattr__(self, "_own", copy.deepcopy(self.classifier.module).eval().requires_grad_(False))
 
-    def __call__(
-        self,
-        model: nn.Module,
-        x: Tensor,
-        y: Tensor,
-        *,
-        sigma: float,
-        generator: torch.Generator,
-        phase: Phase,
-        targets: Tensor | None = None,
-    ) -> LossOut:
+    def compute(self, model: nn.Module, batch: Batch) -> LossOut:
         """See ``Loss`` and ``DenoisingLoss``; the accuracy is the classifier's on denoised pictures.
 
         Raises:
             ModelError: the classifier takes other pictures.
         """
+        x, y = batch.x, batch.y
         shape = self.classifier.shape
         if shape is not None and tuple(shape) != tuple(x.shape[1:]):
             raise ModelError(
@@ -69,8 +59,7 @@ class StabilityDenoisingLoss(DenoisingLoss):
         classifier = self._own.to(x.device)
         with torch.no_grad():
             wanted = classifier(x).argmax(dim=1)
-        noise = normal(x, generator=generator)
-        scores = classifier(model(noise.mul_(sigma).add_(x)))
+        scores = classifier(model(batch.noise().add_(x)))
         accuracy = (scores.detach().argmax(dim=1) == y).float().mean()
         return LossOut(F.cross_entropy(scores, wanted), accuracy)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 from noiseproof.errors import unknown
+from noiseproof.registry import Registry
 from noiseproof.training.losses.base import Loss, LossOut, Phase
 from noiseproof.training.losses.cat_rs import CATRSLoss
 from noiseproof.training.losses.consistency import ConsistencyLoss
@@ -15,15 +16,12 @@ from noiseproof.training.losses.smoothadv import SmoothAdvLoss
 from noiseproof.training.losses.smoothmix import SmoothMixLoss
 from noiseproof.training.losses.stability import StabilityLoss
 
-LOSSES: dict[str, type[Loss]] = {
-    GaussianLoss.name: GaussianLoss,
-    StabilityLoss.name: StabilityLoss,
-    ConsistencyLoss.name: ConsistencyLoss,
-    MACERLoss.name: MACERLoss,
-    SmoothAdvLoss.name: SmoothAdvLoss,
-    SmoothMixLoss.name: SmoothMixLoss,
-    CATRSLoss.name: CATRSLoss,
-}
+LOSSES: Registry[type[Loss]] = Registry(
+    "loss",
+    lambda kind: kind.name,
+    [GaussianLoss, StabilityLoss, ConsistencyLoss, MACERLoss, SmoothAdvLoss, SmoothMixLoss, CATRSLoss],
+    group="noiseproof.losses",
+)
 
 __all__ = [
     "LOSSES",
@@ -61,9 +59,7 @@ def find_loss(loss: str | Loss, *, sigma: float, data: str, settings: Mapping[st
         if settings:
             raise ValueError(f"loss_setting goes with the name of a loss, got it with {loss}")
         return loss
-    if loss not in LOSSES:
-        raise ValueError(unknown("loss", loss, LOSSES))
-    kind = LOSSES[loss]
+    kind = LOSSES.find(loss)
     known = {field.name.removesuffix("_"): field.name for field in fields(kind)}  # type: ignore[arg-type]
     for name in settings:
         if name not in known:

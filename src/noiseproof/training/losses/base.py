@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from noiseproof.training.randomness import normal
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -29,6 +31,33 @@ class Phase:
         [0.1, 0.1, 0.2, 1.0, 1.0]
         """
         return min(1.0, (int(self.epoch) + 1) / epochs) if epochs > 0 else 1.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a loss is computed of.
+
+    Attributes:
+        x: clean pictures in [0, 1], [batch, C, H, W].
+        y: classes, int64 [batch].
+        sigma: standard deviation of the noise in input units; 0 is plain training.
+        generator: the only source of noise, on the device of x; drawn from by ``randomness.normal``, so that a
+            batch split over processes sees the noise of the whole.
+        phase: how far the training is.
+        targets: soft predictions of an earlier model, [batch, classes], rows sum to 1; None where there is none. A
+            loss that does not use them ignores them.
+    """
+
+    x: Tensor
+    y: Tensor
+    sigma: float
+    generator: torch.Generator
+    phase: Phase
+    targets: Tensor | None
+
+    def noise(self, m: int = 1) -> Tensor:
+        """Noise ~ N(0, sigma^2 I), drawn now: [m * batch, C, H, W], copy after copy."""
+        return normal(self.x, m=m, generator=self.generator).mul_(self.sigma)
 
 
 @dataclass(frozen=True)
@@ -70,7 +99,6 @@ class Loss(ABC):
         """How often the learning rate must have dropped until all of the loss is in force."""
         return 0
 
-    @abstractmethod
     def __call__(
         self,
         model: nn.Module,
@@ -82,18 +110,16 @@ class Loss(ABC):
         phase: Phase,
         targets: Tensor | None = None,
     ) -> LossOut:
+        """The loss of one batch: see ``compute`` and, for what is given, ``Batch``."""
+        return self.compute(model, Batch(x, y, sigma, generator, phase, targets))
+
+    @abstractmethod
+    def compute(self, model: nn.Module, batch: Batch) -> LossOut:
         """The loss of one batch.
 
         Args:
             model: the base classifier, [batch, C, H, W] to scores [batch, classes].
-            x: clean pictures in [0, 1], [batch, C, H, W].
-            y: classes, int64 [batch].
-            sigma: standard deviation of the noise in input units; 0 is plain training.
-            generator: the only source of noise, on the device of x; drawn from by ``randomness.normal``, so that a
-                batch split over processes sees the noise of the whole.
-            phase: how far the training is.
-            targets: soft predictions of an earlier model, [batch, classes], rows sum to 1; None where there is none. A
-                loss that does not use them ignores them.
+            batch: what it is asked about.
         """
 
     def config(self) -> dict[str, Any]:

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
-from noiseproof.arguments import integer
+from noiseproof.arguments import at_least_one, settle
 from noiseproof.attacks.steps import direction, into_ball
-from noiseproof.training.losses.base import Loss, LossOut, Phase
+from noiseproof.training.losses.base import Batch, Loss, LossOut
 from noiseproof.training.losses.noisy import accuracy, frozen_in_eval_mode, noisy_scores
 from noiseproof.training.losses.published import at_sigma
 from noiseproof.training.losses.settings import above_zero, at_least_zero
-from noiseproof.training.randomness import normal, uniform
+from noiseproof.training.randomness import uniform
 
 
 @dataclass(frozen=True)
@@ -55,30 +55,18 @@ class CATRSLoss(Loss):
     uses_targets: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "lambda_", at_least_zero("lambda", self.lambda_))
-        object.__setattr__(self, "eps", above_zero("eps", self.eps))
-        for name in ("m", "steps"):
-            object.__setattr__(self, name, integer(name, getattr(self, name), least=1))
+        settle(self, {"lambda_": at_least_zero, "eps": above_zero, "m": at_least_one, "steps": at_least_one})
 
     @classmethod
     def published(cls, *, sigma: float, data: str) -> dict[str, Any]:
         """See ``Loss``."""
         return {"lambda_": at_sigma(sigma, 0.5, 1.0, 2.0)}
 
-    def __call__(
-        self,
-        model: nn.Module,
-        x: Tensor,
-        y: Tensor,
-        *,
-        sigma: float,
-        generator: torch.Generator,
-        phase: Phase,
-        targets: Tensor | None = None,
-    ) -> LossOut:
+    def compute(self, model: nn.Module, batch: Batch) -> LossOut:
         """See ``Loss``."""
-        noise = normal(x, m=self.m, generator=generator).mul_(sigma)
-        trials = torch.stack([uniform(x, generator=generator) for _ in range(self.m)])
+        x, y = batch.x, batch.y
+        noise = batch.noise(self.m)
+        trials = torch.stack([uniform(x, generator=batch.generator) for _ in range(self.m)])
         scores = noisy_scores(model, x, noise)
         right = scores.detach().argmax(dim=2) == y
         kept = (trials < right.to(x.dtype).mean(dim=0)).sum(dim=0).clamp(min=1)  # K: [batch]
@@ -86,7 +74,7 @@ class CATRSLoss(Loss):
         order = torch.arange(self.m, device=x.device).view(-1, 1)
         loss = torch.where(order < kept, fits.sort(dim=0).values, 0.0).sum(dim=0) / self.m
         if self.lambda_ > 0:
-            y_hat = F.one_hot(y, scores.shape[2]) if targets is None else targets
+            y_hat = F.one_hot(y, scores.shape[2]) if batch.targets is None else batch.targets
             y_hat = y_hat.double()
             worst = _divergence(noisy_scores(model, x, self._attacked(model, x, y_hat, noise)), y_hat).amax(dim=0)
             loss = loss + self.lambda_ * torch.where(kept == self.m, worst, 0.0)

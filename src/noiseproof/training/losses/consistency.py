@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
-from noiseproof.arguments import integer
-from noiseproof.training.losses.base import Loss, LossOut, Phase
+from noiseproof.arguments import at_least_one, settle
+from noiseproof.training.losses.base import Batch, Loss, LossOut
 from noiseproof.training.losses.noisy import accuracy, log_vote, noisy_scores
 from noiseproof.training.losses.published import at_sigma, mnist_like
 from noiseproof.training.losses.settings import at_least_zero
-from noiseproof.training.randomness import normal
 
 
 @dataclass(frozen=True)
@@ -41,28 +39,17 @@ class ConsistencyLoss(Loss):
     name: ClassVar[str] = "consistency"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "lambda_", at_least_zero("lambda", self.lambda_))
-        object.__setattr__(self, "eta", at_least_zero("eta", self.eta))
-        object.__setattr__(self, "m", integer("m", self.m, least=1))
+        settle(self, {"lambda_": at_least_zero, "eta": at_least_zero, "m": at_least_one})
 
     @classmethod
     def published(cls, *, sigma: float, data: str) -> dict[str, Any]:
         """See ``Loss``."""
         return {"lambda_": at_sigma(sigma, 10.0, 5.0, 5.0) if mnist_like(data) else at_sigma(sigma, 20.0, 10.0, 10.0)}
 
-    def __call__(
-        self,
-        model: nn.Module,
-        x: Tensor,
-        y: Tensor,
-        *,
-        sigma: float,
-        generator: torch.Generator,
-        phase: Phase,
-        targets: Tensor | None = None,
-    ) -> LossOut:
+    def compute(self, model: nn.Module, batch: Batch) -> LossOut:
         """See ``Loss``."""
-        noise = normal(x, m=self.m, generator=generator).mul_(sigma)
+        x, y = batch.x, batch.y
+        noise = batch.noise(self.m)
         scores = noisy_scores(model, x, noise)
         fit = F.cross_entropy(scores.flatten(0, 1), y.repeat(self.m))
         return LossOut(fit + consistency(scores, lambda_=self.lambda_, eta=self.eta), accuracy(scores, y))

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
-from torch import Tensor, nn
+from torch import nn
 
-from noiseproof.arguments import integer
-from noiseproof.training.losses.base import Loss, LossOut, Phase
-from noiseproof.training.randomness import normal
+from noiseproof.arguments import at_least_one, settle
+from noiseproof.training.losses.base import Batch, Loss, LossOut
 
 
 @dataclass(frozen=True)
@@ -29,23 +27,14 @@ class GaussianLoss(Loss):
     name: ClassVar[str] = "gaussian"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "m", integer("m", self.m, least=1))
+        settle(self, {"m": at_least_one})
 
-    def __call__(
-        self,
-        model: nn.Module,
-        x: Tensor,
-        y: Tensor,
-        *,
-        sigma: float,
-        generator: torch.Generator,
-        phase: Phase,
-        targets: Tensor | None = None,
-    ) -> LossOut:
+    def compute(self, model: nn.Module, batch: Batch) -> LossOut:
         """See ``Loss``."""
-        noise = normal(x, m=self.m, generator=generator)
+        x, y = batch.x, batch.y
+        noise = batch.noise(self.m)
         if self.m > 1:
             x, y = x.repeat(self.m, *[1] * (x.dim() - 1)), y.repeat(self.m)
-        scores = model(noise.mul_(sigma).add_(x))
+        scores = model(noise.add_(x))
         accuracy = (scores.detach().argmax(dim=1) == y).float().mean()
         return LossOut(F.cross_entropy(scores, y), accuracy)

@@ -9,12 +9,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
-from noiseproof.arguments import integer
-from noiseproof.training.losses.base import Loss, LossOut, Phase
+from noiseproof.arguments import at_least_one, settle
+from noiseproof.training.losses.base import Batch, Loss, LossOut
 from noiseproof.training.losses.noisy import accuracy, log_vote, noisy_scores
 from noiseproof.training.losses.published import at_sigma, mnist_like
-from noiseproof.training.losses.settings import above_zero, at_least_zero
-from noiseproof.training.randomness import normal
+from noiseproof.training.losses.settings import above_zero, at_least_zero, whole_at_least_zero
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,8 @@ class MACERLoss(Loss):
     name: ClassVar[str] = "macer"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "lambda_", at_least_zero("lambda", self.lambda_))
-        object.__setattr__(self, "after_drops", integer("after_drops", self.after_drops, least=0))
-        object.__setattr__(self, "m", integer("m", self.m, least=1))
-        for name in ("beta", "gamma"):
-            object.__setattr__(self, name, above_zero(name, getattr(self, name)))
+        settle(self, {"lambda_": at_least_zero, "after_drops": whole_at_least_zero, "m": at_least_one})
+        settle(self, {"beta": above_zero, "gamma": above_zero})
 
     @classmethod
     def published(cls, *, sigma: float, data: str) -> dict[str, Any]:
@@ -65,24 +61,15 @@ class MACERLoss(Loss):
         """See ``Loss``."""
         return self.after_drops
 
-    def __call__(
-        self,
-        model: nn.Module,
-        x: Tensor,
-        y: Tensor,
-        *,
-        sigma: float,
-        generator: torch.Generator,
-        phase: Phase,
-        targets: Tensor | None = None,
-    ) -> LossOut:
+    def compute(self, model: nn.Module, batch: Batch) -> LossOut:
         """See ``Loss``."""
-        noise = normal(x, m=self.m, generator=generator).mul_(sigma)
+        x, y = batch.x, batch.y
+        noise = batch.noise(self.m)
         scores = noisy_scores(model, x, noise)
         loss = F.nll_loss(log_vote(scores), y)
-        if self.lambda_ > 0 and phase.rate_drops >= self.after_drops:
+        if self.lambda_ > 0 and batch.phase.rate_drops >= self.after_drops:
             hinges = self._hinges(scores, y)
-            loss = loss + self.lambda_ * sigma / 2 * hinges.sum() / len(x)
+            loss = loss + self.lambda_ * batch.sigma / 2 * hinges.sum() / len(x)
         return LossOut(loss, accuracy(scores, y))
 
     def _hinges(self, scores: Tensor, y: Tensor) -> Tensor:

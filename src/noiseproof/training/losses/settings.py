@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
-from noiseproof.arguments import real
+from noiseproof.arguments import integer, real
+
+whole_at_least_zero = partial(integer, least=0)
 
 
 def at_least_zero(name: str, value: object) -> float:

@@ -6,20 +6,18 @@ import itertools
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
-from noiseproof.arguments import integer
+from noiseproof.arguments import at_least_one, settle
 from noiseproof.attacks import PGD
 from noiseproof.errors import unknown
-from noiseproof.training.losses.base import Loss, LossOut, Phase
+from noiseproof.training.losses.base import Batch, Loss, LossOut
 from noiseproof.training.losses.consistency import consistency
 from noiseproof.training.losses.ddn import smallest_perturbed
 from noiseproof.training.losses.noisy import accuracy, frozen_in_eval_mode, noisy_scores
 from noiseproof.training.losses.published import at_sigma, mnist_like
-from noiseproof.training.losses.settings import at_least_zero
-from noiseproof.training.randomness import normal
+from noiseproof.training.losses.settings import at_least_zero, whole_at_least_zero
 
 ATTACKS = ("pgd", "ddn")
 
@@ -63,11 +61,8 @@ class SmoothAdvLoss(Loss):
     name: ClassVar[str] = "smoothadv"
 
     def __post_init__(self) -> None:
-        for name in ("eps", "eta"):
-            object.__setattr__(self, name, at_least_zero(name, getattr(self, name)))
-        object.__setattr__(self, "lambda_", at_least_zero("lambda", self.lambda_))
-        for name, least in (("m", 1), ("steps", 1), ("warmup", 0)):
-            object.__setattr__(self, name, integer(name, getattr(self, name), least=least))
+        settle(self, {"eps": at_least_zero, "eta": at_least_zero, "lambda_": at_least_zero})
+        settle(self, {"m": at_least_one, "steps": at_least_one, "warmup": whole_at_least_zero})
         if self.attack not in ATTACKS:
             raise ValueError(unknown("attack", str(self.attack), ATTACKS))
 
@@ -78,22 +73,13 @@ class SmoothAdvLoss(Loss):
             return {"eps": 1.0, "m": 4}
         return {"eps": at_sigma(sigma, 1.0, 1.0, 2.0), "m": int(at_sigma(sigma, 4, 8, 2))}
 
-    def __call__(
-        self,
-        model: nn.Module,
-        x: Tensor,
-        y: Tensor,
-        *,
-        sigma: float,
-        generator: torch.Generator,
-        phase: Phase,
-        targets: Tensor | None = None,
-    ) -> LossOut:
+    def compute(self, model: nn.Module, batch: Batch) -> LossOut:
         """See ``Loss``."""
-        noise = normal(x, m=self.m, generator=generator).mul_(sigma)
+        x, y = batch.x, batch.y
+        noise = batch.noise(self.m)
         if self.eps > 0:
             with frozen_in_eval_mode(model) as still:
-                eps = self.eps * phase.warmed(self.warmup)
+                eps = self.eps * batch.phase.warmed(self.warmup)
                 x = self._attacked(still, x, y, noise.view(self.m, *x.shape), eps)
         scores = noisy_scores(model, x, noise)
         loss = F.cross_entropy(scores.flatten(0, 1), y.repeat(self.m))

@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
-from noiseproof.arguments import flag, integer
+from noiseproof.arguments import at_least_one, flag, settle
 from noiseproof.attacks import PGD
 from noiseproof.attacks.steps import into_ball
-from noiseproof.training.losses.base import Loss, LossOut, Phase
+from noiseproof.training.losses.base import Batch, Loss, LossOut
 from noiseproof.training.losses.noisy import accuracy, frozen_in_eval_mode, log_vote, noisy_scores
 from noiseproof.training.losses.published import at_sigma, mnist_like
-from noiseproof.training.losses.settings import above_zero, at_least_zero
-from noiseproof.training.randomness import normal, uniform
+from noiseproof.training.losses.settings import above_zero, at_least_zero, whole_at_least_zero
+from noiseproof.training.randomness import uniform
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,8 @@ class SmoothMixLoss(Loss):
     name: ClassVar[str] = "smoothmix"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "step", above_zero("step", self.step))
-        object.__setattr__(self, "eta", at_least_zero("eta", self.eta))
-        object.__setattr__(self, "one_step", flag("one_step", self.one_step))
-        for name, least in (("m", 1), ("steps", 1), ("warmup", 0)):
-            object.__setattr__(self, name, integer(name, getattr(self, name), least=least))
+        settle(self, {"step": above_zero, "eta": at_least_zero, "one_step": flag})
+        settle(self, {"m": at_least_one, "steps": at_least_one, "warmup": whole_at_least_zero})
 
     @classmethod
     def published(cls, *, sigma: float, data: str) -> dict[str, Any]:
@@ -74,21 +71,12 @@ class SmoothMixLoss(Loss):
             "one_step": bool(at_sigma(sigma, False, True, True)),
         }
 
-    def __call__(
-        self,
-        model: nn.Module,
-        x: Tensor,
-        y: Tensor,
-        *,
-        sigma: float,
-        generator: torch.Generator,
-        phase: Phase,
-        targets: Tensor | None = None,
-    ) -> LossOut:
+    def compute(self, model: nn.Module, batch: Batch) -> LossOut:
         """See ``Loss``."""
-        noise = normal(x, m=self.m, generator=generator).mul_(sigma)
-        share = 0.5 * uniform(x, generator=generator)
-        warmed = phase.warmed(self.warmup)
+        x, y = batch.x, batch.y
+        noise = batch.noise(self.m)
+        share = 0.5 * uniform(x, generator=batch.generator)
+        warmed = batch.phase.warmed(self.warmup)
         x, x_T = self._adversaries(model, x, y, noise, warmed)
         scores = noisy_scores(model, x, noise)
         loss = F.cross_entropy(scores.flatten(0, 1), y.repeat(self.m))

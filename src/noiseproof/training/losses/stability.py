@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
-from torch import Tensor, nn
+from torch import nn
 
-from noiseproof.arguments import integer
-from noiseproof.training.losses.base import Loss, LossOut, Phase
+from noiseproof.arguments import at_least_one, settle
+from noiseproof.training.losses.base import Batch, Loss, LossOut
 from noiseproof.training.losses.noisy import accuracy, noisy_scores
 from noiseproof.training.losses.published import at_sigma, mnist_like
 from noiseproof.training.losses.settings import at_least_zero
-from noiseproof.training.randomness import normal
 
 
 @dataclass(frozen=True)
@@ -40,27 +38,17 @@ class StabilityLoss(Loss):
     name: ClassVar[str] = "stability"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "lambda_", at_least_zero("lambda", self.lambda_))
-        object.__setattr__(self, "m", integer("m", self.m, least=1))
+        settle(self, {"lambda_": at_least_zero, "m": at_least_one})
 
     @classmethod
     def published(cls, *, sigma: float, data: str) -> dict[str, Any]:
         """See ``Loss``."""
         return {"lambda_": 2.0 if mnist_like(data) else at_sigma(sigma, 2.0, 2.0, 1.0)}
 
-    def __call__(
-        self,
-        model: nn.Module,
-        x: Tensor,
-        y: Tensor,
-        *,
-        sigma: float,
-        generator: torch.Generator,
-        phase: Phase,
-        targets: Tensor | None = None,
-    ) -> LossOut:
+    def compute(self, model: nn.Module, batch: Batch) -> LossOut:
         """See ``Loss``."""
-        noise = normal(x, m=self.m, generator=generator).mul_(sigma)
+        x, y = batch.x, batch.y
+        noise = batch.noise(self.m)
         clean = model(x).double()
         scores = noisy_scores(model, x, noise)
         stability = -(clean.softmax(dim=1) * scores.log_softmax(dim=2)).sum(dim=2).mean()

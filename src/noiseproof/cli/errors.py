@@ -1,0 +1,85 @@
+"""What is said of a line that was asked wrongly: the flag, the rule, what was given, the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, get_args, get_origin
+
+from cyclopts import CycloptsError
+from cyclopts.exceptions import (
+    CoercionError,
+    ConsumeMultipleError,
+    MissingArgumentError,
+    RepeatArgumentError,
+    UnknownCommandError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
+
+from noiseproof.asked.options import options
+from noiseproof.errors import unknown
+
+_WANTED = {int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def text_of(error: CycloptsError, verbs: Iterable[str]) -> str:
+    """One line on what was wrong.
+
+    Args:
+        error: of the parser; its own text would load every verb to name the nearest.
+        verbs: all there are.
+    """
+    verb = " ".join(error.command_chain or ())
+    told = _told(error, verb, verbs)
+    return f"{told}; see noiseproof {verb} --help" if verb else f"{told}; see noiseproof --help"
+
+
+def _told(error: CycloptsError, verb: str, verbs: Iterable[str]) -> str:
+    if isinstance(error, UnknownCommandError):
+        below = f"{verb} ".lstrip()
+        known = {name.removeprefix(below).partition(" ")[0] for name in verbs if name.startswith(below)}
+        return unknown("verb", f"{below}{(error.unused_tokens or [''])[0]}", (below + name for name in known))
+    if isinstance(error, UnknownOptionError):
+        return _unknown_flag(error, verb)
+    if isinstance(error, UnusedCliTokensError):
+        more = " ".join(error.unused_tokens or ())
+        return f"{verb} takes no more arguments, got {more!r}; a value stands behind its flag"
+    if isinstance(error, RepeatArgumentError):
+        return f"{error.token.keyword} must be given once, with one value"
+    if error.argument is None:
+        return str(error).rstrip(".")
+    flag = error.argument.name
+    if isinstance(error, CoercionError) and error.token is not None:
+        name, value = flag.lstrip("-").replace("-", "_").lower(), error.token.value
+        if get_origin(error.target_type) is Literal:
+            return unknown(name, value, map(str, get_args(error.target_type)))
+        wanted = _WANTED.get(error.target_type or str)
+        return f"{name} must be {wanted}, got {value!r}" if wanted else str(error).rstrip(".")
+    if isinstance(error, MissingArgumentError):
+        if isinstance(error, ConsumeMultipleError) or error.keyword or error.argument.tokens:
+            return f"{flag} needs {_needed(error)}"
+        near = [word for word in error.unused_tokens or () if unknown("", word, [flag]).endswith("?")]
+        return f"{flag} must be given" + (f", got {near[0]}" if near else "")
+    return str(error).rstrip(".")
+
+
+def _needed(error: MissingArgumentError) -> str:
+    assert error.argument is not None
+    values, _ = error.argument.token_count()
+    return "a value" if values < 2 else f"{values} values"
+
+
+def _unknown_flag(error: UnknownOptionError, verb: str) -> str:
+    """A flag may be one of another procedure of the verb: then that is what to say."""
+    from noiseproof.procedures import PROCEDURES
+
+    flag = (error.token.keyword or error.token.value).partition("=")[0]
+    name = flag.lstrip("-").replace("-", "_")
+    takes = [
+        made.name
+        for made in PROCEDURES.values()
+        if made.verb == verb and {name, name.removeprefix("no_")} & {option.name for option in options(made)}
+    ]
+    if takes:
+        return f"{flag} goes with --procedure {' or '.join(takes)}"
+    return unknown("flag", flag, {name for each in error.argument_collection for name in each.names})
