@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from noiseproof.arguments import at_least_one, settle
 from noiseproof.attacks.steps import direction, into_ball
-from noiseproof.training.losses.base import LossInput, Loss, LossOut
+from noiseproof.training.losses.base import Loss, LossInput, LossOut
 from noiseproof.training.losses.noisy import accuracy, frozen_in_eval_mode, noisy_scores
 from noiseproof.training.losses.published import at_sigma
 from noiseproof.training.losses.settings import above_zero, at_least_zero

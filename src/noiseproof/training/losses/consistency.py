@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
 from noiseproof.arguments import at_least_one, settle
-from noiseproof.training.losses.base import LossInput, Loss, LossOut
+from noiseproof.training.losses.base import Loss, LossInput, LossOut
 from noiseproof.training.losses.noisy import accuracy, log_vote, noisy_scores
 from noiseproof.training.losses.published import at_sigma, mnist_like
 from noiseproof.training.losses.settings import at_least_zero

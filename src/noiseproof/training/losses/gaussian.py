@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import nn
 
 from noiseproof.arguments import at_least_one, settle
-from noiseproof.training.losses.base import LossInput, Loss, LossOut
+from noiseproof.training.losses.base import Loss, LossInput, LossOut
 
 
 @dataclass(frozen=True)

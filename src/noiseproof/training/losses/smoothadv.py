@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from noiseproof.arguments import at_least_one, settle
 from noiseproof.attacks import PGD
 from noiseproof.errors import unknown
-from noiseproof.training.losses.base import LossInput, Loss, LossOut
+from noiseproof.training.losses.base import Loss, LossInput, LossOut
 from noiseproof.training.losses.consistency import consistency
 from noiseproof.training.losses.ddn import smallest_perturbed
 from noiseproof.training.losses.noisy import accuracy, frozen_in_eval_mode, noisy_scores
