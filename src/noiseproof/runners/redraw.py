@@ -198,10 +198,10 @@ class _Replay:
         exact = self.job.asked.compute.precision == "fp32"
         measured = (0, 1) if exact else disagreement(self.backend, self._fp32(), [x], COMPARED)
         differing, free, favour, top = 0, 0, 0, record.outcome.prediction
-        for number, (answer, stored, own, doubtful) in enumerate(pairs):
+        for number, (answer, stored, own, unsure) in enumerate(pairs):
             # void draws count for nobody, here or there, so they may have been anything
             may = tally.void(own.tolist(), answer.n)
-            may += doubtful if exact else _most_moved(*measured, answer.n, FALSE_ALARM / self.requests)
+            may += unsure if exact else _most_moved(*measured, answer.n, FALSE_ALARM / self.requests)
             missing = tally.void(answer.votes, answer.n)
             if (stored > own + may).any() or (stored + missing + may < own).any():
                 raise VerificationError(
