@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from noiseproof.errors import RunError
 from noiseproof.procedures.radii import parse_radii
 from noiseproof.reports.report import DEFAULT_RADII, run_summary
-from noiseproof.reports.tables import Table, norm_name
+from noiseproof.reports.tables import Table, norm_name, percent_down
 from noiseproof.stats import false_certificates
 from noiseproof.store.manifest import KIND_IMPORT
 from noiseproof.store.run import Run, read_run
@@ -104,7 +104,7 @@ def _found(run: Run) -> Iterator[str]:
         return
     summary = run_summary(run, parse_radii(DEFAULT_RADII))
     rows = [
-        (f"{radius:g}", f"{certified * 100:.1f}", _percent_down(fixed), _percent_down(population))
+        (f"{radius:g}", f"{certified * 100:.1f}", percent_down(fixed), percent_down(population))
         for radius, certified, fixed, population in zip(
             summary.radii, summary.certified, summary.fixed_set_lower, summary.population_lower, strict=True
         )
@@ -216,10 +216,6 @@ def _id(model: dict[str, object]) -> str:
 
 def _down(radius: float) -> str:
     return f"{math.floor(radius * 1e4) / 1e4:.4f}"  # a radius is not printed above itself
-
-
-def _percent_down(share: float) -> str:
-    return f"{math.floor(share * 1000) / 10:.1f}"
 
 
 def _rows(*rows: tuple[str, str]) -> Iterator[str]:

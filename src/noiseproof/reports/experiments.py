@@ -9,8 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from noiseproof.errors import unknown
-from noiseproof.reports.figures import save_figure
-from noiseproof.reports.files import make_folder, write_tables
+from noiseproof.reports.files import Written, write_findings
 from noiseproof.reports.findings import Findings
 from noiseproof.reports.formula_experiments import bounds_findings, tightness_findings
 from noiseproof.reports.run_experiments import (
@@ -26,19 +25,6 @@ from noiseproof.store.run import Run, read_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-@dataclass(frozen=True)
-class Written:
-    """What an experiment found and where it was written.
-
-    Attributes:
-        text: the tables, for a terminal.
-        files: what was written.
-    """
-
-    text: str
-    files: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
@@ -86,10 +72,7 @@ def experiment(
         raise ValueError(f"experiment {name} is not about radii of runs; leave radii and units out")
     grid = shown.parse(shown.default_radii if radii is None else radii)
     found = asked.find([read_run(Path(run)) for run in runs], grid, shown)
-    folder = make_folder(out)
-    files = write_tables(found.tables, folder, name)
-    figures = tuple(save_figure(found.figure, folder / f"{name}{suffix}") for suffix in (".png", ".pdf"))
-    return Written("\n\n".join(table.text() for table in found.tables), (*files, *figures))
+    return write_findings(found.tables, found.figure, out, name)
 
 
 _ONE, _SEVERAL, _NONE = range(1, 2), range(1, 1000), range(1)
