@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from noiseproof.errors import unknown
 from noiseproof.reports.files import Written, write_findings
@@ -22,9 +21,6 @@ from noiseproof.reports.run_experiments import (
 )
 from noiseproof.reports.units import Units
 from noiseproof.store.run import Run, read_run
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
