@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from noiseproof.analysis.certified import certified_share
 from noiseproof.store.exchange.published import read_published, sigma_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 RADII = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 

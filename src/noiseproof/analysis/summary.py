@@ -141,7 +141,9 @@ def summarize(
     drawn = [record for record in records if record.skipped is None] or records
     selection = [_draws(record, selecting=True) for record in drawn]
     estimation = [_draws(record, selecting=False) for record in drawn]
-    norm = _norm(records)
+    outcome = records[0].outcome
+    assert isinstance(outcome, Certificate)  # certified_accuracy has refused everything else
+    norm = outcome.norm
     return Summary(
         name=name,
         m=m,
@@ -175,12 +177,6 @@ def summarize(
 
 def _draws(record: Record, *, selecting: bool) -> int:
     return sum(answer.n for answer in record.answers if (answer.stage == "select") == selecting)
-
-
-def _norm(records: Sequence[Record]) -> str:
-    outcome = records[0].outcome
-    assert isinstance(outcome, Certificate)  # certified_accuracy has refused everything else
-    return outcome.norm
 
 
 def _ceiling(n: int, alpha: float, sigma: float | None, *, runner_up: bool) -> float | None:

@@ -12,11 +12,19 @@ from noiseproof.errors import RunError
 from noiseproof.store.manifest import read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from noiseproof.store.run import Run
 
 METRICS = "metrics.jsonl"
+
+_CLEAN: Mapping[str, int] = MappingProxyType({"gaussian": 0, "stability": 1, "consistency": 0, "macer": 0})
+"""Of each loss without an attack, the passes besides those of the m draws."""
+
+_ATTACKING: Mapping[str, tuple[int, str]] = MappingProxyType(
+    {"smoothadv": (1, "eps"), "smoothmix": (2, "eta"), "cat-rs": (2, "lambda")}
+)
+"""Of each loss with an attack, the passes of a draw besides T, and the setting that is 0 where nothing is attacked."""
 
 
 @dataclass(frozen=True)
@@ -81,48 +89,17 @@ def passes_per_picture(loss: Mapping[str, Any]) -> int | None:
     >>> passes_per_picture({"name": "smoothadv", "m": 2, "steps": 10})
     22
     """
-    count = _PASSES.get(str(loss.get("name")))
-    m, steps = _whole(loss.get("m")), _whole(loss.get("steps"))
-    return None if count is None or m is None else count(m, steps, loss)
-
-
-def _of_m(m: int, steps: int | None, loss: Mapping[str, Any]) -> int | None:
-    del steps, loss
-    return m
-
-
-def _of_clean_and_m(m: int, steps: int | None, loss: Mapping[str, Any]) -> int | None:
-    del steps, loss
-    return 1 + m
-
-
-def _of_attack(more: int, switch: str) -> Callable[[int, int | None, Mapping[str, Any]], int | None]:
-    """T passes of an attack and some more for the training; where the switch is 0 nothing is attacked."""
-
-    def count(m: int, steps: int | None, loss: Mapping[str, Any]) -> int | None:
-        if loss.get(switch) == 0:
-            # a picture that is replaced by an adversary is attacked all the same
-            return _times(m, steps, 1) if loss.get("one_step") else m
-        return _times(m, steps, more)
-
-    return count
-
-
-def _times(m: int, steps: int | None, more: int) -> int | None:
+    name, m, steps = str(loss.get("name")), _whole(loss.get("m")), _whole(loss.get("steps"))
+    if m is None or name not in {*_CLEAN, *_ATTACKING}:
+        return None
+    if name in _CLEAN:
+        return _CLEAN[name] + m
+    more, switch = _ATTACKING[name]
+    if loss.get(switch) == 0:
+        if not loss.get("one_step"):
+            return m
+        more = 1  # a picture that is replaced by an adversary is attacked all the same
     return None if steps is None else (steps + more) * m
-
-
-_PASSES: Mapping[str, Callable[[int, int | None, Mapping[str, Any]], int | None]] = MappingProxyType(
-    {
-        "gaussian": _of_m,
-        "stability": _of_clean_and_m,
-        "consistency": _of_m,
-        "macer": _of_m,
-        "smoothadv": _of_attack(1, "eps"),
-        "smoothmix": _of_attack(2, "eta"),
-        "cat-rs": _of_attack(2, "lambda"),
-    }
-)
 
 
 def _folder(run: Run, trained: Mapping[str, Any]) -> tuple[Path | None, dict[str, Any]]:

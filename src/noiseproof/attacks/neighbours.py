@@ -46,9 +46,8 @@ class Neighbours(Attack):
         """The neighbour of each example at which its class does worst."""
         found: list[list[Point]] = []
         for example in examples:
-            points = neighbours(
-                example.x, example.radius, target.noise.grid or 255, np.random.default_rng(example.seed)
-            )
+            generator = np.random.default_rng(example.seed)
+            points = neighbours(example.x, example.radius, target.noise.grid or 255, generator)
             if not points:
                 found.append([])
                 continue

@@ -7,9 +7,8 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -28,9 +27,6 @@ from noiseproof.progress import Progress
 from noiseproof.store.baselines import KIND_BASELINE, Baseline, BaselineFolder, Determined, read_baseline
 from noiseproof.store.manifest import Manifest
 from noiseproof.version import __version__
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 DEFAULT_AT = (1.0, 2.0)
 DEFAULT_PGD = PGD(steps=100, draws=1)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from noiseproof.arguments import integer, real
 from noiseproof.baselines.base import Method
@@ -114,7 +113,16 @@ def _run(
             seconds_left = seconds / (step + 1) * (steps - step - 1)
             progress(Progress(step + 1, steps, "steps", f"loss {float(loss.detach()):.3f}", seconds_left))
         if (step + 1) % _KEEP_EVERY == 0:
-            _keep(kept, network, optimizer, rate, step + 1, seconds)
+            state = {
+                "network": network.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "rate": rate.state_dict(),
+                "random": torch.get_rng_state(),
+                "step": step + 1,
+                "seconds": seconds,
+            }
+            torch.save(state, part := kept.with_name(kept.name + ".part"))
+            part.replace(kept)
     plain = frozen(method.trained(network.eval()))
     metadata = {
         "architecture": method.architecture,
@@ -134,27 +142,6 @@ def _batch(step: int, size: int, pictures: int, seed: int) -> torch.Tensor:
     a_pass = max(1, pictures // size)
     order = torch.Generator().manual_seed(seed * 1_000_003 + step // a_pass)
     return torch.randperm(pictures, generator=order)[step % a_pass * size :][:size]
-
-
-def _keep(
-    path: Path,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    rate: torch.optim.lr_scheduler.LRScheduler,
-    step: int,
-    seconds: float,
-) -> None:
-    state = {
-        "network": network.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "rate": rate.state_dict(),
-        "random": torch.get_rng_state(),
-        "step": step,
-        "seconds": seconds,
-    }
-    part = path.with_name(path.name + ".part")
-    torch.save(state, part)
-    part.replace(path)
 
 
 def _claim(folder: Path, asked: dict[str, object]) -> None:

@@ -87,24 +87,15 @@ def noise_level(probe: Probe) -> Finding:
     sigma, trained = probe.noise.sigma, probe.trained_sigma
     measured = {"sigma": sigma} | ({} if trained is None else {"trained": trained})
     if sigma >= 4:
-        return Finding(
-            "sigma",
-            "warn",
-            f"sigma {sigma:g} is {sigma:g} times the range of a pixel; if it is in 0..255, give {sigma / 255:.3g}",
-            measured,
-        )
-    if sigma * 255 < 1:
-        return Finding(
-            "sigma",
-            "warn",
-            f"sigma {sigma:g} is less than a step of the 8-bit grid; give it in [0, 1] pixels",
-            measured,
-        )
-    if trained is not None and not trained / 8 < sigma < 8 * trained:
-        return Finding(
-            "sigma", "warn", f"sigma is {sigma:g}, the model was trained at {trained:g}; give one near that", measured
-        )
-    return Finding("sigma", "ok", f"{sigma:g}" + ("" if trained is None else f", trained at {trained:g}"), measured)
+        says = f"sigma {sigma:g} is {sigma:g} times the range of a pixel; if it is in 0..255, give {sigma / 255:.3g}"
+    elif sigma * 255 < 1:
+        says = f"sigma {sigma:g} is less than a step of the 8-bit grid; give it in [0, 1] pixels"
+    elif trained is not None and not trained / 8 < sigma < 8 * trained:
+        says = f"sigma is {sigma:g}, the model was trained at {trained:g}; give one near that"
+    else:
+        fine = f"{sigma:g}" + ("" if trained is None else f", trained at {trained:g}")
+        return Finding("sigma", "ok", fine, measured)
+    return Finding("sigma", "warn", says, measured)
 
 
 def _renaming(said: np.ndarray, label: np.ndarray, classes: int) -> np.ndarray:

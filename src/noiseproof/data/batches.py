@@ -67,7 +67,7 @@ def read_python_batch(path: Path, shape: tuple[int, int, int]) -> Batch:
     raw = _bytes(path)
     try:
         check_pickle(BytesIO(raw), len(raw))
-        batch = _Unpickler.of(raw).load()
+        batch = _Unpickler(BytesIO(raw), encoding="bytes").load()
     except _ForbiddenError as error:
         asked = str(error)[:200]
         raise DataError(f"{path}: expected numbers only, found a pickle that asks for {asked}; {_AGAIN}") from error
@@ -107,10 +107,6 @@ class _Unpickler(pickle.Unpickler):
             ("numpy._core.multiarray", "_reconstruct"),
         }
     )
-
-    @classmethod
-    def of(cls, raw: bytes) -> _Unpickler:
-        return cls(BytesIO(raw), encoding="bytes")
 
     def find_class(self, module: str, name: str, /) -> Any:  # noqa: ANN401 (the base's type)
         if (module, name) not in self.ALLOWED:

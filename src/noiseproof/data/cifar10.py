@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tarfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from noiseproof.data.dataset import DataSet
 from noiseproof.data.places import near, roots
 from noiseproof.data.published import Fetched, PublishedFile
 from noiseproof.errors import DataError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 """The ten classes in the official order, from the file batches.meta of the data set."""

@@ -6,11 +6,8 @@ Not platformdirs: the cache is one line here, and the same folder on every syste
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 ENVIRONMENT = "NOISEPROOF_DATA"
 """The environment variable that names a folder of data sets."""

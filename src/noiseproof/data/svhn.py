@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from noiseproof.data.matlab import read_arrays
 from noiseproof.data.places import near, roots
 from noiseproof.data.published import Fetched, PublishedFile
 from noiseproof.errors import DataError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _SHAPE = (3, 32, 32)
 

@@ -123,17 +123,13 @@ def load_onnx(path: Path, num_classes: int | None, shape: tuple[int, ...] | None
     need(str(path), "onnx", "onnxruntime", "onnx")
     content = _content(path)
     module = OnnxClassifier(path, num_classes)
-    found = _agree_shape(path, shape, module.shape)
+    found = None if shape is None and module.shape is None else tuple(agree(path, "shape", shape, module.shape))
     said = module.said_classes
     if said is None and found is not None and module.output_kind is not None:
         said = module(torch.zeros((1, *found))).shape[1]
     module.num_classes = agree(path, "num_classes", num_classes, said)
     assert module.num_classes is not None, "else agree had refused"
     return BaseModel(module, "onnx", module.num_classes, found, content, str(path))
-
-
-def _agree_shape(path: Path, asked: tuple[int, ...] | None, said: tuple[int, ...] | None) -> tuple[int, ...] | None:
-    return None if asked is None and said is None else tuple(agree(path, "shape", asked, said))
 
 
 def _opened(path: Path, place: str) -> Any:  # noqa: ANN401 (untyped package)

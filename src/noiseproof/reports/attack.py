@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from noiseproof.reports.figures import COLOURS, check_suffix, new_axes, save_figure
+from noiseproof.reports.files import Written
 from noiseproof.reports.tables import Table
 from noiseproof.stats import clopper_pearson_lower, clopper_pearson_upper
 from noiseproof.store.manifest import write_text
@@ -49,6 +50,12 @@ class Broken:
         return self.broken / self.attacked
 
 
+def interval(count: int, of: int) -> tuple[float, float]:
+    """The exact (Clopper-Pearson) 95% confidence interval of a share."""
+    side = (1 - CONFIDENCE) / 2
+    return clopper_pearson_lower(count, of, side), clopper_pearson_upper(count, of, side)
+
+
 def broken_shares(points: Sequence[Attacked]) -> tuple[Broken, ...]:
     """The judged points counted, a multiple an entry, in order."""
     found = []
@@ -56,27 +63,21 @@ def broken_shares(points: Sequence[Attacked]) -> tuple[Broken, ...]:
         here = [point for point in points if point.multiple == multiple]
         broken, attacked = sum(point.broken for point in here), len(here)
         abstained = sum(point.prediction == ABSTAIN for point in here)
-        side = (1 - CONFIDENCE) / 2
-        lower, upper = (clopper_pearson_lower(broken, attacked, side), clopper_pearson_upper(broken, attacked, side))
-        found.append(Broken(multiple, attacked, broken, abstained, lower, upper))
+        found.append(Broken(multiple, attacked, broken, abstained, *interval(broken, attacked)))
     return tuple(found)
 
 
 @dataclass(frozen=True)
-class AttackReport:
+class AttackReport(Written):
     """What an attack found.
 
     Attributes:
         points: every judged point of the folder.
-        text: the table, for a terminal.
         contradiction: what to say of certificates that were broken within their radius; empty where none was.
-        files: what was written.
     """
 
     points: tuple[Attacked, ...]
-    text: str
     contradiction: str
-    files: tuple[Path, ...]
 
 
 def attack_table(points: Sequence[Attacked], *, n: int, alpha: float) -> Table:
@@ -185,10 +186,8 @@ def draw_attack(points: Sequence[Attacked], path: str | Path) -> Path:
         label=f"this attack ({inputs} inputs, 95% interval)",
     )
     axes.plot(list(PUBLISHED), list(PUBLISHED.values()), "x", color=COLOURS[1], label="Cohen et al. 2019 (ImageNet)")
-    axes.set_xlim(0, right)
-    axes.set_ylim(0, 1)
-    axes.set_xlabel("distance allowed, in units of the certified radius R (L2)")
-    axes.set_ylabel("share of certified inputs broken")
+    axes.set(xlim=(0, right), xlabel="distance allowed, in units of the certified radius R (L2)")
+    axes.set(ylim=(0, 1), ylabel="share of certified inputs broken")
     figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=2)
     return save_figure(figure, path)
 
@@ -207,4 +206,4 @@ def write_attack(
     write_text(text, "\n\n".join(filter(None, [table.text(), contradiction])) + "\n")
     write_text(markdown, "\n\n".join(filter(None, [table.markdown(), contradiction])) + "\n")
     draw_attack(points, figure)
-    return AttackReport(points, table.text(), contradiction, (text, markdown, figure))
+    return AttackReport(table.text(), (text, markdown, figure), points, contradiction)

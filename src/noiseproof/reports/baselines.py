@@ -15,8 +15,8 @@ from noiseproof.analysis.training_cost import training_cost
 from noiseproof.errors import RunError
 from noiseproof.procedures.radii import parse_radii
 from noiseproof.reports.experiment_figures import PlottedCurve, curves_of
-from noiseproof.reports.figures import COLOURS, save_figure
-from noiseproof.reports.files import make_folder, write_tables
+from noiseproof.reports.figures import COLOURS
+from noiseproof.reports.files import Written, write_findings
 from noiseproof.reports.report import DEFAULT_RADII
 from noiseproof.reports.tables import Table
 from noiseproof.stats import dkw_band, lecuyer_radius, li_radius
@@ -75,20 +75,16 @@ class Row:
 
 
 @dataclass(frozen=True)
-class BaselinesReport:
+class BaselinesReport(Written):
     """What was found and written.
 
     Attributes:
         rows: one a method.
         m: inputs that all methods have.
-        text: the table, for a terminal.
-        files: what was written.
     """
 
     rows: tuple[Row, ...]
     m: int
-    text: str
-    files: tuple[Path, ...]
 
 
 def baselines_report(
@@ -133,9 +129,6 @@ def baselines_report(
         if all(attack.manifest.meaning["run"] != run.manifest.meaning_hash for run in runs):
             raise ValueError(f"attacked must be attacks on the runs, but {attack.path} is on another one")
     m = len(indices)
-    table = _table(rows, grid, m)
-    folder = make_folder(out)
-    files = write_tables([table], folder, "baselines")
     band = dkw_band(m, _DELTA) * 100
     figure = curves_of(
         _curves(rows),
@@ -144,8 +137,8 @@ def baselines_report(
         note=f"With probability {1 - _DELTA:g} the curve of the population lies within ±{band:.1f} points of each.",
     )
     figure.set_size_inches(7.6, 6.2)
-    drawn = tuple(save_figure(figure, folder / f"baselines{suffix}") for suffix in (".png", ".pdf"))
-    return BaselinesReport(tuple(rows), m, table.text(), (*files, *drawn))
+    written = write_findings([_table(rows, grid, m)], figure, out, "baselines")
+    return BaselinesReport(written.text, written.files, tuple(rows), m)
 
 
 def broken_within(baseline: Baseline) -> list[int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from noiseproof.errors import RunError
 from noiseproof.procedures.radii import parse_radii
 from noiseproof.reports.report import DEFAULT_RADII, run_summary
-from noiseproof.reports.tables import Table, norm_name
+from noiseproof.reports.tables import Table, norm_name, percent_down
 from noiseproof.stats import false_certificates
 from noiseproof.store.manifest import KIND_IMPORT
 from noiseproof.store.run import Run, read_run
@@ -71,13 +71,14 @@ def _in_a_sentence(run: Run) -> str:
 def _about(run: Run, held: Verification) -> Iterator[str]:
     meaning = run.manifest.meaning
     model, data = meaning["model"], meaning["data"]
+    sha = f"`{model['fingerprint']}`"
     procedure = ", ".join(f"{name} = {value}" for name, value in run.procedure.config().items() if name != "name")
     noise = ", ".join(f"{name} = {value:g}" for name, value in meaning["noise"].items() if isinstance(value, float))
     machines = sorted(
         {f"{s['backend']}, {s['precision']} on {s['device']}" for s in run.state.sessions if "backend" in s}
     )
     yield from _rows(
-        ("base classifier", f"{model['architecture']}, {model['num_classes']} classes, fingerprint `{_id(model)}`"),
+        ("base classifier", f"{model['architecture']}, {model['num_classes']} classes, fingerprint {sha}"),
         ("smoothed by", f"{meaning['noise']['family']} noise, {noise}"),
         ("inputs", f"{len(run.records)} of {data['name']} ({' x '.join(map(str, data['shape']))}){_whole(run)}"),
         ("procedure", f"{run.procedure.name}: {procedure}"),
@@ -110,7 +111,7 @@ def _found(run: Run) -> Iterator[str]:
         return
     summary = run_summary(run, parse_radii(DEFAULT_RADII))
     rows = [
-        (f"{radius:g}", f"{certified * 100:.1f}", _percent_down(fixed), _percent_down(population))
+        (f"{radius:g}", f"{certified * 100:.1f}", percent_down(fixed), percent_down(population))
         for radius, certified, fixed, population in zip(
             summary.radii, summary.certified, summary.fixed_set_lower, summary.population_lower, strict=True
         )
@@ -135,7 +136,8 @@ def _promised(run: Run) -> Iterator[str]:
         f"abstained on the input, or the smoothed classifier gives the certified class at every point of the "
         f"{_norm(run)} ball of the certified radius around it."
     )
-    centre = f"the 8-bit picture, its values divided by {_steps(run)}" if _exact(run) else "the picture, its values"
+    steps = run.manifest.meaning["noise"].get("grid") or 255
+    centre = f"the 8-bit picture, its values divided by {steps}" if _exact(run) else "the picture, its values"
     yield (
         f"**The ball** lies in the digital input space: its centre is {centre} in [0, 1], its radius is in the "
         "same units, and every point of it counts, whether a picture file can hold it or not."
@@ -208,24 +210,12 @@ def _in_real_arithmetic(run: Run) -> str:
     return "" if _exact(run) else " (in real arithmetic)"
 
 
-def _steps(run: Run) -> int:
-    return int(run.manifest.meaning["noise"].get("grid") or 255)
-
-
 def _norm(run: Run) -> str:
     return norm_name(run.noise.norm)
 
 
-def _id(model: dict[str, object]) -> str:
-    return str(model["fingerprint"])
-
-
 def _down(radius: float) -> str:
     return f"{math.floor(radius * 1e4) / 1e4:.4f}"  # a radius is not printed above itself
-
-
-def _percent_down(share: float) -> str:
-    return f"{math.floor(share * 1000) / 10:.1f}"
 
 
 def _rows(*rows: tuple[str, str]) -> Iterator[str]:

@@ -13,8 +13,8 @@ from noiseproof.analysis import Summary
 from noiseproof.analysis.compared import PairedTest, common_inputs, paired_tests
 from noiseproof.analysis.training_cost import TrainingCost, training_cost
 from noiseproof.procedures.radii import parse_radii
-from noiseproof.reports.figures import curves_figure, save_figure
-from noiseproof.reports.files import make_folder, write_tables
+from noiseproof.reports.figures import curves_figure
+from noiseproof.reports.files import Written, write_findings
 from noiseproof.reports.report import DEFAULT_RADII, run_summary
 from noiseproof.reports.tables import Table, accuracy_table, norm_name
 from noiseproof.reports.units import INPUT_UNITS
@@ -36,22 +36,18 @@ _NOT_BY_EYE = "Which run is better at a radius, the paired tests say, not whethe
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Written):
     """What was found and written.
 
     Attributes:
         summaries: one a run, in the order given, over the inputs that all runs have.
         tests: every pair of runs at every radius.
         costs: of the training behind each run.
-        text: the tables, for a terminal.
-        files: what was written.
     """
 
     summaries: tuple[Summary, ...]
     tests: tuple[PairedTest, ...]
     costs: tuple[TrainingCost, ...]
-    text: str
-    files: tuple[Path, ...]
 
 
 def compare(runs: Sequence[str | Path], *, out: str | Path, radii: str | Sequence[float] = DEFAULT_RADII) -> Comparison:
@@ -92,10 +88,8 @@ def compare(runs: Sequence[str | Path], *, out: str | Path, radii: str | Sequenc
         training_table(read, names, costs),
     )
     figure = curves_figure(summaries, title=f"Certified accuracy on the same {summaries[0].m} inputs")
-    folder = make_folder(out)
-    files = write_tables(tables, folder, "compare")
-    drawn = tuple(save_figure(figure, folder / f"compare{suffix}") for suffix in (".png", ".pdf"))
-    return Comparison(summaries, tests, costs, "\n\n".join(table.text() for table in tables), (*files, *drawn))
+    written = write_findings(tables, figure, out, "compare")
+    return Comparison(written.text, written.files, summaries, tests, costs)
 
 
 def differences_table(summaries: Sequence[Summary], tests: Sequence[PairedTest]) -> Table:

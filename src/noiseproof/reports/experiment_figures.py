@@ -89,10 +89,8 @@ def curves_of(
     figure, axes = new_axes(title)
     _draw(axes, curves, units)
     right = 1.05 * units.per * max(float(curve.radii.max()) for curve in curves) or 1.0
-    axes.set_xlim(0, right)
-    axes.set_ylim(0, 1)
-    axes.set_xlabel(f"{norm} radius ({units.name})")
-    axes.set_ylabel(y or "certified accuracy")
+    axes.set(xlim=(0, right), xlabel=f"{norm} radius ({units.name})")
+    axes.set(ylim=(0, 1), ylabel=y or "certified accuracy")
     if zoom:
         # around the first curve, half-way; curves fall, so one of two corners is free
         x = 0.5 * units.per * float(curves[0].radii.max())
@@ -100,8 +98,7 @@ def curves_of(
         high = max(_share_at(curve, 0.56 * right / units.per) for curve in curves) > 0.48
         inset = axes.inset_axes((0.09, 0.08, 0.38, 0.38) if high else (0.56, 0.54, 0.42, 0.42))
         _draw(inset, curves, units)
-        inset.set_xlim(x - 0.04 * right, x + 0.04 * right)
-        inset.set_ylim(height - zoom / 2, height + zoom / 2)
+        inset.set(xlim=(x - 0.04 * right, x + 0.04 * right), ylim=(height - zoom / 2, height + zoom / 2))
         inset.tick_params(labelsize=7)
         axes.indicate_inset_zoom(inset, edgecolor="0.5")
     _legend(figure, note)
@@ -164,10 +161,8 @@ def bounds_of(p_a: NDArray[np.float64], radii: Mapping[str, NDArray[np.float64]]
     figure, axes = new_axes(title)
     for number, (name, radius) in enumerate(radii.items()):
         axes.plot(p_a, radius, color=COLOURS[number % len(COLOURS)], linewidth=1.8, label=name)
-    axes.set_xlim(0.5, 1)
-    axes.set_ylim(0, 3)
-    axes.set_xlabel("p_A, the probability of the top class (p_B = 1 - p_A)")
-    axes.set_ylabel("L2 radius / sigma")
+    axes.set(xlim=(0.5, 1), xlabel="p_A, the probability of the top class (p_B = 1 - p_A)")
+    axes.set(ylim=(0, 3), ylabel="L2 radius / sigma")
     _legend(figure, "")
     return figure
 

@@ -11,10 +11,9 @@ import numpy as np
 
 from noiseproof.analysis.sandwich import sandwich
 from noiseproof.errors import RunError
-from noiseproof.reports.attack import CONFIDENCE, contradiction_text
+from noiseproof.reports.attack import AttackReport, contradiction_text, interval
 from noiseproof.reports.figures import COLOURS, check_suffix, new_axes, save_figure
 from noiseproof.reports.tables import Table
-from noiseproof.stats import clopper_pearson_lower, clopper_pearson_upper
 from noiseproof.store.attacks import KIND_FALSIFY, broken_place
 from noiseproof.store.manifest import write_text
 
@@ -30,22 +29,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class FalsifyReport:
+class FalsifyReport(AttackReport):
     """What the falsifier found.
 
     Attributes:
-        points: every judged point of the folder.
         sandwich: certified and empirical accuracy of the inputs that were attacked.
-        text: the tables, for a terminal.
-        contradiction: what to say of certificates that were broken within their radius; empty where none was.
-        files: what was written.
     """
 
-    points: tuple[Attacked, ...]
     sandwich: Sandwich
-    text: str
-    contradiction: str
-    files: tuple[Path, ...]
 
 
 def distance_table(points: Sequence[Attacked], multiples: Sequence[float], *, n: int, alpha: float) -> Table:
@@ -63,10 +54,10 @@ def distance_table(points: Sequence[Attacked], multiples: Sequence[float], *, n:
     nearest = _nearest(points)
     if not nearest:
         raise ValueError("points must be about one certified input at least, got none")
-    m, side, rows = len(nearest), (1 - CONFIDENCE) / 2, []
+    m, rows = len(nearest), []
     for multiple in multiples:
         broken = sum(distance <= multiple for distance in nearest.values())
-        lower, upper = clopper_pearson_lower(broken, m, side), clopper_pearson_upper(broken, m, side)
+        lower, upper = interval(broken, m)
         rows.append((f"{multiple:g} R", f"{m}", f"{broken}", f"{broken / m:.1%}", f"{lower:.1%} to {upper:.1%}"))
     return Table(
         header=("distance", "certified inputs", "broken", "share broken", "95% interval"),
@@ -157,10 +148,8 @@ def draw_sandwich(found: Sandwich, path: str | Path) -> Path:
         axes.fill_between(
             radii, lower, upper, where=wrong.tolist(), color="#CC0000", alpha=0.5, linewidth=0, label="contradiction"
         )
-    axes.set_xlim(0, right)
-    axes.set_ylim(0, 1)
-    axes.set_xlabel("L2 radius (input units: pixels in [0, 1])")
-    axes.set_ylabel("share of inputs")
+    axes.set(xlim=(0, right), xlabel="L2 radius (input units: pixels in [0, 1])")
+    axes.set(ylim=(0, 1), ylabel="share of inputs")
     figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=2)
     return save_figure(figure, path)
 
@@ -249,7 +238,7 @@ def write_falsify(
     }
     write_text(plain, _json(everything))
     figures = [draw_sandwich(found, folder / f"sandwich.{suffix}") for suffix in ("png", "pdf")]
-    return FalsifyReport(points, found, said, contradiction, (text, markdown, plain, *figures, *kept))
+    return FalsifyReport(said, (text, markdown, plain, *figures, *kept), points, contradiction, found)
 
 
 def _keep_contradictions(

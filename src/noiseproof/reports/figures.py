@@ -141,10 +141,8 @@ def _reach(summary: Summary) -> float:
 
 def _label(figure: Figure, axes: Axes, summaries: Sequence[Summary], right: float) -> None:
     norm = norm_name(summaries[0].norm)
-    axes.set_xlim(0, right)
-    axes.set_ylim(0, 1)
-    axes.set_xlabel(f"{norm} radius (input units: pixels in [0, 1])")
-    axes.set_ylabel("certified accuracy")
+    axes.set(xlim=(0, right), xlabel=f"{norm} radius (input units: pixels in [0, 1])")
+    axes.set(ylim=(0, 1), ylabel="certified accuracy")
     sure = ", ".join(sorted({f"{1 - summary.delta:.10g}" for summary in summaries}))
     if len(summaries) <= BANDS:
         axes.fill_between([], [], [], color="0.5", alpha=0.25, linewidth=0, label=f"DKW band, probability {sure}")

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noiseproof.errors import RunError
+from noiseproof.reports.figures import save_figure
 from noiseproof.store.manifest import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from matplotlib.figure import Figure
+
     from noiseproof.reports.tables import Table
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a report says and where it was written.
+
+    Attributes:
+        text: the tables, for a terminal.
+        files: what was written.
+    """
+
+    text: str
+    files: tuple[Path, ...]
 
 
 def make_folder(out: str | Path) -> Path:
@@ -43,3 +60,15 @@ def write_tables(tables: Sequence[Table], folder: Path, stem: str) -> tuple[Path
     for path, texts in zip(paths, laid_out.values(), strict=True):
         write_text(path, "\n\n".join(texts) + "\n")
     return paths
+
+
+def write_findings(tables: Sequence[Table], figure: Figure, out: str | Path, stem: str) -> Written:
+    """Write tables as ``write_tables`` does, and their figure as ``stem.png`` and ``stem.pdf``.
+
+    Raises:
+        RunError: the folder cannot be made or written.
+    """
+    folder = make_folder(out)
+    files = write_tables(tables, folder, stem)
+    figures = tuple(save_figure(figure, folder / f"{stem}{suffix}") for suffix in (".png", ".pdf"))
+    return Written("\n\n".join(table.text() for table in tables), (*files, *figures))

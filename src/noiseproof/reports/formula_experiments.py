@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +12,6 @@ from noiseproof.reports.findings import Findings
 from noiseproof.reports.tables import Table
 from noiseproof.reports.tightness import P_LOWERS, tightness_figure, worst_case_probability
 from noiseproof.stats import Bounds, gaussian_radius, lecuyer_radius, li_radius
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _P_A = (0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 0.9999)
 

@@ -107,7 +107,7 @@ def noisy_picture(pixels: Pixels, noise: Noise | None, size: int, seed: int) -> 
 
 
 def noisy_input(pixels: Pixels, noise: Noise, seed: int) -> NDArray[np.float64]:
-    """A picture, uint8 [C, H, W], under one draw of noise, as a classifier sees it: input units, beyond [0, 1] too."""
+    """A picture, uint8 [C, H, W], under one draw of noise as a classifier sees it: input units, beyond [0, 1] too."""
     # a stage of its own: no draw shown here is one that a certificate rests on
     words = Words(seed, input_key(pixels), "noise-images")
     noisy: NDArray[np.float64] = noise.perturb(noise.encode(pixels), words, 0, 1)[0] / noise.scale

@@ -10,7 +10,7 @@ from noiseproof.analysis import Summary, decision_table, prediction_table, summa
 from noiseproof.errors import RunError
 from noiseproof.procedures.radii import parse_radii
 from noiseproof.reports.figures import draw_curves
-from noiseproof.reports.files import make_folder, write_tables
+from noiseproof.reports.files import Written, make_folder, write_tables
 from noiseproof.reports.tables import Table, accuracy_table, guarantees_table, norm_name
 from noiseproof.store.manifest import KIND_IMPORT, import_note
 from noiseproof.store.run import Run, read_run
@@ -21,18 +21,14 @@ DEFAULT_RADII = "0:1.5:0.25"
 
 
 @dataclass(frozen=True)
-class Report:
-    """What was written.
+class Report(Written):
+    """What was written; ``text`` is the table of certified accuracy.
 
     Attributes:
         summaries: one a run, in the order given.
-        text: the table of certified accuracy, for a terminal.
-        files: what was written.
     """
 
     summaries: tuple[Summary, ...]
-    text: str
-    files: tuple[Path, ...]
 
 
 def report(runs: Sequence[str | Path], *, out: str | Path, radii: str | Sequence[float] = DEFAULT_RADII) -> Report:
@@ -54,7 +50,7 @@ def report(runs: Sequence[str | Path], *, out: str | Path, radii: str | Sequence
     tables = [_with_gaps(accuracy_table(summaries), found), *(guarantees_table(summary) for summary in summaries)]
     files = write_tables(tables, folder, "table")
     curves = tuple(draw_curves(summaries, folder / name) for name in ("curves.png", "curves.pdf"))
-    return Report(summaries, tables[0].text(), (*files, *curves))
+    return Report(tables[0].text(), (*files, *curves), summaries)
 
 
 def summary_table(run: Run) -> str:

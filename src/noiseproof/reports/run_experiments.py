@@ -82,15 +82,12 @@ def n_findings(runs: Sequence[Run], radii: tuple[float, ...], units: Units) -> F
         )
         for n in prefix_edges(next((each for each in run.records if each.skipped is None), run.records[0]))
     ]
-    table = accuracy_table(summaries, units=units)
     said = (
         f"{run.path.name}: each row is exactly what a run with that n would have said, from the first n draws of the "
         "same noise."
     )
-    return Findings(
-        (replace(table, caption=(said, *table.caption)),),
-        _figure(summaries, units, title="Certified accuracy for varying n", note=_inputs(summaries)),
-    )
+    figure = _figure(summaries, units, title="Certified accuracy for varying n", note=_inputs(summaries))
+    return Findings((_headed(said, summaries, units),), figure)
 
 
 def alpha_findings(runs: Sequence[Run], radii: tuple[float, ...], units: Units) -> Findings:
@@ -113,21 +110,23 @@ def alpha_findings(runs: Sequence[Run], radii: tuple[float, ...], units: Units) 
         )
         for alpha in sorted({*ALPHAS, own})
     ]
-    table = accuracy_table(summaries, units=units)
     said = (
         f"EXPLORATORY: alpha is fixed before sampling, and that of {run.path.name} is {own:g}. The other rows say what "
         "the same votes would have given; none of them is a certificate."
     )
-    return Findings(
-        (replace(table, caption=(said, *table.caption)),),
-        _figure(
-            summaries,
-            units,
-            title="Certified accuracy for varying alpha (EXPLORATORY)",
-            note=f"Only alpha = {own:g} was fixed before sampling: the dashed curves are no certificates.",
-            dashed=[summary.alpha != own for summary in summaries],
-        ),
+    figure = _figure(
+        summaries,
+        units,
+        title="Certified accuracy for varying alpha (EXPLORATORY)",
+        note=f"Only alpha = {own:g} was fixed before sampling: the dashed curves are no certificates.",
+        dashed=[summary.alpha != own for summary in summaries],
     )
+    return Findings((_headed(said, summaries, units),), figure)
+
+
+def _headed(said: str, summaries: Sequence[Summary], units: Units) -> Table:
+    table = accuracy_table(summaries, units=units)
+    return replace(table, caption=(said, *table.caption))
 
 
 def guarantee_findings(runs: Sequence[Run], radii: tuple[float, ...], units: Units) -> Findings:

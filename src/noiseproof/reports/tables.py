@@ -154,10 +154,10 @@ def guarantees_table(summary: Summary, *, units: Units = INPUT_UNITS) -> Table:
         (
             units.number(radius),
             _percent(certified),
-            f"{_percent_down(max(0.0, certified - summary.band))} to {_percent_up(min(1.0, certified + summary.band))}",
-            _percent_down(fixed),
-            _percent_down(bernstein),
-            _percent_down(population),
+            f"{percent_down(max(0.0, certified - summary.band))} to {_percent_up(min(1.0, certified + summary.band))}",
+            percent_down(fixed),
+            percent_down(bernstein),
+            percent_down(population),
         )
         for radius, certified, fixed, bernstein, population in zip(
             summary.radii,
@@ -239,8 +239,8 @@ def _percent(share: float) -> str:
     return f"{share * 100:.1f}"
 
 
-def _percent_down(share: float) -> str:
-    # A lower bound is not printed above itself: 48.19 % is "48.1".
+def percent_down(share: float) -> str:
+    """A lower bound in percent, which is not printed above itself: 48.19 % is "48.1"."""
     return f"{math.floor(share * 1000) / 10:.1f}"
 
 

@@ -70,9 +70,7 @@ def tightness_figure(p_lowers: Sequence[float] = P_LOWERS) -> Figure:
         axes.plot(size, curve, color=COLOURS[i % len(COLOURS)], linewidth=1.6, label=f"$p_A$ = {p_a:g}")
     axes.axhline(0.5, color="0.3", linestyle=":", linewidth=1.0)
     axes.plot([1], [0.5], "o", color="black", markersize=5, label="the class flips, exactly at R")
-    axes.set_xlim(0, 2)
-    axes.set_ylim(0, 1)
-    axes.set_xlabel("size of the perturbation, in units of the certified radius R (L2)")
-    axes.set_ylabel("probability of the certified class")
+    axes.set(xlim=(0, 2), xlabel="size of the perturbation, in units of the certified radius R (L2)")
+    axes.set(ylim=(0, 1), ylabel="probability of the certified class")
     axes.legend(frameon=False, fontsize=8)
     return figure

@@ -51,10 +51,6 @@ def export_run(run: str | Path, *, out: str | Path, format: str = "tsv") -> Path
     return path
 
 
-def _write_tsv(run: Run, path: Path) -> None:
-    write_text(path, published_text([_published(record) for record in run.records]))
-
-
 def _write_csv(run: Run, path: Path) -> None:
     table = columns(run.records)
     text = io.StringIO()
@@ -62,10 +58,6 @@ def _write_csv(run: Run, path: Path) -> None:
     writer.writerow(table)
     writer.writerows(zip(*table.values(), strict=True))
     write_text(path, text.getvalue())
-
-
-def _write_parquet(run: Run, path: Path) -> None:
-    write_parquet(columns(run.records), path)
 
 
 def _published(record: Record) -> PublishedRow:
@@ -80,4 +72,8 @@ def _published(record: Record) -> PublishedRow:
     return PublishedRow(record.index, record.label, said.prediction, print_down(said.radius), correct, record.seconds)
 
 
-WRITERS: dict[str, Callable[[Run, Path], None]] = {"tsv": _write_tsv, "csv": _write_csv, "parquet": _write_parquet}
+WRITERS: dict[str, Callable[[Run, Path], None]] = {
+    "tsv": lambda run, path: write_text(path, published_text([_published(record) for record in run.records])),
+    "csv": _write_csv,
+    "parquet": lambda run, path: write_parquet(columns(run.records), path),
+}

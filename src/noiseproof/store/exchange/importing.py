@@ -71,7 +71,7 @@ def import_run(
     if format == "topk" and n0 is not None:
         raise ValueError(f"n0 must be left out for topk, got {n0}: such a file holds no selection draws")
     noise = Gaussian(sigma=sigma_of(path, sigma), grid=None)
-    settings = {"source": path, "format": format, "sigma": noise.sigma, "n": n, "n0": n0, "alpha": alpha}
+    settings = {"source": str(path), "format": format, "sigma": noise.sigma, "n": n, "n0": n0, "alpha": alpha}
     procedure: Procedure
     if format == "tsv":
         procedure = Certify(n0=100 if n0 is None else n0, n=n, alpha=alpha)
@@ -82,7 +82,7 @@ def import_run(
             "claim": "radii as printed in the source; noise and procedure as stated at import; nothing is verified",
         }
         with RunFolder(Path(out), Manifest(KIND_IMPORT, meaning, __version__)) as folder:
-            _begin(folder, settings)
+            folder.begin({"version": __version__}, settings)
             for row, certificate in zip(rows, certificates, strict=True):
                 key = f"index-{row.index}"
                 if key not in folder.state.records:
@@ -97,7 +97,7 @@ def import_run(
             "model": {"num_classes": len(counted[0].votes)},
         }
         with RunFolder(Path(out), Manifest(KIND_IMPORT, meaning, __version__)) as folder:
-            _begin(folder, settings)
+            folder.begin({"version": __version__}, settings)
             for index, line in enumerate(counted):
                 key = f"index-{index}"
                 if key in folder.state.records:
@@ -119,11 +119,6 @@ def _meaning(path: Path, form: str, noise: Gaussian, procedure: Procedure) -> di
         "noise": noise.config(),
         "procedure": procedure.config(),
     }
-
-
-def _begin(folder: RunFolder, settings: dict[str, Any]) -> None:
-    plain = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
-    folder.begin({"version": __version__}, plain)
 
 
 def _as_printed(path: Path, rows: tuple[PublishedRow, ...], noise: Gaussian) -> list[Certificate]:

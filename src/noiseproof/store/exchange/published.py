@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Context, Decimal
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from noiseproof.errors import DataError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 COLUMNS = ("idx", "label", "predict", "radius", "correct", "time")
 DIGITS = 3

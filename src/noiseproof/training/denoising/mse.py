@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import nn
 
 from noiseproof.training.denoising.base import DenoisingLoss
-from noiseproof.training.losses.base import LossInput, LossOut
+from noiseproof.training.losses.base import LossIn, LossOut
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class MSELoss(DenoisingLoss):
     name: ClassVar[str] = "mse"
     classifies: ClassVar[bool] = False
 
-    def compute(self, model: nn.Module, batch: LossInput) -> LossOut:
+    def compute(self, model: nn.Module, batch: LossIn) -> LossOut:
         """See ``Loss`` and ``DenoisingLoss``."""
         loss = F.mse_loss(model(batch.noise().add_(batch.x)), batch.x)
         return LossOut(loss, torch.full_like(loss.detach(), torch.nan))

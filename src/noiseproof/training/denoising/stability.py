@@ -13,7 +13,7 @@ from torch import nn
 from noiseproof.errors import ModelError
 from noiseproof.models import BaseModel
 from noiseproof.training.denoising.base import DenoisingLoss
-from noiseproof.training.losses.base import LossInput, LossOut
+from noiseproof.training.losses.base import LossIn, LossOut
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class StabilityDenoisingLoss(DenoisingLoss):
             raise ValueError(f"classifier must be a loaded base classifier, got {found}")  # noqa: TRY004  # as of each setting
         object.__setattr__(self, "_own", copy.deepcopy(self.classifier.module).eval().requires_grad_(False))
 
-    def compute(self, model: nn.Module, batch: LossInput) -> LossOut:
+    def compute(self, model: nn.Module, batch: LossIn) -> LossOut:
         """See ``Loss`` and ``DenoisingLoss``; the accuracy is the classifier's on denoised pictures.
 
         Raises:

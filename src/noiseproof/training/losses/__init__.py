@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from noiseproof.errors import unknown
 from noiseproof.registry import Registry
-from noiseproof.training.losses.base import Loss, LossOut, Phase
+from noiseproof.training.losses.base import Loss, LossIn, LossOut, Phase
 from noiseproof.training.losses.cat_rs import CATRSLoss
 from noiseproof.training.losses.consistency import ConsistencyLoss
 from noiseproof.training.losses.gaussian import GaussianLoss
@@ -29,6 +29,7 @@ __all__ = [
     "ConsistencyLoss",
     "GaussianLoss",
     "Loss",
+    "LossIn",
     "LossOut",
     "MACERLoss",
     "Phase",

@@ -34,7 +34,7 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class LossInput:
+class LossIn:
     """What a loss is computed of.
 
     Attributes:
@@ -110,11 +110,11 @@ class Loss(ABC):
         phase: Phase,
         targets: Tensor | None = None,
     ) -> LossOut:
-        """The loss of one batch: see ``compute`` and, for what is given, ``LossInput``."""
-        return self.compute(model, LossInput(x, y, sigma, generator, phase, targets))
+        """The loss of one batch: see ``compute`` and, for what is given, ``LossIn``."""
+        return self.compute(model, LossIn(x, y, sigma, generator, phase, targets))
 
     @abstractmethod
-    def compute(self, model: nn.Module, batch: LossInput) -> LossOut:
+    def compute(self, model: nn.Module, batch: LossIn) -> LossOut:
         """The loss of one batch.
 
         Args:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from noiseproof.arguments import at_least_one, settle
 from noiseproof.attacks.steps import direction, into_ball
-from noiseproof.training.losses.base import Loss, LossInput, LossOut
+from noiseproof.training.losses.base import Loss, LossIn, LossOut
 from noiseproof.training.losses.noisy import accuracy, frozen_in_eval_mode, noisy_scores
 from noiseproof.training.losses.published import at_sigma
 from noiseproof.training.losses.settings import above_zero, at_least_zero
@@ -62,7 +62,7 @@ class CATRSLoss(Loss):
         """See ``Loss``."""
         return {"lambda_": at_sigma(sigma, 0.5, 1.0, 2.0)}
 
-    def compute(self, model: nn.Module, batch: LossInput) -> LossOut:
+    def compute(self, model: nn.Module, batch: LossIn) -> LossOut:
         """See ``Loss``."""
         x, y = batch.x, batch.y
         noise = batch.noise(self.m)

@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
 from noiseproof.arguments import at_least_one, settle
-from noiseproof.training.losses.base import Loss, LossInput, LossOut
+from noiseproof.training.losses.base import Loss, LossIn, LossOut
 from noiseproof.training.losses.noisy import accuracy, log_vote, noisy_scores
 from noiseproof.training.losses.published import at_sigma, mnist_like
 from noiseproof.training.losses.settings import at_least_zero
@@ -46,7 +46,7 @@ class ConsistencyLoss(Loss):
         """See ``Loss``."""
         return {"lambda_": at_sigma(sigma, 10.0, 5.0, 5.0) if mnist_like(data) else at_sigma(sigma, 20.0, 10.0, 10.0)}
 
-    def compute(self, model: nn.Module, batch: LossInput) -> LossOut:
+    def compute(self, model: nn.Module, batch: LossIn) -> LossOut:
         """See ``Loss``."""
         x, y = batch.x, batch.y
         noise = batch.noise(self.m)

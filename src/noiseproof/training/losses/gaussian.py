@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import nn
 
 from noiseproof.arguments import at_least_one, settle
-from noiseproof.training.losses.base import Loss, LossInput, LossOut
+from noiseproof.training.losses.base import Loss, LossIn, LossOut
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class GaussianLoss(Loss):
     def __post_init__(self) -> None:
         settle(self, {"m": at_least_one})
 
-    def compute(self, model: nn.Module, batch: LossInput) -> LossOut:
+    def compute(self, model: nn.Module, batch: LossIn) -> LossOut:
         """See ``Loss``."""
         x, y = batch.x, batch.y
         noise = batch.noise(self.m)

@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
 from noiseproof.arguments import at_least_one, settle
-from noiseproof.training.losses.base import Loss, LossInput, LossOut
+from noiseproof.training.losses.base import Loss, LossIn, LossOut
 from noiseproof.training.losses.noisy import accuracy, log_vote, noisy_scores
 from noiseproof.training.losses.published import at_sigma, mnist_like
 from noiseproof.training.losses.settings import above_zero, at_least_zero, whole_at_least_zero
@@ -61,7 +61,7 @@ class MACERLoss(Loss):
         """See ``Loss``."""
         return self.after_drops
 
-    def compute(self, model: nn.Module, batch: LossInput) -> LossOut:
+    def compute(self, model: nn.Module, batch: LossIn) -> LossOut:
         """See ``Loss``."""
         x, y = batch.x, batch.y
         noise = batch.noise(self.m)

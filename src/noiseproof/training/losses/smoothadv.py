@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from noiseproof.arguments import at_least_one, settle
 from noiseproof.attacks import PGD
 from noiseproof.errors import unknown
-from noiseproof.training.losses.base import Loss, LossInput, LossOut
+from noiseproof.training.losses.base import Loss, LossIn, LossOut
 from noiseproof.training.losses.consistency import consistency
 from noiseproof.training.losses.ddn import smallest_perturbed
 from noiseproof.training.losses.noisy import accuracy, frozen_in_eval_mode, noisy_scores
@@ -73,7 +73,7 @@ class SmoothAdvLoss(Loss):
             return {"eps": 1.0, "m": 4}
         return {"eps": at_sigma(sigma, 1.0, 1.0, 2.0), "m": int(at_sigma(sigma, 4, 8, 2))}
 
-    def compute(self, model: nn.Module, batch: LossInput) -> LossOut:
+    def compute(self, model: nn.Module, batch: LossIn) -> LossOut:
         """See ``Loss``."""
         x, y = batch.x, batch.y
         noise = batch.noise(self.m)

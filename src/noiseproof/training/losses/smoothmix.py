@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from noiseproof.arguments import at_least_one, flag, settle
 from noiseproof.attacks import PGD
 from noiseproof.attacks.steps import into_ball
-from noiseproof.training.losses.base import Loss, LossInput, LossOut
+from noiseproof.training.losses.base import Loss, LossIn, LossOut
 from noiseproof.training.losses.noisy import accuracy, frozen_in_eval_mode, log_vote, noisy_scores
 from noiseproof.training.losses.published import at_sigma, mnist_like
 from noiseproof.training.losses.settings import above_zero, at_least_zero, whole_at_least_zero
@@ -71,7 +71,7 @@ class SmoothMixLoss(Loss):
             "one_step": bool(at_sigma(sigma, False, True, True)),
         }
 
-    def compute(self, model: nn.Module, batch: LossInput) -> LossOut:
+    def compute(self, model: nn.Module, batch: LossIn) -> LossOut:
         """See ``Loss``."""
         x, y = batch.x, batch.y
         noise = batch.noise(self.m)
