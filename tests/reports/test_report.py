@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from noiseproof.procedures import Certify
-from noiseproof.reports.report import report, run_summary
-from noiseproof.store import read_run
+from noiseproof.procedures import Certify, Decide, Sequential
+from noiseproof.reports.report import report, run_summary, summary_table
+from noiseproof.store import read_manifest, read_run
 
 
 def test_a_report_has_every_form(make_run, tmp_path):
@@ -28,3 +30,16 @@ def test_the_ceiling_of_a_run_is_what_all_votes_would_earn(make_run):
     for two_sided in (False, True):
         run = read_run(make_run(f"{two_sided}", (1.0, 0.9), procedure=Certify(n=1000, two_sided=two_sided)))
         assert run_summary(run, (0.0,)).ceiling == pytest.approx(run.records[0].outcome.radius, rel=1e-9)
+
+
+def test_a_run_with_a_budget_says_so(make_run, tmp_path):
+    path = make_run("a", (0.99, 0.8), procedure=Sequential(n_max=1000))
+    stored = read_manifest(path)
+    other = replace(stored, meaning=stored.meaning | {"budget": {"draws": 1500, "inputs": "0" * 32}})
+    assert run_summary(replace(read_run(path), manifest=other), (0.0,)).shared_draws == 1500
+    assert run_summary(read_run(path), (0.0,)).shared_draws is None
+    decided = read_run(make_run("b", (0.99, 0.8), procedure=Decide(radius=0.2, n_max=1000)))
+    other = replace(decided.manifest, meaning=decided.manifest.meaning | {"budget": {"draws": 1500}})
+    assert "at most 1000 draws an input and 1,500 for all inputs together" in summary_table(
+        replace(decided, manifest=other)
+    )

@@ -30,8 +30,9 @@ def test_accuracy_table_as_text():
         "---------------------------------------------------------------------------",
         "Certified accuracy in % of all m inputs at L2 radius r (input units: pixels in [0, 1]).",
         "n0 = 100, n = 1000, alpha = 0.001.",
-        "band: with probability 0.95 the curve of the population that the inputs were drawn from lies within it at "
-        "all radii at once (DKW).",
+        "band: with probability 0.95 the certified accuracy that this procedure has on the population that the inputs "
+        "were drawn from lies within it at all radii at once (DKW). Robust accuracy lies above its lower end, up to the "
+        "false certificates, and may lie above its upper end.",
         "ACR, median: average and median certified radius over all inputs, wrong or abstained counts 0.",
     ]
 
@@ -75,10 +76,19 @@ def test_guarantees_table_prints_no_bound_above_itself():
         fixed_set_lower=(0.48,),
         bernstein_lower=(0.4779,),
         population_lower=(0.40196,),
+        population_lower_at_any_m=(0.39196,),
     )
     table = guarantees_table(one)
-    assert table.header == ("radius", "certified", "band", "these inputs >=", "(Bernstein)", "population >=")
-    assert table.rows == (("0.25", "50.0", "43.9 to 56.1", "48.0", "47.7", "40.1"),)
+    assert table.header == (
+        "radius",
+        "certified",
+        "band",
+        "these inputs >=",
+        "(Bernstein)",
+        "population >=",
+        "at any m",
+    )
+    assert table.rows == (("0.25", "50.0", "43.9 to 56.1", "48.0", "47.7", "40.1", "39.1"),)
     assert guarantees_table(dataclasses.replace(one, certified=(0.02,))).rows[0][2] == "0.0 to 8.1"
     assert guarantees_table(dataclasses.replace(one, certified=(0.98,))).rows[0][2] == "91.9 to 100.0"
 
@@ -88,7 +98,30 @@ def test_guarantees_table_says_what_each_bound_means():
     assert "over 500 inputs expect at most 4 false certificates, with probability 0.999" in caption
     assert "n0 = 100, n = 1000, alpha = 0.001." in caption
     assert "population: with probability 0.999, for one radius chosen beforehand" in caption
-    assert "band: with probability 0.95, at all radii at once (DKW)" in caption
+    assert "band: certified accuracy of the population, with probability 0.95, at all radii at once (DKW)" in caption
+
+
+def test_a_shared_budget_is_said_and_bounds_from_below_only():
+    """At r = .6 a run with a budget certified nothing where 60% certify without: 0 to 9.7% was printed."""
+    shared = dataclasses.replace(summary("run"), shared_draws=2500)
+    for table in (accuracy_table([shared, summary("other")]), guarantees_table(shared)):
+        caption = " ".join(table.caption)
+        assert "run: a budget of 2,500 draws for all inputs together" in caption
+        assert "the band bounds from below only" in caption
+    assert [row[accuracy_table([shared]).header.index("band")][0] for row in accuracy_table([shared]).rows] == ["-"]
+    assert all(row[2].endswith(" to 100.0") for row in guarantees_table(shared).rows)
+    assert "budget" not in " ".join(accuracy_table([summary()]).caption)
+
+
+def test_the_band_is_said_to_be_about_certified_accuracy():
+    assert "Robust accuracy lies above its lower end" in " ".join(accuracy_table([summary()]).caption)
+    assert "its upper end is no bound on robust accuracy" in " ".join(guarantees_table(summary()).caption)
+
+
+def test_what_is_for_a_fixed_number_of_inputs_is_said_to_be():
+    caption = " ".join(guarantees_table(summary()).caption)
+    assert "for a number of inputs that was fixed before the first draw" in caption
+    assert "at most 6 false certificates" in caption
 
 
 def test_text_aligns_the_first_column_left_and_the_others_right():

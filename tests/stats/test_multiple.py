@@ -15,10 +15,12 @@ from noiseproof.stats import (
     clopper_pearson_lower,
     dkw_band,
     false_certificates,
+    false_certificates_at_any_m,
     fixed_set_lower,
     holm,
     holm_adjusted,
     population_lower,
+    population_lower_at_any_m,
 )
 
 
@@ -134,3 +136,48 @@ def test_adjusted_p_values_out_of_range_are_refused():
         holm_adjusted([0.5, 1.5])
     with pytest.raises(ValueError, match=r"^p_values must be one-dimensional and in \[0, 1\]$"):
         holm_adjusted([[0.5]])
+
+
+def ever(p, critical, most):
+    """P(the successes of Bernoulli(p) draws reach critical(m) at some m <= most), by an exact recursion."""
+    law, crossed = np.ones(1), 0.0
+    for m in range(1, most + 1):
+        law = np.append(law * (1 - p), 0.0) + np.append(0.0, law * p)
+        c = critical(m)
+        crossed += law[c:].sum()
+        law[c:] = 0.0
+    return crossed
+
+
+def test_a_budget_for_a_fixed_m_does_not_hold_for_those_who_look_at_every_m():
+    """What was stated with .001 is .0035 where a run of up to 500 inputs is looked at after each, and grows with m."""
+    stated = ever(0.001, lambda m: false_certificates(m, 0.001, 0.001) + 1, 500)
+    assert 0.0035 < stated < 0.0036
+
+
+@pytest.mark.parametrize(("alpha", "rho", "most"), [(0.001, 0.001, 3000), (0.05, 0.05, 1000), (0.3, 0.01, 400)])
+def test_the_budget_at_any_m_holds_at_every_m_at_once(alpha, rho, most):
+    size = ever(alpha, lambda m: false_certificates_at_any_m(m, alpha, rho) + 1, most)
+    assert rho / 20 < size <= rho
+    for m in (1, 10, most):
+        assert false_certificates(m, alpha, rho) <= false_certificates_at_any_m(m, alpha, rho) <= m
+
+
+@pytest.mark.parametrize(("theta", "rho"), [(0.1, 0.05), (0.5, 0.05), (0.9, 0.01)])
+def test_the_share_of_the_population_at_any_m_holds_at_every_m_at_once(theta, rho):
+    alpha, at = 0.01, [0]
+
+    def critical(m):  # the fewest certified inputs with which more than theta is claimed: it never falls
+        while at[0] <= m and population_lower_at_any_m(at[0], m, alpha, rho) <= theta:
+            at[0] += 1
+        return at[0]
+
+    size = ever(theta + (1 - theta) * alpha, critical, 200)
+    assert rho / 20 < size <= rho
+
+
+def test_at_any_m_claims_less_than_at_a_fixed_m():
+    for k, m in ((0, 10), (10, 10), (50, 100), (244, 500), (9_000, 10_000)):
+        at_any_m, fixed = (f(k, m, 0.001, 0.05) for f in (population_lower_at_any_m, population_lower))
+        assert 0 <= at_any_m <= fixed
+    assert population_lower_at_any_m(9_000, 10_000, 0.001, 0.05) > 0.88

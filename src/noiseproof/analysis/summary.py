@@ -19,10 +19,12 @@ from noiseproof.stats import (
     bernstein_lower,
     dkw_band,
     false_certificates,
+    false_certificates_at_any_m,
     fixed_set_lower,
     gaussian_radius,
     one_sided,
     population_lower,
+    population_lower_at_any_m,
     two_sided,
 )
 from noiseproof.types import Certificate
@@ -49,11 +51,13 @@ class Summary:
         certified: certified accuracy.
         band: half width of the DKW band around ``certified``, for all radii at once.
         delta: failure probability of the band.
-        budget: F; more than F of the m certificates are false with probability at most rho.
+        budget: F; more than F of the m certificates are false with probability at most rho, m fixed beforehand.
+        budget_at_any_m: the same for a run that is extended while it is looked at: at every m at once.
         rho: failure probability of the budget and of each lower bound.
         fixed_set_lower: certified accuracy of *these* inputs, at least; for all radii at once.
         bernstein_lower: the looser form of it found in the literature.
-        population_lower: certified accuracy of the population, at least; for each radius by itself.
+        population_lower: certified accuracy of the population, at least; for each radius by itself, m fixed beforehand.
+        population_lower_at_any_m: the same at every m at once.
         natural: natural accuracy of the smoothed classifier.
         abstention: share of abstained inputs.
         acr: average certified radius; wrong or abstained counts 0.
@@ -67,6 +71,7 @@ class Summary:
         note: what a reader must know of where the radii come from; empty for a run of certify.
         arithmetic: of the noise, as the run records it; empty where that is not known.
         skipped: inputs whose picture could not be read; abstentions of m, without draws.
+        shared_draws: the draws given to all inputs together, where the run had such a budget.
     """
 
     name: str
@@ -81,10 +86,12 @@ class Summary:
     band: float
     delta: float
     budget: int
+    budget_at_any_m: int
     rho: float
     fixed_set_lower: tuple[float, ...]
     bernstein_lower: tuple[float, ...]
     population_lower: tuple[float, ...]
+    population_lower_at_any_m: tuple[float, ...]
     natural: float
     abstention: float
     acr: float
@@ -97,6 +104,15 @@ class Summary:
     note: str = ""
     arithmetic: str = ""
     skipped: int = 0
+    shared_draws: int | None = None
+
+    @property
+    def band_up(self) -> float:
+        """How far above ``certified`` the band reaches: as far as below, or to 1 where inputs shared their draws.
+
+        What an input gets of a shared budget depends on the others: with draws of its own it may certify more.
+        """
+        return self.band if self.shared_draws is None else 1.0
 
     @property
     def budget_sentence(self) -> str:
@@ -157,10 +173,12 @@ def summarize(
         band=dkw_band(m, delta),
         delta=delta,
         budget=false_certificates(m, alpha, rho),
+        budget_at_any_m=false_certificates_at_any_m(m, alpha, rho),
         rho=rho,
         fixed_set_lower=tuple(fixed_set_lower(k, m, alpha, rho) for k in counts),
         bernstein_lower=tuple(bernstein_lower(k / m, m, alpha, rho) for k in counts),
         population_lower=tuple(population_lower(k, m, alpha, rho) for k in counts),
+        population_lower_at_any_m=tuple(population_lower_at_any_m(k, m, alpha, rho) for k in counts),
         natural=natural_accuracy(records),
         abstention=abstention(records),
         acr=average_certified_radius(records),

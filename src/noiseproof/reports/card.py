@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from noiseproof.errors import RunError
 from noiseproof.procedures.radii import parse_radii
-from noiseproof.reports.report import DEFAULT_RADII, run_summary
+from noiseproof.reports.report import DEFAULT_RADII, run_summary, shared_draws
 from noiseproof.reports.tables import Table, norm_name, percent_down
 from noiseproof.stats import false_certificates
 from noiseproof.store.manifest import KIND_IMPORT
@@ -73,6 +73,10 @@ def _about(run: Run, held: Verification) -> Iterator[str]:
     model, data = meaning["model"], meaning["data"]
     sha = f"`{model['fingerprint']}`"
     procedure = ", ".join(f"{name} = {value}" for name, value in run.procedure.config().items() if name != "name")
+    draws = shared_draws(run)
+    together = (
+        "" if draws is None else f", {draws:,} draws for all inputs together, spent on those nearest to a decision"
+    )
     noise = ", ".join(f"{name} = {value:g}" for name, value in meaning["noise"].items() if isinstance(value, float))
     machines = sorted(
         {f"{s['backend']}, {s['precision']} on {s['device']}" for s in run.state.sessions if "backend" in s}
@@ -81,7 +85,7 @@ def _about(run: Run, held: Verification) -> Iterator[str]:
         ("base classifier", f"{model['architecture']}, {model['num_classes']} classes, fingerprint {sha}"),
         ("smoothed by", f"{meaning['noise']['family']} noise, {noise}"),
         ("inputs", f"{len(run.records)} of {data['name']} ({' x '.join(map(str, data['shape']))}){_whole(run)}"),
-        ("procedure", f"{run.procedure.name}: {procedure}"),
+        ("procedure", f"{run.procedure.name}: {procedure}{together}"),
         (
             "arithmetic",
             f"{meaning['arithmetic']} (noise); {' and '.join(machines) or meaning['precision']} (forward pass)",
@@ -123,7 +127,8 @@ def _found(run: Run) -> Iterator[str]:
         caption=(
             f"The lower bounds hold with probability {1 - summary.rho:g}{_in_real_arithmetic(run)}: of these inputs at "
             "all radii at once; of the population that they were drawn from independently, for one radius chosen "
-            "beforehand.",
+            "beforehand; both for a number of inputs fixed beforehand, not for one at which a run that was looked at "
+            "was ended.",
         ),
     ).markdown()
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
-from noiseproof.errors import unknown
+from noiseproof.registry import Registry
 from noiseproof.reports.files import Written, write_findings
 from noiseproof.reports.findings import Findings
 from noiseproof.reports.formula_experiments import bounds_findings, tightness_findings
@@ -28,6 +27,7 @@ class Experiment:
     """A way to look at runs.
 
     Attributes:
+        name: of the experiment.
         about: what they show, in words.
         takes: which runs, in words.
         count: how many runs are enough.
@@ -35,6 +35,7 @@ class Experiment:
         over_radii: whether radii mean something to it.
     """
 
+    name: str
     about: str
     takes: str
     count: range
@@ -59,9 +60,7 @@ def experiment(
         UnsupportedError: the runs' procedure does not allow it.
         ValueError: an argument is out of range, or the runs do not belong together.
     """
-    if name not in EXPERIMENTS:
-        raise ValueError(unknown("experiment", name, EXPERIMENTS))
-    asked, shown = EXPERIMENTS[name], Units(units)
+    asked, shown = EXPERIMENTS.find(name), Units(units)
     if len(runs) not in asked.count:
         raise ValueError(f"experiment {name} takes {asked.takes}, got {len(runs)}")
     if not asked.over_radii and (radii is not None or units != 1):
@@ -72,39 +71,39 @@ def experiment(
 
 
 _ONE, _SEVERAL, _NONE = range(1, 2), range(1, 1000), range(1)
+_RUN, _RUNS = "one run of certify", "one run of certify or more"
 
-EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
-    {
-        "sigma": Experiment(
-            "varying sigma, the best of each radius marked", "one run of certify or more", _SEVERAL, sigma_findings
+EXPERIMENTS: Registry[Experiment] = Registry(
+    "experiment",
+    lambda made: made.name,
+    [
+        Experiment("sigma", "varying sigma, the best of each radius marked", _RUNS, _SEVERAL, sigma_findings),
+        Experiment(
+            "training-noise", "models trained differently, at one sigma", _RUNS, _SEVERAL, training_noise_findings
         ),
-        "training-noise": Experiment(
-            "models trained differently, at one sigma", "one run of certify or more", _SEVERAL, training_noise_findings
+        Experiment("n", "what fewer draws would have said, exactly", _RUN, _ONE, n_findings),
+        Experiment("alpha", "what other alphas would have said, exploratory", _RUN, _ONE, alpha_findings),
+        Experiment("guarantee", "what holds with high probability", _RUNS, _SEVERAL, guarantee_findings),
+        Experiment(
+            "predict", "right, wrong, abstained for each n", "one run of predict", _ONE, predict_findings, False
         ),
-        "n": Experiment("what fewer draws would have said, exactly", "one run of certify", _ONE, n_findings),
-        "alpha": Experiment(
-            "what other alphas would have said, exploratory", "one run of certify", _ONE, alpha_findings
-        ),
-        "guarantee": Experiment(
-            "what holds with high probability", "one run of certify or more", _SEVERAL, guarantee_findings
-        ),
-        "predict": Experiment(
-            "right, wrong, abstained for each n", "one run of predict", _ONE, predict_findings, over_radii=False
-        ),
-        "bounds": Experiment(
+        Experiment(
+            "bounds",
             "radius against p_A, beside earlier certificates",
             "no run",
             _NONE,
             lambda *_: bounds_findings(),
-            over_radii=False,
+            False,
         ),
-        "tightness": Experiment(
+        Experiment(
+            "tightness",
             "the worst-case half-space, just within and just beyond R",
             "no run",
             _NONE,
             lambda *_: tightness_findings(),
-            over_radii=False,
+            False,
         ),
-    }
+    ],
+    group="noiseproof.experiments",
 )
 """Every experiment by its name."""

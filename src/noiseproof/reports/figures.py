@@ -94,7 +94,7 @@ def curves_figure(summaries: Sequence[Summary], *, title: str = "") -> Figure:
         # Beyond the ceiling there is nothing to estimate: no curve and no band.
         radii, shares = step_curve(summary, right if summary.ceiling is None else _reach(summary))
         if len(summaries) <= BANDS:
-            low, high = np.maximum(shares - summary.band, 0), np.minimum(shares + summary.band, 1)
+            low, high = np.maximum(shares - summary.band, 0), np.minimum(shares + summary.band_up, 1)
             axes.fill_between(radii[:-1], low[:-1], high[:-1], step="pre", color=colour, alpha=0.16, linewidth=0)
         label = f"{name} (ACR {summary.acr:.3f})"
         axes.step(radii, shares, where="pre", color=colour, linestyle=dashes, linewidth=1.6, label=label)

@@ -98,14 +98,16 @@ def _decisions(run: Run) -> Table:
             f"robust at this radius, of their population at least {said.population_lower:.1%}; each with probability "
             f"{1 - said.rho:.10g}.",
             "not certified: more draws would hardly certify it, which is no proof of the contrary; undecided: the "
-            "draws were spent.",
+            "draws were spent" + ("." if shared_draws(run) is None else ", its own or those of all inputs together."),
         ),
     )
 
 
 def _draws(run: Run) -> str:
     settings = run.manifest.meaning["procedure"]
-    return f"n = {settings['n']}" if "n" in settings else f"at most {settings['n_max']} draws an input"
+    together = shared_draws(run)
+    all_together = "" if together is None else f" and {together:,} for all inputs together"
+    return f"n = {settings['n']}" if "n" in settings else f"at most {settings['n_max']} draws an input{all_together}"
 
 
 def run_summary(
@@ -144,4 +146,10 @@ def run_summary(
         name=name or run.path.name,
         note=import_note(run.manifest),
     )
-    return replace(summary, arithmetic=run.manifest.meaning.get("arithmetic", ""))
+    return replace(summary, arithmetic=run.manifest.meaning.get("arithmetic", ""), shared_draws=shared_draws(run))
+
+
+def shared_draws(run: Run) -> int | None:
+    """The budget of a run: draws for all its inputs together; None where each had its own."""
+    budget = run.manifest.meaning.get("budget")
+    return None if budget is None else int(budget["draws"])

@@ -56,12 +56,22 @@ def _progress(path: Path) -> Iterator[tuple[str, str]]:
     yield "inputs under way", f"{len(found.state.open):,} ({sum(drawn.n for drawn in under_way):,} draws)"
     if skipped := [record for record in records if record.skipped is not None]:
         yield "skipped as unreadable", f"{len(skipped):,}, counted as abstentions (the first: {skipped[0].skipped})"
+    if len({_selected(session) for session in found.state.sessions}) > 1:
+        yield (
+            "extended",
+            "what report says of m inputs is for an m fixed beforehand, but where it says at any m",
+        )
     yield "draws", f"{draws:,} ({sum(record.void for record in records):,} void)"
     yield "seconds", f"{seconds:,.1f}" + (f" ({draws / seconds:,.0f} draws/s)" if seconds > 0 else "")
     for number, session in enumerate(found.state.sessions, start=1):
         about = {name: value for name, value in session.items() if name != "settings"}
         text = ", ".join(f"{name} {value}" for name, value in _flat(about))
         yield f"session {number}", text
+
+
+def _selected(session: dict[str, Any]) -> tuple[object, ...]:
+    settings = session.get("settings")
+    return tuple(settings.get(name) if isinstance(settings, dict) else None for name in ("every", "start", "limit"))
 
 
 def _training(path: Path) -> Iterator[tuple[str, str]]:

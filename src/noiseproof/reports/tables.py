@@ -111,7 +111,7 @@ def accuracy_table(summaries: Sequence[Summary], *, units: Units = INPUT_UNITS) 
         (
             name,
             *(_percent(share) for share in summary.certified),
-            f"±{_percent_up(summary.band)}",
+            f"{'±' if summary.shared_draws is None else '-'}{_percent_up(summary.band)}",
             _percent(summary.natural),
             _percent(summary.abstention),
             units.value(summary.acr),
@@ -136,8 +136,10 @@ def accuracy_table(summaries: Sequence[Summary], *, units: Units = INPUT_UNITS) 
             f"Certified accuracy in % of all m inputs at {norm_name(first.norm)} radius r ({units.name}).",
             *_settings(names, summaries),
             *_arithmetic(names, summaries),
-            f"band: with probability {1 - first.delta:.10g} the curve of the population that the inputs were drawn "
-            "from lies within it at all radii at once (DKW).",
+            f"band: with probability {1 - first.delta:.10g} the certified accuracy that this procedure has on the "
+            "population that the inputs were drawn from lies within it at all radii at once (DKW). Robust accuracy "
+            "lies above its lower end, up to the false certificates, and may lie above its upper end.",
+            *_shared(names, summaries),
             "ACR, median: average and median certified radius over all inputs, wrong or abstained counts 0.",
         ),
     )
@@ -154,33 +156,42 @@ def guarantees_table(summary: Summary, *, units: Units = INPUT_UNITS) -> Table:
         (
             units.number(radius),
             _percent(certified),
-            f"{percent_down(max(0.0, certified - summary.band))} to {_percent_up(min(1.0, certified + summary.band))}",
+            f"{percent_down(max(0.0, certified - summary.band))} to "
+            f"{_percent_up(min(1.0, certified + summary.band_up))}",
             percent_down(fixed),
             percent_down(bernstein),
             percent_down(population),
+            percent_down(at_any_m),
         )
-        for radius, certified, fixed, bernstein, population in zip(
+        for radius, certified, fixed, bernstein, population, at_any_m in zip(
             summary.radii,
             summary.certified,
             summary.fixed_set_lower,
             summary.bernstein_lower,
             summary.population_lower,
+            summary.population_lower_at_any_m,
             strict=True,
         )
     )
     sure = f"{1 - summary.rho:.10g}"
     budget = summary.budget_sentence
     return Table(
-        header=("radius", "certified", "band", "these inputs >=", "(Bernstein)", "population >="),
+        header=("radius", "certified", "band", "these inputs >=", "(Bernstein)", "population >=", "at any m"),
         rows=tuple(rows),
         caption=(
-            f"Robust accuracy in % of {summary.m} inputs at {norm_name(summary.norm)} radius ({units.name}).",
+            f"Certified accuracy in % of {summary.m} inputs at {norm_name(summary.norm)} radius ({units.name}), and "
+            "the robust accuracy that follows from it at least.",
             *_settings(run_names([summary]), [summary]),
             f"these inputs: with probability {sure} over the noise, at all radii at once; "
             f"{budget} (noise independent between inputs).",
             f"(Bernstein): the same in the form of Cohen et al. 2019. "
             f"population: with probability {sure}, for one radius chosen beforehand; "
-            f"band: with probability {1 - summary.delta:.10g}, at all radii at once (DKW).",
+            f"band: certified accuracy of the population, with probability {1 - summary.delta:.10g}, at all radii at "
+            "once (DKW); its upper end is no bound on robust accuracy.",
+            f"All but the last column is for a number of inputs that was fixed before the first draw. Of a run that is "
+            f"extended while it is looked at: at most {summary.budget_at_any_m} false certificates, and the population "
+            f"at any m, each with probability {sure} at every m at once.",
+            *_shared(run_names([summary]), [summary]),
         ),
     )
 
@@ -216,6 +227,16 @@ def _arithmetic(names: Sequence[str], summaries: Sequence[Summary]) -> tuple[str
     if len(set(said)) == 1:
         return (f"Noise: {said[0]}.",)
     return (f"Noise: {', '.join(f'{each} ({name})' for name, each in zip(names, said, strict=True))}.",)
+
+
+def _shared(names: Sequence[str], summaries: Sequence[Summary]) -> tuple[str, ...]:
+    """That inputs shared their draws, and what it means for the band."""
+    return tuple(
+        f"{name}: a budget of {summary.shared_draws:,} draws for all inputs together, the nearest to a decision first. "
+        "With draws of its own an input may certify more: the band bounds from below only."
+        for name, summary in zip(names, summaries, strict=True)
+        if summary.shared_draws is not None
+    )
 
 
 def _settings(names: Sequence[str], summaries: Sequence[Summary]) -> tuple[str, ...]:

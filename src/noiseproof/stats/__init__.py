@@ -15,10 +15,12 @@ from noiseproof.stats.multiple import (
     bonferroni,
     dkw_band,
     false_certificates,
+    false_certificates_at_any_m,
     fixed_set_lower,
     holm,
     holm_adjusted,
     population_lower,
+    population_lower_at_any_m,
 )
 from noiseproof.stats.other_bounds import lecuyer_radius, li_radius
 from noiseproof.stats.paired import mcnemar
@@ -33,6 +35,7 @@ __all__ = [
     "clopper_pearson_upper",
     "dkw_band",
     "false_certificates",
+    "false_certificates_at_any_m",
     "fewest_draws",
     "fixed_set_lower",
     "gaussian_radius",
@@ -43,6 +46,7 @@ __all__ = [
     "mcnemar",
     "one_sided",
     "population_lower",
+    "population_lower_at_any_m",
     "smallest_n",
     "top_two_p_value",
     "two_sided",

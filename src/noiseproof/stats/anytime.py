@@ -50,6 +50,33 @@ def log_wealth(k: int, n: int, p0: float) -> float:
     return float(_log_wealth(np.array([k], dtype=np.float64), np.array([n], dtype=np.float64), p0)[0])
 
 
+def log_mixture(k: int, n: int, p: float) -> float:
+    """Log of the money of a gambler who started with 1 and bets that the probability is another one than p.
+
+    At p the wealth is a martingale: P(it ever reaches 1/alpha) <= alpha. All probabilities are mixed by the Jeffreys
+    prior: B(k+1/2, n-k+1/2) / (B(1/2,1/2) p^k (1-p)^(n-k)), whose logarithm is convex in p.
+
+    Args:
+        k: successes, 0 <= k <= n.
+        n: draws, >= 1.
+        p: the probability, in (0, 1).
+
+    Returns:
+        The logarithm, to about 1e-8.
+
+    Source: Robbins 1970.
+
+    >>> round(log_mixture(60, 100, 0.5), 6)
+    -0.517394
+    """
+    from scipy.special import xlog1py
+
+    excess = k - n * p
+    small = [each(np.array([float(of)]))[0] for each, of in ((_half, k), (_half, n - k), (_whole, n))]
+    entropy = xlog1py(k, excess / (n * p)) + xlog1py(n - k, -excess / (n * (1 - p)))
+    return float(entropy + 0.5 * math.log(2 / (math.pi * n)) + small[0] + small[1] - small[2])
+
+
 def anytime_accept(n: int, p0: float, alpha: float) -> int:
     """The fewest successes of n with which p > p0 may be claimed, whatever the other times of looking; n + 1: none.
 

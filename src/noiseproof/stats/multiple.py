@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noiseproof.stats import special
+from noiseproof.stats.anytime import anytime_accept, log_mixture
 from noiseproof.stats.bounds import check_probability, clopper_pearson_lower
 
 if TYPE_CHECKING:
@@ -80,6 +81,61 @@ def population_lower(k: int, m: int, alpha: float, rho: float) -> float:
     check_probability("alpha", alpha)
     check_probability("rho", rho)
     return max(0.0, (clopper_pearson_lower(k, m, rho) - alpha) / (1 - alpha))
+
+
+def false_certificates_at_any_m(m: int, alpha: float, rho: float) -> int:
+    """The failure budget for those who look while a run is extended: P(for some m more than this are false) <= rho.
+
+    Args:
+        m: inputs so far, >= 1.
+        alpha: failure probability of one certificate, in (0, 1).
+        rho: failure probability of the statement, in (0, 1).
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    Source: ``anytime_accept`` against p <= alpha: given the inputs before, an input is false with probability at most
+    alpha, so the gambler's wealth stays a supermartingale (Ville 1939).
+
+    >>> false_certificates(500, alpha=0.001, rho=0.001), false_certificates_at_any_m(500, alpha=0.001, rho=0.001)
+    (4, 6)
+    """
+    _check_size(m)
+    return min(m, anytime_accept(m, alpha, rho) - 1)
+
+
+def population_lower_at_any_m(k: int, m: int, alpha: float, rho: float) -> float:
+    """``population_lower`` for those who look while a run is extended: with probability 1 - rho it holds at every m.
+
+    A confidence sequence: the shares q against which a bet on "the share is another one" has not won 1 / rho. The bet
+    mixes all shares by the Jeffreys prior, its logarithm is convex in q, so what is left is an interval, and its lower
+    end is found by bisection.
+
+    Args:
+        k: inputs certified so far (right, at the radius in question), 0 <= k <= m.
+        m: inputs so far, drawn independently from the population, >= 1.
+        alpha: failure probability of one certificate, in (0, 1).
+        rho: failure probability of the statement, in (0, 1).
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    Source: Robbins 1970, the mixture method, for a binomial share.
+
+    >>> round(population_lower_at_any_m(244, 500, alpha=0.001, rho=0.05), 6)
+    0.408576
+    """
+    _check_certified(k, m)
+    check_probability("alpha", alpha)
+    check_probability("rho", rho)
+    if k == 0:
+        return 0.0
+    needed = -math.log(rho) + 2.0**-20  # the slack of ``anytime_accept``
+    low, high = 0.0, k / m  # rejected, kept
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if middle > 0 and log_mixture(k, m, middle) >= needed else (low, middle)
+    return max(0.0, (low - alpha) / (1 - alpha))
 
 
 def bernstein_lower(accuracy: float, m: int, alpha: float, rho: float) -> float:
