@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from torch.nn.functional import cross_entropy
 
 from noiseproof.training.losses import Loss, LossOut
-from noiseproof.training.randomness import normal
 
 
 @dataclass(frozen=True)
@@ -16,7 +15,7 @@ class Smoothed(Loss):
 
     name = "label-smoothing"
 
-    def __call__(self, model, x, y, *, sigma, generator, phase, targets=None):
-        scores = model(x + sigma * normal(x, m=1, generator=generator))
-        accuracy = (scores.detach().argmax(dim=1) == y).float().mean()
-        return LossOut(cross_entropy(scores, y, label_smoothing=self.share), accuracy)
+    def compute(self, model, batch):
+        scores = model(batch.x + batch.noise(1))
+        accuracy = (scores.detach().argmax(dim=1) == batch.y).float().mean()
+        return LossOut(cross_entropy(scores, batch.y, label_smoothing=self.share), accuracy)
