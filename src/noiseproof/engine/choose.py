@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -52,20 +52,10 @@ def backend_for(
         ValueError: an argument is out of range, or not for this backend.
         ModelError: a package is missing, or the base classifier cannot be brought to the backend.
     """
+    common: dict[str, Any] = {"num_classes": num_classes, "noise": noise, "shape": shape, "batch_size": batch_size}
     if not isinstance(device, str | torch.device):
         devices = [
-            backend_for(
-                name,
-                base,
-                num_classes=num_classes,
-                noise=noise,
-                shape=shape,
-                device=each,
-                batch_size=batch_size,
-                precision=precision,
-                workers=workers,
-            )
-            for each in device
+            backend_for(name, base, device=each, precision=precision, workers=workers, **common) for each in device
         ]
         return devices[0] if len(devices) == 1 else SeveralBackend(devices)
     device = resolved(device)
@@ -73,50 +63,19 @@ def backend_for(
     check_graph(name, base)
     if name == "torch":
         ready = prepared(base, shape=shape, device=device, precision=precision)
+        common |= {"device": device, "precision": precision, "channels_last": ready.channels_last}
         if device.type == "cuda" and drawn_on_device(noise):
             from noiseproof.engine.graph import GraphBackend
 
             assert isinstance(noise, Gaussian), "see drawn_on_device"
-            return GraphBackend(
-                ready.base,
-                num_classes=num_classes,
-                noise=noise,
-                shape=shape,
-                device=device,
-                batch_size=batch_size,
-                precision=precision,
-                channels_last=ready.channels_last,
-                folded=ready.folded > 0,
-                fused=ready.fused > 0,
-            )
-        return TorchBackend(
-            ready.base,
-            num_classes=num_classes,
-            noise=noise,
-            shape=shape,
-            device=device,
-            batch_size=batch_size,
-            precision=precision,
-            workers=workers,
-            channels_last=ready.channels_last,
-            folded=ready.folded > 0,
-        )
+            return GraphBackend(ready.base, folded=ready.folded > 0, fused=ready.fused > 0, **common)
+        return TorchBackend(ready.base, workers=workers, folded=ready.folded > 0, **common)
     if not isinstance(base, nn.Module):
         raise ModelError(f"backend {name} needs an nn.Module, got {type(base).__name__}; use backend torch")
     if name == "onnxruntime":
         from noiseproof.engine.onnxruntime import OnnxRuntimeBackend
 
-        return OnnxRuntimeBackend(
-            base, num_classes=num_classes, noise=noise, shape=shape, batch_size=batch_size, workers=workers
-        )
+        return OnnxRuntimeBackend(base, workers=workers, **common)
     from noiseproof.engine.openvino import OpenVinoBackend
 
-    return OpenVinoBackend(
-        base,
-        num_classes=num_classes,
-        noise=noise,
-        shape=shape,
-        batch_size=batch_size,
-        precision=precision,
-        workers=workers,
-    )
+    return OpenVinoBackend(base, precision=precision, workers=workers, **common)
