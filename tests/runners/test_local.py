@@ -620,3 +620,12 @@ def test_a_key_of_the_operating_system_is_kept_and_goes_on(certified, as_set, da
         certified("third", rng="chacha20", seed=3)
     with pytest.raises(ValueError, match="unknown rng 'chacha'; did you mean 'chacha20'"):
         certified("third", rng="chacha")
+
+
+def test_a_run_that_stops_after_some_seconds_goes_on_with_the_same_line(certified, as_set, tmp_path, monkeypatch):
+    whole = as_set(certified("whole"))
+    monkeypatch.setattr("noiseproof.runners.job._Watch.seconds", property(lambda self: float(self.done)))
+    stopped = certified(stop_after=2)
+    assert (len(stopped.records), stopped.state.sealed) == (3, False)
+    assert as_set(certified(stop_after=100)) == whole
+    assert read_run(tmp_path / "run").state.sealed

@@ -11,6 +11,9 @@ from noiseproof.errors import unknown
 Precision = Literal["fp32", "tf32", "bf16"]
 BackendName = Literal["torch", "onnxruntime", "openvino"]
 
+OF_RUNS = ("executor", "stop_after")
+"""The fields that mean something to runs alone."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Compute:
@@ -23,6 +26,7 @@ class Compute:
         batch_size: Rows a forward pass.
         workers: Batches computed at once (a core each on a CPU).
         executor: What makes the draws.
+        stop_after: Seconds after which a run stops; the same line goes on from there.
 
     Raises:
         ValueError: a name is unknown, or a number too small.
@@ -34,6 +38,7 @@ class Compute:
     batch_size: int | None = None
     workers: int | None = None
     executor: str = "in-process"
+    stop_after: float | None = None
 
     def __post_init__(self) -> None:
         for name, known in (("precision", get_args(Precision)), ("backend", get_args(BackendName))):

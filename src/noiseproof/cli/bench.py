@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from noiseproof.asked import SELECTION, Subject
+from noiseproof.asked import OF_RUNS, SELECTION, Compute, Subject
 from noiseproof.cli.flags import Spread
-from noiseproof.cli.records import AnyCompute
 from noiseproof.noises import NOISES, Noise
 
 _ONE = (*SELECTION, "limit", "model_id")
@@ -17,7 +16,7 @@ _HALF = (("sigma", 0.5),)
 def bench(
     subject: Annotated[Subject, Spread("Subject", without=_ONE, optional=("data",))],
     noise: Annotated[Noise, Spread("Noise", NOISES, "noise", NOISES, defaults=_HALF), "Family of the noise."],
-    compute: AnyCompute,
+    compute: Annotated[Compute, Spread("Compute", without=OF_RUNS)],
     *,
     seconds: float = 30.0,
     out: Path | None = None,

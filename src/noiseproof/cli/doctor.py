@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from noiseproof.asked import SELECTION, Compute, Subject
+from noiseproof.asked import OF_RUNS, SELECTION, Compute, Subject
 from noiseproof.cli.flags import Spread
 from noiseproof.cli.records import Rng, Seed
 from noiseproof.noises import NOISES, Noise
@@ -14,9 +14,7 @@ from noiseproof.noises import NOISES, Noise
 def doctor(
     subject: Annotated[Subject | None, Spread("Subject", without=(*SELECTION, "model_id"))],
     noise: Annotated[Noise | None, Spread("Noise", NOISES, "noise", NOISES), "Family of the noise; its flags follow."],
-    compute: Annotated[
-        Compute, Spread("Compute", without=("precision", "backend", "batch_size", "workers", "executor"))
-    ],
+    compute: Annotated[Compute, Spread("Compute", without=("precision", "backend", "batch_size", "workers", *OF_RUNS))],
     *,
     test_noise: bool = False,
     draws: int = 2_400,

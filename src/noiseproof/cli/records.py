@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from noiseproof.asked import Compute, Elsewhere, Subject
+from noiseproof.asked import OF_RUNS, Compute, Elsewhere, Subject
 from noiseproof.cli.flags import Spread
 from noiseproof.noises import NOISES, Noise
 from noiseproof.noises.words import Generator
@@ -15,8 +15,8 @@ AnyNoise = Annotated[Noise, Spread("Noise", NOISES, "noise", NOISES), "Family of
 AnySubject = Annotated[Subject, Spread("Subject")]
 AnyCompute = Annotated[Compute, Spread("Compute")]
 FoundElsewhere = Annotated[Elsewhere, Spread("Subject")]
-JudgedOn = Annotated[Compute, Spread("Compute", without=("precision", "backend", "executor"))]
-DrawnOn = Annotated[Compute, Spread("Compute", without=("precision", "backend", "batch_size", "executor"))]
+JudgedOn = Annotated[Compute, Spread("Compute", without=("precision", "backend", *OF_RUNS))]
+DrawnOn = Annotated[Compute, Spread("Compute", without=("precision", "backend", "batch_size", *OF_RUNS))]
 
 Seed = Annotated[int, "Of everything random; left out with chacha20."]
 Rng = Annotated[

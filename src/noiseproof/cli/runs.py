@@ -48,6 +48,8 @@ def run_asked(asked: Asked, out: Path, *, dry_run: bool, then: str) -> None:
             "infinite scores); they count against the top class; look at the base classifier",
             file=sys.stderr,
         )
+    if not run.state.sealed:
+        print("noiseproof: stopped before its end; the same line goes on from here", file=sys.stderr)
     from noiseproof.reports.report import summary_table
 
     print(summary_table(run))

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -258,6 +259,8 @@ class Job:
                 watch.done += 1
             if progress is not None:
                 progress(watch.progress())
+            if watch.seconds > (self.asked.compute.stop_after or inf):
+                return
         subject = self.asked.subject
         folder.seal(Selection(subject.every, subject.start, subject.limit, len(self.data)))
 
@@ -309,8 +312,12 @@ class _Watch:
             spent = sum(record.draws for record in state.records.values())
             self._draws_total = min(self._draws_total, job.asked.budget - known - spent)
 
+    @property
+    def seconds(self) -> float:
+        return max(time.monotonic() - self._started, 1e-9)
+
     def progress(self) -> Progress:
-        elapsed = max(time.monotonic() - self._started, 1e-9)
+        elapsed = self.seconds
         rate = self.draws / elapsed
         left = max(0.0, (self._draws_total - self.draws) / rate) if self.draws else float("inf")
         if self.done > self._before:  # where inputs stop early, the most they can draw says little
