@@ -31,8 +31,8 @@ def test_accuracy_table_as_text():
         "Certified accuracy in % of all m inputs at L2 radius r (input units: pixels in [0, 1]).",
         "n0 = 100, n = 1000, alpha = 0.001.",
         "band: with probability 0.95 the certified accuracy that this procedure has on the population that the inputs "
-        "were drawn from lies within it at all radii at once (DKW). Robust accuracy lies above its lower end, up to the "
-        "false certificates, and may lie above its upper end.",
+        "were drawn from lies within it at all radii at once (DKW). Robust accuracy lies above its lower end, up to "
+        "the false certificates, and may lie above its upper end.",
         "ACR, median: average and median certified radius over all inputs, wrong or abstained counts 0.",
     ]
 
