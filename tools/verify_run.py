@@ -134,15 +134,15 @@ def law(n: int, p: float) -> tuple[int, list[float]]:
     return low, [each / total for each in masses]
 
 
-def crossing(looks: list[int], accept: list[int], p: float) -> float:
-    """P(the successes reach ``accept`` at some look), by a recursion over those that have not."""
+def crossing(looks: list[int], accept: list[int], p: float) -> float:  # P(reaching it at some look)
     low, held, drawn, crossed = 0, [1.0], 0, []
     for n, critical in zip(looks, accept):
         first, more = law(n - drawn, p)
         turned = [0.0] * (len(held) - 1) + more[::-1] + [0.0] * (len(held) - 1)
         size = len(held) + len(more) - 1
-        new = [math.fsum(map(mul, held, turned[size - 1 - i : size - 1 - i + len(held)])) for i in range(size)]
-        low, drawn = low + first, n
+        new = [sum(map(mul, held, turned[size - 1 - i : size - 1 - i + len(held)])) for i in range(size)]
+        skip = next((i for i, mass in enumerate(new) if mass > 1e-30), 0)  # what is less is as good as none
+        new, low, drawn = new[skip:], low + first + skip, n
         crossed += new[max(0, critical - low) :]
         held = new[: max(0, critical - low)] or [0.0]
     return math.fsum(crossed)
