@@ -14,6 +14,7 @@ import pytest
 from noiseproof.noises import Gaussian
 from noiseproof.procedures import Certify, Procedure
 from noiseproof.store import Manifest, Range, RunFolder
+from noiseproof.store.manifest import with_design
 
 _KINDS = {"sequential": "certify", "curve": "certify"}
 """The verb that runs a procedure, where it is not its name."""
@@ -106,7 +107,8 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
             "backend": "torch",
         }
         environment = {"device": "cpu", "backend": "torch 2", "precision": "fp32", "batch_size": 64, "version": "0"}
-        with RunFolder(tmp_path / name, Manifest(_KINDS.get(asked.name, asked.name), meaning, "0")) as folder:
+        manifest = with_design(Manifest(_KINDS.get(asked.name, asked.verb), meaning, "0"), asked.design(noise))
+        with RunFolder(tmp_path / name, manifest) as folder:
             folder.begin(environment | ({"trained": trained} if trained else {}), {"sigma": sigma} | (settings or {}))
             for i, top in enumerate(tops):
                 asking, requests, first = asked.run(noise), [], dict[str, int]()

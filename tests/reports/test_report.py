@@ -6,7 +6,8 @@ import pytest
 
 from noiseproof.procedures import Certify, Decide, Sequential
 from noiseproof.reports.report import report, run_summary, summary_table
-from noiseproof.store import read_manifest, read_run
+from noiseproof.reports.show import show
+from noiseproof.store import RunFolder, read_manifest, read_run
 
 
 def test_a_report_has_every_form(make_run, tmp_path):
@@ -43,3 +44,13 @@ def test_a_run_with_a_budget_says_so(make_run, tmp_path):
     assert "at most 1000 draws an input and 1,500 for all inputs together" in summary_table(
         replace(decided, manifest=other)
     )
+
+
+def test_an_extended_run_is_said_to_be_one(make_run):
+    path = make_run("a", (0.99, 0.8), settings={"every": 1, "start": 0, "limit": 2})
+    assert "fixed beforehand" not in show(path)
+    run = read_run(path)
+    with RunFolder(path, run.manifest) as folder:
+        environment = {name: value for name, value in run.state.sessions[0].items() if name != "settings"}
+        folder.begin(environment, {"every": 1, "start": 0, "limit": 3})
+    assert "for an m fixed beforehand, but where it says at any m" in show(path)

@@ -36,6 +36,11 @@ def test_p_value_is_the_exact_sum(n1, n2):
     assert top_two_p_value(n2, n1) == top_two_p_value(n1, n2) <= 1
 
 
+def test_no_p_value_is_zero():
+    """2^-9999 rounded to nearest is 0, which is below it."""
+    assert top_two_p_value(10_000, 0) == top_two_p_value(700_000, 300_000) == 1e-300
+
+
 @pytest.mark.parametrize("n", [10**4, 10**6, 10**8])
 @pytest.mark.parametrize("deviations", [2, 5, 12, 30])
 def test_it_is_rounded_up_where_the_counts_are_large(n, deviations):

@@ -11,6 +11,9 @@ from noiseproof.stats.bounds import check_probability
 _MARGIN = 1 + 2.0**-33
 """Covers the error of ``betainc``: 2e-11 at n = 1e10, measured against 40 digits, and less below."""
 
+_LEAST = 1e-300
+"""Nothing is said to be less likely: below, doubles lose their digits, and at last are 0."""
+
 
 def top_two_p_value(n1: int, n2: int) -> float:
     """Two-sided exact binomial test between the two largest counts.
@@ -37,8 +40,9 @@ def top_two_p_value(n1: int, n2: int) -> float:
             raise ValueError(f"{name} must be >= 0, got {count}")
     most, least = max(n1, n2), min(n1, n2)
     if least == 0:
-        return min(1.0, math.ldexp(1.0, 1 - most))  # exactly, so that alpha = 2^-10 lets 11 votes of 11 tell
-    return min(1.0, 2 * float(special.betainc(most, least + 1, 0.5)) * _MARGIN)
+        # exactly, so that alpha = 2^-10 lets 11 votes of 11 tell
+        return min(1.0, max(math.ldexp(1.0, 1 - most), _LEAST))
+    return min(1.0, max(2 * float(special.betainc(most, least + 1, 0.5)) * _MARGIN, _LEAST))
 
 
 def fewest_draws(alpha: float) -> int:

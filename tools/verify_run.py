@@ -1,0 +1,300 @@
+"""A second opinion on a run folder, in plain Python and mpmath: ``python tools/verify_run.py RUN``.
+
+Written from docs/format.md and docs/soundness.md; it shares no line with noiseproof. Exact values have 40 digits: what
+is printed must lie on the safe side of its own, and near it. Nothing is drawn again, and where a sequential procedure
+stopped is not looked at: what is promised holds there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sys
+from bisect import bisect_left
+from itertools import accumulate
+from operator import mul
+from pathlib import Path
+
+from mpmath import mp, mpf
+
+mp.dps = 40
+NEAR = 1e-6  # relative: how far on the safe side a printed bound may lie
+CLOSE = 1e-9  # relative: of numbers that are rounded to neither side
+UP = 1 + 2.0**-30  # with which levels are held to spare (docs/format.md)
+
+
+def need(holds: object, why: str) -> None:
+    if not holds:
+        raise ValueError(why)
+
+
+def read(folder: Path) -> tuple[dict, list[dict], int]:
+    """Meaning with its design whole, finished inputs with their votes, and how many inputs are under way."""
+    stored = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    need(stored["format"] == 1, f"the manifest has format {stored['format']}")
+    meaning = stored["meaning"]
+    text = json.dumps([stored["kind"], meaning], sort_keys=True, separators=(",", ":"), allow_nan=False)
+    previous = hashlib.sha256(text.encode()).hexdigest()
+    need(previous == stored["meaning_hash"], "the meaning does not have the hash that pins it")
+    levels, tests = stored.get("levels"), meaning.get("design", [])
+    need(not levels or len(levels) == len(tests), "there are not as many levels as tests")
+    design, done, open_inputs = [a | b for a, b in zip(tests, levels or [{}] * len(tests))], {}, {}
+    journal = (folder / "journal.jsonl").read_bytes().split(b"\n")[:-1]  # a torn last line is no line
+    for number, raw in enumerate(journal, start=1):
+        body, mark, rest = raw.rpartition(b',"hash":"')
+        previous = hashlib.sha256(previous.encode() + b"\n" + body).hexdigest()[:32]
+        need(mark and rest == previous.encode() + b'"}', f"line {number}: the chain is broken")
+        entry = json.loads(body + b"}")
+        need(entry.get("key") not in done, f"line {number}: an input goes on that is finished")
+        match entry["is"]:
+            case "restart":
+                open_inputs.pop(entry["key"], None)
+            case "range":
+                n, votes, classes = entry["n"], entry["votes"], meaning["model"].get("num_classes", len(entry["votes"]))
+                ends = open_inputs.setdefault(entry["key"], {}).setdefault(entry["stage"], {0: [0] * classes})
+                need(all(type(each) is int for each in (n, *votes)), f"line {number}: counts are no integers")
+                need(entry["first"] == max(ends), f"line {number}: a range does not go on where the last ended")
+                need(n > 0 <= min(votes) and sum(votes) <= n, f"line {number}: votes that {n} draws cannot give")
+                ends[max(ends) + n] = [a + b for a, b in zip(ends[max(ends)], votes, strict=True)]
+            case "record":
+                stages, drawn = open_inputs.pop(entry["key"], {}), {stage: [] for stage, _ in entry["requests"]}
+                for stage, n in entry["requests"]:
+                    at = n + (drawn[stage][-1][0] if drawn[stage] else 0)
+                    need(n > 0 and at in stages.get(stage, {}), f"line {number}: draws are missing, or out of step")
+                    drawn[stage].append((at, stages[stage][at]))
+                asked = {stage: looks[-1][0] for stage, looks in drawn.items()}
+                need(asked == {stage: max(ends) for stage, ends in stages.items()}, f"line {number}: draws too many")
+                done[entry["key"]] = entry | {"drawn": drawn}
+            case other:
+                need(other == "session", f"line {number}: a line is {other!r}, which this verifier does not know")
+    return meaning | {"design": design}, list(done.values()), len(open_inputs)
+
+
+def upper_tail(k: int, n: int, p) -> mpf:
+    """P(Binomial(n, p) >= k), summed from k away from the mode."""
+    if k <= 0 or not 0 < p < 1:
+        return mpf(k <= 0 or p >= 1)
+    if k <= n * p:
+        return 1 - upper_tail(n - k + 1, n, 1 - p)
+    log_choose, total = mp.loggamma(n + 1) - mp.loggamma(k + 1) - mp.loggamma(n - k + 1), mpf(0)
+    term = mp.exp(log_choose + k * mp.log(p) + (n - k) * mp.log(1 - p))
+    for j in range(k, n + 1):
+        total += term
+        if term < total * mpf(10) ** -38:
+            break
+        term *= mpf(n - j) / (j + 1) * p / (1 - p)
+    return total
+
+
+def check_bound(q, looks: list[tuple[int, int, float]]) -> None:
+    """q is at least the least Clopper-Pearson bound on 1 - p over (k, n, level), and near it."""
+    if q < 1:
+        need(any(upper_tail(k, n, 1 - q) <= level for k, n, level in looks), f"the bound {float(q)} is not earned")
+    q = q * (1 - mpf(NEAR))
+    need(all(upper_tail(k, n, 1 - q) > level for k, n, level in looks), f"the bound {float(q)} is far from exact")
+
+
+def lost(noise: dict) -> mpf:
+    """Total variation between a sampled noise vector and the law of the theorem."""
+    need(noise["family"] == "gaussian", f"this verifier knows no {noise['family']} noise")
+    if noise["dimension"] is None or noise["grid"] is None:
+        return (noise["dimension"] or 0) * mpf(2) ** -53
+    s = mpf(noise["sigma"]) * noise["grid"]
+    cap = int(mp.floor(mpf(17) / 2 * s)) + 1
+    return noise["dimension"] * ((2 * cap + 1) * mpf(2) ** -64 + 2 * mp.ncdf(-(cap + mpf(1) / 2) / s))
+
+
+def radius(tail, rival, noise: dict) -> mpf:
+    tails, root = (tail + lost(noise), rival + lost(noise)), mp.sqrt(2)
+    quantiles = (-mp.inf if q >= 1 else root * mp.erfinv(1 - 2 * q) for q in tails)
+    return max(mpf(0), mpf(noise["sigma"]) / 2 * sum(quantiles))
+
+
+def p_needed(r: float, noise: dict) -> mpf:
+    return 1 - (mp.ncdf(-mpf(r) / mpf(noise["sigma"])) - lost(noise))
+
+
+def looks_of(n_max: int, first: int, ratio: float) -> list[int]:
+    looks, n = [], (step := min(first, n_max))
+    while n < n_max:
+        looks.append(n)
+        n = max(n + step, math.ceil(ratio * n / step) * step)
+    return [*looks, n_max]
+
+
+def law(n: int, p: float) -> tuple[int, list[float]]:
+    """Binomial(n, p) within 10 standard deviations: the first count, and probabilities."""
+    spread = 10 * math.sqrt(n * p * (1 - p)) + 10
+    low, high, mode = max(0, int(n * p - spread)), min(n, math.ceil(n * p + spread)), int((n + 1) * p)
+    odds = p / (1 - p)
+    up = accumulate(range(mode, high), lambda mass, k: mass * (n - k) / (k + 1) * odds, initial=1.0)
+    down = accumulate(range(mode, low, -1), lambda mass, k: mass * k / (n - k + 1) / odds, initial=1.0)
+    total = math.fsum(masses := [*[*down][:0:-1], *up])
+    return low, [each / total for each in masses]
+
+
+def crossing(looks: list[int], accept: list[int], p: float) -> float:  # P(reaching it at some look)
+    low, held, drawn, crossed = 0, [1.0], 0, []
+    for n, critical in zip(looks, accept):
+        first, more = law(n - drawn, p)
+        turned = [0.0] * (len(held) - 1) + more[::-1] + [0.0] * (len(held) - 1)
+        size = len(held) + len(more) - 1
+        new = [sum(map(mul, held, turned[size - 1 - i : size - 1 - i + len(held)])) for i in range(size)]
+        skip = next((i for i, mass in enumerate(new) if mass > 1e-30), 0)  # what is less is as good as none
+        new, low, drawn = new[skip:], low + first + skip, n
+        crossed += new[max(0, critical - low) :]
+        held = new[: max(0, critical - low)] or [0.0]
+    return math.fsum(crossed)
+
+
+def boundaries(p0: float, level: float, asked: dict) -> dict:
+    """Looks, accept and stop as docs/format.md constructs them."""
+    n_max, looks = asked["n_max"], looks_of(asked["n_max"], asked["first_look"], asked["ratio"])
+    tails = [(low + len(mass), [0.0, *accumulate(reversed(mass))]) for low, mass in (law(n, p0) for n in looks)]
+
+    def at(boost: float) -> list[int]:
+        allowed = [min(level * each * math.exp(boost), 0.999 * level) for each in shares(len(looks), 0.5)]
+        return [f - bisect_left(t, True, key=lambda mass: mass * UP > a) + 1 for (f, t), a in zip(tails, allowed)]
+
+    def reached(n: int, x: int) -> float:
+        p, left = (x + 0.5) / (n + 1), n_max - n
+        spread = math.sqrt(2 * left * p * (1 - p) * (1 + left / (n + 1)))
+        return math.erfc((accept[-1] - 0.5 - x - left * p) / spread) / 2
+
+    low, high = 0.0, 8.0
+    while high - low > 1e-4:
+        middle = (low + high) / 2
+        low, high = (middle, high) if crossing(looks, at(middle), p0) * UP <= level else (low, middle)
+    accept = at(low)
+    stop = [bisect_left(range(n + 1), asked["gamma"], key=lambda x: reached(n, x)) - 1 for n in looks[:-1]]
+    return {"looks": looks, "accept": accept, "stop": [*stop, accept[-1] - 1]}
+
+
+def check_design(meaning: dict) -> None:
+    asked, noise = meaning["procedure"], meaning["noise"]
+    radii = {"decide": lambda: [asked["radius"]], "curve": lambda: asked["radii"]}.get(asked["name"], list)()
+    for r, test in zip(radii, meaning["design"], strict=True):
+        p0 = float(p_needed(r, noise))
+        level = asked["alpha"] * (1 if asked.get("label_aware") else p0)
+        own = boundaries(p0, level, asked)
+        for name, value in own.items():
+            need(value == test[name], f"{name} of the test of radius {r} is {test[name]}, not {value}")
+        need((size := crossing(own["looks"], own["accept"], p0)) <= level, f"the test of radius {r} has size {size}")
+        for name, value in (("p0", p0), ("alpha", level), ("size", size)):
+            need(math.isclose(test.get(name, -1), value, rel_tol=CLOSE), f"{name} is {test.get(name)}, not {value}")
+        beyond = all(c - 1 >= p0 * (n - 1) for n, c in zip(own["looks"], own["accept"]) if c <= n)
+        need(beyond or asked.get("label_aware"), "the test does not hold for every class")
+
+
+def rival_of(votes: list[int], top: int, n: int) -> int:
+    return max(votes[:top] + votes[top + 1 :]) + n - sum(votes)  # void draws count for the rival
+
+
+def wealth(k: int, n: int, p0) -> mpf:
+    """Of the bet that p > p0 in docs/format.md."""
+
+    def mass(a, b):  # of the beta law above p0, not normalised
+        mode, sd = a / (a + b), mp.sqrt(a * b / (a + b) ** 3)
+        points = {p0, mpf(1)} | {t for each in (-12, -6, -3, 0, 3, 6, 12) if p0 < (t := mode + each * sd) < 1}
+        return mp.quad(lambda t: t ** (a - 1) * (1 - t) ** (b - 1), sorted(points))
+
+    return mass(k + 0.5, n - k + 0.5) / (mass(0.5, 0.5) * p0**k * (1 - p0) ** (n - k))
+
+
+def certificate(said: dict, top: int, looks: list[tuple[int, list[int], float]], noise: dict, both: bool) -> None:
+    """The best bound of all looks (draws, votes, level) counts, for the top class and for its rival."""
+    tail, rival = 1 - mpf(said["p_lower"]) - mpf(2) ** -52 if both else mpf(said["p_upper"]), mpf(said["p_upper"])
+    check_bound(tail, [(votes[top], n, level / (1 + both)) for n, votes, level in looks])
+    if both:
+        check_bound(rival, [(n - rival_of(votes, top, n), n, level / 2) for n, votes, level in looks])
+    need(both or said["p_lower"] <= 1 - tail, "p_lower is more than its bound leaves")
+    exact, r = radius(tail, rival, noise), said["radius"]
+    need(exact * (1 - mpf(NEAR)) - NEAR * noise["sigma"] <= r <= exact, f"radius {r} is not {float(exact)}")
+    need(said["prediction"] == (top if said["radius"] > 0 else -1), "another class is printed than won")
+
+
+def shares(looks: int, last: float) -> list[float]:
+    return [(1 - last) / (looks - 1)] * (looks - 1) + [last] if looks > 1 else [1.0]
+
+
+def plans(asked: dict, design: list[dict]) -> dict[str, list[int]]:
+    name, n_max, every = asked["name"], asked.get("n_max"), asked.get("look_every")
+    need(name in ("certify", "sequential", "predict", "decide", "curve", "anytime"), f"unknown procedure {name!r}")
+    n0, n = ([10**i for i in range(2, 13) if 10**i < each] + [each] for each in (asked.get("n0", 1), asked.get("n", 1)))
+    if name in ("certify", "predict"):
+        return {"select": n0, "estimate": n} if name == "certify" else {"predict": n}
+    if name == "sequential":
+        return {"select": n0, "estimate": looks_of(n_max, asked["first_look"], 1.5)}
+    return {name: design[0]["looks"]} if name != "anytime" else {"decide": [*range(every, n_max, every), n_max]}
+
+
+def check(record: dict, meaning: dict) -> None:
+    asked, noise, said, drawn = meaning["procedure"], meaning["noise"], record["outcome"], record["drawn"]
+    name, alpha, design = asked["name"], asked["alpha"], meaning["design"]
+    if "skipped" in record:
+        return need(not drawn and said["prediction"] == -1, "it is skipped, and says something")
+    planned = plans(asked, design)
+    for stage, ends in planned.items():
+        got = [n for n, _ in drawn.get(stage, [])]
+        early = name not in ("certify", "predict") and stage != "select" and got
+        need(got == (ends[: len(got)] if early else ends), f"draws of {stage} are not those of the procedure: {got}")
+    need(drawn.keys() == planned.keys(), "draws of a stage that the procedure does not have")
+    n, votes = (looks := drawn[[*planned][-1]])[-1]
+    top = votes.index(max(votes))
+    if name in ("certify", "sequential"):
+        top = (chosen := drawn["select"][-1][1]).index(max(chosen))
+        levels = [(*look, alpha * share) for look, share in zip(looks, shares(len(planned["estimate"]), 0.7))]
+        return certificate(said, top, [(n, votes, alpha)] if name == "certify" else levels, noise, asked["two_sided"])
+    if name == "predict":
+        least = rival_of(votes, top, n)
+        p = min(mpf(1), 2 * upper_tail(votes[top], votes[top] + least, 0.5)) if votes[top] > least else mpf(1)
+        need(math.isclose(said["p_value"], p, rel_tol=CLOSE, abs_tol=1e-290), f"the p-value is {float(p)}")
+        return need(said["prediction"] == (top if said["p_value"] <= alpha else -1), "another class is printed")
+    if name == "curve":
+        up = []  # how far up the grid each class has come
+        for c in range(len(votes)):
+            reached = [any(v[c] >= accept for (_, v), accept in zip(looks, test["accept"])) for test in design]
+            up.append([*reached, False].index(False))
+        top, r = up.index(max(up)), [0.0, *asked["radii"]][max(up)]
+        p0 = float(p_needed(r, noise)) if max(up) else 0.0
+        need(said["prediction"] == (top if max(up) else -1), "another class is printed than won")
+        need(said["radius"] == r, "another radius is printed than was reached")
+        same = math.isclose(said["p_lower"], p0, rel_tol=CLOSE) and math.isclose(said["p_upper"], 1 - p0, rel_tol=CLOSE)
+        return need(same, f"p_lower and p_upper are not those of p0 = {p0}")
+    answer = "undecided"
+    if name == "anytime":
+        p0 = p_needed(asked["radius"], noise)
+        over = "not certified" if wealth(n - votes[top], n, 1 - p0) * alpha >= 1 else "undecided"
+        answer = "certified" if wealth(votes[top], n, p0) * alpha * p0 >= 1 else over
+    else:
+        for (n, votes), accept, stop in zip(looks, design[0]["accept"], design[0]["stop"]):
+            need(answer == "undecided", "it went on after it had decided")
+            top = record["label"] if asked["label_aware"] else votes.index(max(votes))
+            futile = votes[top] <= stop and n < asked["n_max"]
+            answer = "certified" if votes[top] >= accept else "not certified" if futile else "undecided"
+    need(answer != "undecided" or n == asked["n_max"] or "budget" in meaning, "it ended without a decision")
+    need(said["answer"] == answer, f"{said['answer']!r} is printed, but it is {answer!r}")
+    need(said["radius"] == asked["radius"], "another radius is printed than was asked about")
+    need(said["prediction"] == (top if answer == "certified" else -1), "another class is printed than won")
+
+
+def verify(folder: Path) -> tuple[int, int]:
+    """How many finished inputs hold, and how many are under way; ``ValueError`` where the run does not hold."""
+    record = {}
+    try:
+        meaning, records, under_way = read(folder)
+        need(not meaning.get("tally"), "this verifier counts class votes alone")
+        check_design(meaning)
+        for record in records:
+            check(record, meaning)
+    except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as why:
+        raise ValueError(f"input {record['index']} (key {record['key']}): {why}" if record else repr(why)) from None
+    return len(records), under_way
+
+
+if __name__ == "__main__":
+    try:
+        print("{} inputs hold, {} are under way".format(*verify(Path(sys.argv[1]))))
+    except ValueError as why:
+        sys.exit(f"{sys.argv[1]} does not hold: {why}")
