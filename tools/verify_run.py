@@ -67,10 +67,7 @@ def read(folder: Path) -> tuple[dict, list[dict], int]:
                 need(asked == {stage: max(ends) for stage, ends in stages.items()}, f"line {number}: draws too many")
                 done[entry["key"]] = entry | {"drawn": drawn}
             case other:
-                need(
-                    other in ("session", "seal"),
-                    f"line {number}: a line is {other!r}, which this verifier does not know",
-                )
+                need(other in ("session", "seal"), f"line {number}: a line is {other!r}, which is not known")
     return meaning | {"design": design}, list(done.values()), len(open_inputs)
 
 
