@@ -193,7 +193,10 @@ def _not_promised(run: Run) -> Iterator[str]:
         "certificates at will; against an adversary certify with a fresh secret seed. Nor do the probabilities above "
         "hold for the best of several runs."
     )
-    yield "**That the counts are honest.** The chain shows that none was changed later, not that each was drawn."
+    yield (
+        "**That the counts are honest.** The chain shows accidents: whoever means to can make it anew. `noiseproof verify "
+        "--replay all` draws them again."
+    )
 
 
 def _other_norms(run: Run) -> str:
