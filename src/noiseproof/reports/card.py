@@ -194,8 +194,8 @@ def _not_promised(run: Run) -> Iterator[str]:
         "hold for the best of several runs."
     )
     yield (
-        "**That the counts are honest.** The chain shows accidents: whoever means to can make it anew. `noiseproof verify "
-        "--replay all` draws them again."
+        "**That the counts are honest.** The chain shows accidents: whoever means to can make it anew. "
+        "`noiseproof verify --replay all` draws them again."
     )
 
 
