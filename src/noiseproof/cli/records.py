@@ -20,8 +20,7 @@ DrawnOn = Annotated[Compute, Spread("Compute", without=("precision", "backend", 
 
 Seed = Annotated[int, "Of everything random; left out with chacha20."]
 Rng = Annotated[
-    Generator,
-    "Generator of the noise; chacha20 is keyed by the operating system, the key kept with the run.",
+    Generator, "Generator of the noise; chacha20 is keyed by the operating system, the key kept with the run."
 ]
 Alpha = Annotated[float, "Failure probability per input, fixed before sampling."]
 Out = Annotated[Path, "Run folder; the same line again resumes in it."]
