@@ -29,8 +29,9 @@ MOST = 10**12
 """Draws of an input: at a million a second they take eleven days, and counts stay far from the end of int64."""
 
 at_most = partial(integer, most=MOST)
-draws = partial(integer, least=1, most=MOST)
-"""Checks of a field that says how many; the first for where another limit says what the least is."""
+"""The check of a field that says how many draws, where something else says the least."""
+draws = partial(at_most, least=1)
+"""The check of one where nothing else does."""
 
 
 class Procedure(ABC):

@@ -140,10 +140,8 @@ class AttackFolder(FolderInUse):
     def __init__(self, path: Path, manifest: Manifest) -> None:
         """A folder for this manifest; ``with`` opens it."""
         points: dict[tuple[str, str, float], Attacked] = {}
-        self.points = points
-        super().__init__(
-            path, manifest, lambda line: _take(path, line, points), lambda: points, called="the folder of an attack"
-        )
+        called, self.points = "the folder of an attack", points
+        super().__init__(path, manifest, lambda line: _take(path, line, points), lambda: points, called=called)
 
     def add(self, point: Attacked, x: NDArray[np.float64]) -> None:
         """Keep a judged point; the adversarial input itself, as ``broken/INDEX-xMULTIPLE.npy``, where it broke.
