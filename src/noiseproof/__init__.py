@@ -36,28 +36,11 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "analysis.audit": ("audit",),
-    "asked": (
-        "Asked",
-        "Compute",
-        "Elsewhere",
-        "Subject",
-        "Training",
-    ),
+    "asked": ("Asked", "Compute", "Elsewhere", "Subject", "Training"),
     "classifier": ("SmoothedClassifier",),
-    "errors": (
-        "NoiseproofError",
-        "UnsupportedError",
-    ),
+    "errors": ("NoiseproofError", "UnsupportedError"),
     "noises": ("Gaussian",),
-    "procedures": (
-        "Anytime",
-        "Certify",
-        "Curve",
-        "Decide",
-        "Predict",
-        "Sequential",
-        "SequentialPredict",
-    ),
+    "procedures": ("Anytime", "Certify", "Curve", "Decide", "Predict", "Sequential", "SequentialPredict"),
     "reports.card": ("card",),
     "reports.compare": ("compare",),
     "reports.experiments": ("experiment",),
@@ -69,19 +52,11 @@ _ROOMS = {
     "runners.falsify": ("falsify",),
     "runners.plan": ("plan",),
     "runners.run": ("run",),
-    "store.exchange": (
-        "export_run",
-        "import_run",
-    ),
+    "store.exchange": ("export_run", "import_run"),
     "store.merge": ("merge",),
     "store.verify": ("verify",),
     "training.loop": ("train",),
-    "types": (
-        "ABSTAIN",
-        "Certificate",
-        "Decision",
-        "Prediction",
-    ),
+    "types": ("ABSTAIN", "Certificate", "Decision", "Prediction"),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 

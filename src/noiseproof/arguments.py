@@ -8,6 +8,9 @@ from functools import partial
 
 import numpy as np
 
+Check = Callable[[str, object], object]
+"""From the name and the value of an argument to the value that is kept; a ``ValueError`` refuses it."""
+
 
 def integer(name: str, value: object, *, least: int | None = None, most: int | None = None) -> int:
     """The argument as a plain int: whatever is an integer by its type, of numpy and torch too, but no bool.
@@ -80,7 +83,7 @@ def flag(name: str, value: object) -> bool:
 at_least_one = partial(integer, least=1)
 
 
-def settle(settings: object, checks: Mapping[str, Callable[[str, object], object]]) -> None:
+def settle(settings: object, checks: Mapping[str, Check]) -> None:
     """Check the fields of a frozen dataclass in order, each kept as its check gives it back.
 
     Args:

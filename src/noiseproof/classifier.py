@@ -145,13 +145,10 @@ class SmoothedClassifier(nn.Module):
         super().__init__()
         check_options(precision=precision, batch_size=batch_size, workers=workers)
         check_backend(backend, precision=precision, device=torch.device("cpu" if device is None else device))
-        soft_draws, num_classes = (
-            integer("soft_draws", soft_draws, least=1),
-            integer("num_classes", num_classes, least=2),
-        )
-        self.base = base
-        self.num_classes, self.noise, self.seed = num_classes, noise, integer("seed", seed)
-        self.soft_draws, self.batch_size, self.workers = soft_draws, batch_size, workers
+        self.soft_draws = integer("soft_draws", soft_draws, least=1)
+        self.num_classes = integer("num_classes", num_classes, least=2)
+        self.base, self.noise, self.seed = base, noise, integer("seed", seed)
+        self.batch_size, self.workers = batch_size, workers
         self.precision, self.backend = precision, backend
         self._device = None if device is None else torch.device(device)
         self._kept: _Kept | None = None

@@ -29,20 +29,15 @@ def quickstart(
         n: Draws a picture; by default 2000, ImageNet 1000.
         imagenet: Pretrained weights, pictures of 224 x 224, a denoiser (extra imagenet-demo), in minutes.
     """
+    out = out or Path("quickstart-imagenet" if imagenet else "quickstart")
     if imagenet:
         if epochs is not None:
             raise ValueError(f"--epochs is of the training, and --imagenet trains nothing, got {epochs}; leave one out")
         from noiseproof.cli.quickstart_imagenet import quickstart_imagenet
 
-        return quickstart_imagenet(
-            out or Path("quickstart-imagenet"), 20 if inputs is None else inputs, 1000 if n is None else n
-        )
-    _fashion_mnist(
-        out or Path("quickstart"),
-        12 if epochs is None else epochs,
-        200 if inputs is None else inputs,
-        2000 if n is None else n,
-    )
+        return quickstart_imagenet(out, 20 if inputs is None else inputs, 1000 if n is None else n)
+    inputs, n = 200 if inputs is None else inputs, 2000 if n is None else n
+    _fashion_mnist(out, 12 if epochs is None else epochs, inputs, n)
     return 0
 
 

@@ -126,16 +126,9 @@ def _finish(
     print(f"\n{written.text}\n")
     decisions = {record.index: record for record in decided.records}
     rows = [
-        panel_row(
-            record,
-            data,
-            decisions.get(record.index),
-            points.get(record.index),
-            clean[record.index],
-            _denoised(front, data.pixels(record.index)),
-        )
+        panel_row(record, data, decisions.get(i), points.get(i), clean[i], _denoised(front, data.pixels(i)))
         for record in certified.records
-        if record.index < SHOWN
+        if (i := record.index) < SHOWN
     ]
     page = draw_panel(rows, out / "imagenet.png", noise=Gaussian(sigma=SIGMA), notes=_notes(written.summaries[0]))
     kinds = [kind_of(record) for record in certified.records]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from noiseproof.asked import OF_RUNS, Compute, Elsewhere, Subject
 from noiseproof.cli.flags import Spread
 from noiseproof.noises import NOISES, Noise
 from noiseproof.noises.words import Generator
 from noiseproof.procedures import PROCEDURES, Procedure
+
+_T = TypeVar("_T")
 
 AnyNoise = Annotated[Noise, Spread("Noise", NOISES, "noise", NOISES), "Family of the noise; its flags follow."]
 AnySubject = Annotated[Subject, Spread("Subject")]
@@ -20,8 +23,7 @@ DrawnOn = Annotated[Compute, Spread("Compute", without=("precision", "backend", 
 
 Seed = Annotated[int, "Of everything random; left out with chacha20."]
 Rng = Annotated[
-    Generator,
-    "Generator of the noise; chacha20 is keyed by the operating system, the key kept with the run.",
+    Generator, "Generator of the noise; chacha20 is keyed by the operating system, the key kept with the run."
 ]
 Alpha = Annotated[float, "Failure probability per input, fixed before sampling."]
 Out = Annotated[Path, "Run folder; the same line again resumes in it."]
@@ -53,19 +55,16 @@ def numbers(name: str, text: str) -> list[float]:
     Raises:
         ValueError: one is none.
     """
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise ValueError(f"{name} must be numbers such as 1,1.5,2, got {text!r}") from None
+    return _separated(name, text, float, "numbers such as 1,1.5,2")
 
 
 def integers(name: str, text: str) -> list[int]:
-    """Whole numbers separated by commas.
+    """Whole numbers, likewise."""
+    return _separated(name, text, int, "whole numbers separated by commas")
 
-    Raises:
-        ValueError: one is none.
-    """
+
+def _separated(name: str, text: str, kind: Callable[[str], _T], wanted: str) -> list[_T]:
     try:
-        return [int(part) for part in text.split(",")]
+        return [kind(part) for part in text.split(",")]
     except ValueError:
-        raise ValueError(f"{name} must be whole numbers separated by commas, got {text!r}") from None
+        raise ValueError(f"{name} must be {wanted}, got {text!r}") from None

@@ -255,12 +255,7 @@ class _Lane:
     def issue(self, n: int) -> Segment:
         """The next n of them."""
         stage = self._request.stage
-        segment = Segment(
-            self._task.x,
-            replace(self._words, stage=stage),
-            self._start.get(stage, 0) + self._issued,
-            n,
-        )
+        segment = Segment(self._task.x, replace(self._words, stage=stage), self._start.get(stage, 0) + self._issued, n)
         self._issued += n
         return segment
 

@@ -153,10 +153,7 @@ class GraphBackend(TorchBackend):
             return super().forward_pass(x)
         assert self._stream is not None, "only CUDA has graphs"
         graph = torch.cuda.CUDAGraph()
-        with (
-            self._on_stream(),
-            torch.cuda.graph(graph, None, self._stream, capture_error_mode="thread_local"),
-        ):
+        with self._on_stream(), torch.cuda.graph(graph, None, self._stream, capture_error_mode="thread_local"):
             self.scores(x)
         return graph.replay
 

@@ -31,15 +31,9 @@ class OnnxRuntimeBackend(PooledBackend):
         batch_size: int | None = None,
         workers: int | None = None,
     ) -> None:
-        """A backend for one base classifier; exporting it takes seconds.
+        """A backend for a copy of the module ``base``, in eval mode; exporting it takes seconds.
 
-        Args:
-            base: the module, in eval mode; a copy of it is exported.
-            num_classes: how many scores a row has.
-            noise: turns words into noisy inputs.
-            shape: of one input.
-            batch_size: rows a forward pass.
-            workers: batches computed at once.
+        The other arguments are those of ``PooledBackend``.
 
         Raises:
             ModelError: the package is not installed, or the module cannot be exported.

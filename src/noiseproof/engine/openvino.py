@@ -32,16 +32,9 @@ class OpenVinoBackend(PooledBackend):
         precision: str = "fp32",
         workers: int | None = None,
     ) -> None:
-        """A backend for one base classifier; compiling it takes seconds.
+        """A backend for a copy of the module ``base``, in eval mode; compiling it takes seconds.
 
-        Args:
-            base: the module, in eval mode; a copy of it is traced.
-            num_classes: how many scores a row has.
-            noise: turns words into noisy inputs.
-            shape: of one input.
-            batch_size: rows a forward pass.
-            precision: "fp32", or "bf16" on a processor that has it.
-            workers: batches computed at once.
+        The other arguments are those of ``PooledBackend``; bf16 is for a processor that has it.
 
         Raises:
             ModelError: the package is not installed, the module cannot be converted, or the processor has no bf16.

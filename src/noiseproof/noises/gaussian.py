@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from noiseproof.arguments import integer, real
+from noiseproof.arguments import integer, real, settle
 from noiseproof.errors import UnsupportedError
 from noiseproof.noises.base import Noise
 from noiseproof.noises.rounded_normal import largest_eta, rounded_normal
@@ -73,9 +73,7 @@ class Gaussian(Noise):
     norm: ClassVar[str] = "l2"
 
     def __post_init__(self) -> None:
-        object.__setattr__(
-            self, "sigma", real("sigma", self.sigma)
-        )  # 1 and 1.0 are one noise, also as text in a manifest
+        settle(self, {"sigma": real})  # 1 and 1.0 are one noise, also as text in a manifest
         if not (isfinite(self.sigma) and self.sigma > 0):
             raise ValueError(f"sigma must be > 0, got {self.sigma}")
         if self.grid is not None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, isfinite, log
+from math import ceil, log
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from noiseproof.arguments import integer, real
-from noiseproof.procedures.base import MOST, Procedure
+from noiseproof.arguments import at_least_one, settle
+from noiseproof.procedures.base import Procedure, draws, level, non_negative
 from noiseproof.stats.anytime import anytime_accept, anytime_holds_for_every_class
-from noiseproof.stats.bounds import check_level
 from noiseproof.tallies import CLASS_VOTES
 from noiseproof.types import ABSTAIN, Decision, Draw
 
@@ -53,19 +52,13 @@ class Anytime(Procedure):
     verb: ClassVar[str] = "decide"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "radius", real("radius", self.radius))
-        object.__setattr__(self, "alpha", real("alpha", self.alpha))
-        object.__setattr__(self, "n_max", integer("n_max", self.n_max, least=1, most=MOST))
-        object.__setattr__(self, "look_every", integer("look_every", self.look_every, least=1))
-        if not (isfinite(self.radius) and self.radius >= 0):
-            raise ValueError(f"radius must be >= 0, got {self.radius}")
-        check_level("alpha", self.alpha)
+        settle(self, {"radius": non_negative, "alpha": level, "n_max": draws, "look_every": at_least_one})
 
     def run(self, noise: Noise, label: int | None = None) -> Requests:
         """Look after look: has the wealth of the most voted class grown enough, or that of the opposite bet?"""
         del label
         p0 = noise.p_needed(self.radius)
-        undecided = Decision("undecided", ABSTAIN, self.radius, noise.norm)
+        undecided = self.nothing_known(noise)
         votes: Counts | int = 0
         n, to_go = 0, self.look_every
         while n < self.n_max:

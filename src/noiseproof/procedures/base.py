@@ -5,10 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
 from dataclasses import fields
+from functools import partial
+from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from noiseproof.arguments import integer, real
+from noiseproof.stats.bounds import check_level
 from noiseproof.tallies import CLASS_VOTES
 from noiseproof.types import ABSTAIN, Certificate, Draw
 
@@ -23,6 +27,11 @@ if TYPE_CHECKING:
 
 MOST = 10**12
 """Draws of an input: at a million a second they take eleven days, and counts stay far from the end of int64."""
+
+at_most = partial(integer, most=MOST)
+"""The check of a field that says how many draws, where something else says the least."""
+draws = partial(at_most, least=1)
+"""The check of one where nothing else does."""
 
 
 class Procedure(ABC):
@@ -111,6 +120,31 @@ def ask(stage: str, n: int, so_far: Outcome | None = None) -> Generator[Draw, Co
         total = total + CLASS_VOTES.check((yield Draw(stage, part, so_far)), part)
     assert not isinstance(total, int), "a procedure asks for one draw at least"
     return total
+
+
+def level(name: str, value: object) -> float:
+    """The check of a field that is a failure probability: see ``check_level``."""
+    check_level(name, found := real(name, value))
+    return found
+
+
+def non_negative(name: str, value: object) -> float:
+    """The check of a field that is a radius: finite, >= 0."""
+    if not (isfinite(found := real(name, value)) and found >= 0):
+        raise ValueError(f"{name} must be >= 0, got {found}")
+    return found
+
+
+def check_enough(name: str, n: int, needed: int, alpha: float, *, to: str = "certify") -> None:
+    """Refuse so few draws that every input would abstain.
+
+    Raises:
+        ValueError: n, the field of this name, is below what is needed.
+    """
+    if n < needed:
+        raise ValueError(
+            f"{name} must be >= {needed} to {to} anything at alpha={alpha:g}, got {n}; raise {name} (or alpha)"
+        )
 
 
 def largest_rival(votes: Counts, top: int, n: int) -> int:

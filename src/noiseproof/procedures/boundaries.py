@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from noiseproof.arguments import integer
+from noiseproof.arguments import Check, at_least_one, real
+from noiseproof.procedures.base import Procedure
 from noiseproof.stats.sequential import group_sequential
 
 if TYPE_CHECKING:
@@ -19,43 +20,37 @@ MOST_DRAWS = 2_000_000
 """Boundaries for so many take seconds, for ten times as many more than ten minutes, each time a run is verified."""
 
 
-class SequentialDesign(Protocol):
-    """What a procedure with boundaries says of its looks."""
-
-    @property
-    def alpha(self) -> float:
-        """Failure probability of an input."""
-
-    @property
-    def n_max(self) -> int:
-        """Draws at most."""
-
-    @property
-    def first_look(self) -> int:
-        """Draws at the first look."""
-
-    @property
-    def ratio(self) -> float:
-        """Draws of each further look to those of the one before."""
-
-    @property
-    def gamma(self) -> float:
-        """Probability of being certified below which an input is given up."""
-
-
-def n_max_of_boundaries(n_max: object) -> int:
+def _n_max(name: str, n_max: object) -> int:
     """How many draws a procedure with boundaries may take.
 
     Raises:
         ValueError: no integer, none, or so many that the boundaries take minutes.
     """
-    draws = integer("n_max", n_max, least=1)
+    draws = at_least_one(name, n_max)
     if draws > MOST_DRAWS:
         raise ValueError(f"n_max must be <= {MOST_DRAWS}, got {draws}; the anytime test and fixed n take more")
     return draws
 
 
-def threshold_test(noise: Noise, radius: float, asked: SequentialDesign, *, every_class: bool) -> GroupSequential:
+LOOKS: dict[str, Check] = {"n_max": _n_max, "first_look": at_least_one, "ratio": real, "gamma": real}
+"""Checks of the fields that say how it looks."""
+
+
+class WithLooks(Procedure):
+    """A procedure with boundaries; of its fields these say how it looks, as ``Decide`` explains them."""
+
+    n_max: int
+    first_look: int
+    ratio: float
+    gamma: float
+
+    @property
+    def most_draws(self) -> int:
+        """n_max."""
+        return self.n_max
+
+
+def threshold_test(noise: Noise, radius: float, asked: WithLooks, *, every_class: bool) -> GroupSequential:
     """The test of "this class has more than the probability that the radius needs".
 
     Args:

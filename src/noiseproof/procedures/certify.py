@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from noiseproof.arguments import flag, integer, real
-from noiseproof.procedures.base import MOST, Procedure, ask, certificate, largest_rival
-from noiseproof.stats.bounds import check_level, one_sided, smallest_n, two_sided
+from noiseproof.arguments import at_least_one, flag, settle
+from noiseproof.procedures.base import Procedure, ask, at_most, certificate, check_enough, largest_rival, level
+from noiseproof.stats.bounds import one_sided, smallest_n, two_sided
 
 if TYPE_CHECKING:
     from noiseproof.noises.base import Noise
@@ -41,16 +41,9 @@ class Certify(Procedure):
     name: ClassVar[str] = "certify"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "n0", integer("n0", self.n0, least=1))
-        object.__setattr__(self, "n", integer("n", self.n, most=MOST))
-        object.__setattr__(self, "alpha", real("alpha", self.alpha))
-        object.__setattr__(self, "two_sided", flag("two_sided", self.two_sided))
-        check_level("alpha", self.alpha)
+        settle(self, {"n0": at_least_one, "n": at_most, "alpha": level, "two_sided": flag})
         needed = smallest_n(self.alpha / 2 if self.two_sided else self.alpha)
-        if self.n < needed:
-            raise ValueError(
-                f"n must be >= {needed} to certify anything at alpha={self.alpha:g}, got {self.n}; raise n (or alpha)"
-            )
+        check_enough("n", self.n, needed, self.alpha)
 
     def run(self, noise: Noise, label: int | None = None) -> Requests:
         """The paper's pseudocode: select on n0 draws, estimate on n fresh ones."""

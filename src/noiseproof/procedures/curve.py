@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from noiseproof.arguments import integer, real
-from noiseproof.procedures.base import Procedure
-from noiseproof.procedures.boundaries import GAMMA, RATIO, n_max_of_boundaries, threshold_test
+from noiseproof.arguments import real, settle
+from noiseproof.procedures.base import level
+from noiseproof.procedures.boundaries import GAMMA, LOOKS, RATIO, WithLooks, threshold_test
 from noiseproof.procedures.radii import parse_radii
-from noiseproof.stats.bounds import check_level
 from noiseproof.tallies import CLASS_VOTES
 from noiseproof.types import ABSTAIN, Certificate, Draw
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Curve(Procedure):
+class Curve(WithLooks):
     """CURVE: with probability at least 1 - alpha, it abstains or g is constant within the radius, one of a grid.
 
     One group-sequential test a radius, all on the same draws, every class at level alpha * p0 as in DECIDE. A radius
@@ -60,15 +59,10 @@ class Curve(Procedure):
     def __post_init__(self) -> None:
         radii = parse_radii(self.radii) if isinstance(self.radii, str) else self.radii
         object.__setattr__(self, "radii", tuple(real("radii", radius) for radius in radii))
-        object.__setattr__(self, "alpha", real("alpha", self.alpha))
-        object.__setattr__(self, "n_max", n_max_of_boundaries(self.n_max))
-        object.__setattr__(self, "first_look", integer("first_look", self.first_look, least=1))
-        object.__setattr__(self, "ratio", real("ratio", self.ratio))
-        object.__setattr__(self, "gamma", real("gamma", self.gamma))
+        settle(self, {"alpha": level} | LOOKS)
         ascending = all(a < b for a, b in zip(self.radii, self.radii[1:], strict=False))
         if not (self.radii and self.radii[0] >= 0 and ascending):
             raise ValueError(f"radii must be one or more, ascending and >= 0, got {list(self.radii)}")
-        check_level("alpha", self.alpha)
 
     def run(self, noise: Noise, label: int | None = None) -> Requests:
         """At each look: how far up the grid each class has come, by boundaries it ever reached."""
@@ -93,11 +87,6 @@ class Curve(Procedure):
     def design(self, noise: Noise) -> list[dict[str, Any]]:
         """Looks and boundaries, a test a radius."""
         return [test.table() for test in self._tests(noise)]
-
-    @property
-    def most_draws(self) -> int:
-        """n_max."""
-        return self.n_max
 
     def _tests(self, noise: Noise) -> list[GroupSequential]:
         return [threshold_test(noise, radius, self, every_class=True) for radius in self.radii]

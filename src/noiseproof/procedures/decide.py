@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from noiseproof.arguments import flag, integer, real
-from noiseproof.procedures.base import Procedure, check_label
-from noiseproof.procedures.boundaries import GAMMA, RATIO, n_max_of_boundaries, threshold_test
-from noiseproof.stats.bounds import check_level
+from noiseproof.arguments import flag, settle
+from noiseproof.procedures.base import check_label, level, non_negative
+from noiseproof.procedures.boundaries import GAMMA, LOOKS, RATIO, WithLooks, threshold_test
 from noiseproof.tallies import CLASS_VOTES
 from noiseproof.types import ABSTAIN, Decision, Draw
 
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Decide(Procedure):
+class Decide(WithLooks):
     """DECIDE: with probability at least 1 - alpha, an input it certifies has a g that is constant within the radius.
 
     A group-sequential test of "the class has more than the probability that this radius needs", p0. Every class is
@@ -60,21 +58,12 @@ class Decide(Procedure):
     verb: ClassVar[str] = "decide"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "radius", real("radius", self.radius))
-        object.__setattr__(self, "alpha", real("alpha", self.alpha))
-        object.__setattr__(self, "n_max", n_max_of_boundaries(self.n_max))
-        object.__setattr__(self, "label_aware", flag("label_aware", self.label_aware))
-        object.__setattr__(self, "first_look", integer("first_look", self.first_look, least=1))
-        object.__setattr__(self, "ratio", real("ratio", self.ratio))
-        object.__setattr__(self, "gamma", real("gamma", self.gamma))
-        if not (isfinite(self.radius) and self.radius >= 0):
-            raise ValueError(f"radius must be >= 0, got {self.radius}")
-        check_level("alpha", self.alpha)
+        settle(self, {"radius": non_negative, "alpha": level, "label_aware": flag} | LOOKS)
 
     def run(self, noise: Noise, label: int | None = None) -> Requests:
         """At each look: the most voted class (or the true one) against the boundaries."""
         test = self._test(noise)
-        undecided = Decision("undecided", ABSTAIN, self.radius, noise.norm)
+        undecided = self.nothing_known(noise)
         votes: Counts | int = 0
         drawn, to_go = 0, test.looks[0]
         for n, accept, stop in zip(test.looks, test.accept, test.stop, strict=True):
@@ -94,11 +83,6 @@ class Decide(Procedure):
     def nothing_known(self, noise: Noise) -> Decision:
         """See ``Procedure``."""
         return Decision("undecided", ABSTAIN, self.radius, noise.norm)
-
-    @property
-    def most_draws(self) -> int:
-        """n_max."""
-        return self.n_max
 
     def _test(self, noise: Noise) -> GroupSequential:
         return threshold_test(noise, self.radius, self, every_class=not self.label_aware)

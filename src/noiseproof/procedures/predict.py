@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from noiseproof.arguments import integer, real
-from noiseproof.procedures.base import MOST, Procedure, ask, largest_rival
-from noiseproof.stats.bounds import check_level
+from noiseproof.arguments import settle
+from noiseproof.procedures.base import Procedure, ask, at_most, check_enough, largest_rival, level
 from noiseproof.stats.top_two import fewest_draws, top_two_p_value
 from noiseproof.types import ABSTAIN, Prediction
 
@@ -39,14 +38,8 @@ class Predict(Procedure):
     verb: ClassVar[str] = "predict"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "n", integer("n", self.n, most=MOST))
-        object.__setattr__(self, "alpha", real("alpha", self.alpha))
-        check_level("alpha", self.alpha)
-        needed = fewest_draws(self.alpha)
-        if self.n < needed:
-            raise ValueError(
-                f"n must be >= {needed} to predict anything at alpha={self.alpha:g}, got {self.n}; raise n (or alpha)"
-            )
+        settle(self, {"n": at_most, "alpha": level})
+        check_enough("n", self.n, fewest_draws(self.alpha), self.alpha, to="predict")
 
     def run(self, noise: Noise, label: int | None = None) -> Requests:
         """The paper's pseudocode: a two-sided test between the two largest counts."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from noiseproof.arguments import flag, integer, real
-from noiseproof.procedures.base import MOST, Procedure, ask, certificate, largest_rival
-from noiseproof.stats.bounds import Bounds, check_level, check_probability, one_sided, smallest_n, two_sided
+from noiseproof.arguments import at_least_one, flag, real, settle
+from noiseproof.procedures.base import Procedure, ask, certificate, check_enough, draws, largest_rival, level
+from noiseproof.stats.bounds import Bounds, check_probability, one_sided, smallest_n, two_sided
 from noiseproof.stats.sequential import looks_up_to, spent
 from noiseproof.tallies import CLASS_VOTES
 from noiseproof.types import ABSTAIN, Draw
@@ -61,20 +61,11 @@ class Sequential(Procedure):
     name: ClassVar[str] = "sequential"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "n0", integer("n0", self.n0, least=1))
-        object.__setattr__(self, "n_max", integer("n_max", self.n_max, least=1, most=MOST))
-        object.__setattr__(self, "first_look", integer("first_look", self.first_look, least=1))
-        object.__setattr__(self, "alpha", real("alpha", self.alpha))
-        object.__setattr__(self, "acr_loss", real("acr_loss", self.acr_loss))
-        check_level("alpha", self.alpha)
+        settle(self, {"n0": at_least_one, "n_max": draws, "first_look": at_least_one})
+        settle(self, {"alpha": level, "acr_loss": real, "two_sided": flag})
         check_probability("acr_loss", self.acr_loss)
-        object.__setattr__(self, "two_sided", flag("two_sided", self.two_sided))
         needed = smallest_n(self.alpha * LAST_SHARE / (2 if self.two_sided else 1))
-        if self.n_max < needed:
-            raise ValueError(
-                f"n_max must be >= {needed} to certify anything at alpha={self.alpha:g}, got {self.n_max}; "
-                "raise n_max (or alpha)"
-            )
+        check_enough("n_max", self.n_max, needed, self.alpha)
 
     def run(self, noise: Noise, label: int | None = None) -> Requests:
         """Select on n0 draws; then look after look, the best bounds so far against what n_max would give."""
@@ -84,12 +75,12 @@ class Sequential(Procedure):
         large = noise.radius(Bounds(tail=LARGE, rival=LARGE))
         votes: Counts | int = 0
         drawn, to_go = 0, min(self.first_look, self.n_max)
-        for n, level in self._looks():
+        for n, share in self._looks():
             so_far = certificate(top, best, noise)
             votes = votes + CLASS_VOTES.check((yield Draw("estimate", n - drawn, so_far, to_go)), n - drawn)
             drawn, to_go = n, self.n_max - n
             k, rival_k = int(votes[top]), largest_rival(votes, top, n)
-            found = self._bounds(k, rival_k, n, level)
+            found = self._bounds(k, rival_k, n, share)
             best = Bounds(tail=min(best.tail, found.tail), rival=min(best.rival, found.rival))
             if noise.radius(self._at_last(k, rival_k, n, hope=2.0)) == 0:
                 break  # not even good luck leads to a radius

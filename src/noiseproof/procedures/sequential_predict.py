@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from noiseproof.arguments import integer, real
-from noiseproof.procedures.base import MOST, Procedure, largest_rival
-from noiseproof.stats.bounds import check_level
+from noiseproof.arguments import at_least_one, settle
+from noiseproof.procedures.base import Procedure, check_enough, draws, largest_rival, level
 from noiseproof.stats.sequential import looks_up_to, spent
 from noiseproof.stats.top_two import fewest_draws, top_two_p_value
 from noiseproof.tallies import CLASS_VOTES
@@ -49,16 +48,9 @@ class SequentialPredict(Procedure):
     verb: ClassVar[str] = "predict"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "n_max", integer("n_max", self.n_max, least=1, most=MOST))
-        object.__setattr__(self, "first_look", integer("first_look", self.first_look, least=1))
-        object.__setattr__(self, "alpha", real("alpha", self.alpha))
-        check_level("alpha", self.alpha)
+        settle(self, {"n_max": draws, "first_look": at_least_one, "alpha": level})
         needed = fewest_draws(self.alpha * self._looks()[-1][1])
-        if self.n_max < needed:
-            raise ValueError(
-                f"n_max must be >= {needed} to predict anything at alpha={self.alpha:g}, got {self.n_max}; "
-                "raise n_max (or alpha)"
-            )
+        check_enough("n_max", self.n_max, needed, self.alpha, to="predict")
 
     def run(self, noise: Noise, label: int | None = None) -> Requests:
         """At each look: a two-sided test between the two largest counts."""

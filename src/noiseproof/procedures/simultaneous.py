@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from noiseproof.arguments import integer, real
-from noiseproof.procedures.base import MOST, Procedure, certificate
-from noiseproof.stats.bounds import check_level, one_sided, smallest_n
+from noiseproof.arguments import settle
+from noiseproof.procedures.base import Procedure, at_most, certificate, check_enough, level
+from noiseproof.stats.bounds import one_sided, smallest_n
 from noiseproof.tallies import CLASS_VOTES
 from noiseproof.types import Draw
 
@@ -43,14 +43,8 @@ class Simultaneous(Procedure):
     name: ClassVar[str] = "simultaneous"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "n", integer("n", self.n, most=MOST))
-        object.__setattr__(self, "alpha", real("alpha", self.alpha))
-        check_level("alpha", self.alpha)
-        needed = smallest_n(self.alpha / 2)  # two classes at least
-        if self.n < needed:
-            raise ValueError(
-                f"n must be >= {needed} to certify anything at alpha={self.alpha:g}, got {self.n}; raise n (or alpha)"
-            )
+        settle(self, {"n": at_most, "alpha": level})
+        check_enough("n", self.n, smallest_n(self.alpha / 2), self.alpha)  # two classes at least
 
     def run(self, noise: Noise, label: int | None = None) -> Requests:
         """One stage; the level of a class depends on how many classes there are, never on the votes."""

@@ -39,6 +39,7 @@ NOT_REPRODUCED = (
 
 _DELTA = 0.05
 _DOTS = ("-.", ":")
+_COLUMNS = ("ACR", "s/input", "training s", "alpha", "broken at R", "at 2 R")
 _EARLIER: tuple[tuple[str, Callable[[float, float, float], float]], ...] = (
     ("Li et al. 2019", li_radius),
     ("Lecuyer et al. 2019", lecuyer_radius),
@@ -195,35 +196,19 @@ def _smoothed_rows(run: Run, records: Sequence[Record], attacks: Sequence[Attack
     alpha = run.procedure.alpha
     cost = training_cost(run).seconds
     points = [point for attack in attacks for point in attack.points if point.radius > 0]
-    at = [[point for point in points if point.multiple == multiple] for multiple in (1.0, 2.0)]
+    at = [[point.broken for point in points if point.multiple == multiple] for multiple in (1.0, 2.0)]
     name = f"smoothing, {meaning['model']['architecture']}, sigma {sigma:g}"
-    own = Row(
-        name,
-        np.array([_radius(record) for record in records]),
-        seconds,
-        cost,
-        alpha,
-        len(at[0]),
-        sum(point.broken for point in at[0]),
-        len(at[1]),
-        sum(point.broken for point in at[1]),
-    )
-    if not earlier:
-        return [own]
-    return [
-        own,
-        *(
-            Row(
-                f"{title}, same counts",
-                np.array([_radius(record, bound, sigma) for record in records]),
-                seconds,
-                cost,
-                alpha,
-                family=1,
-            )
-            for title, bound in _EARLIER
-        ),
-    ]
+    radii = np.array([_radius(record) for record in records])
+    rows = [Row(name, radii, seconds, cost, alpha, *_tried(*at))]
+    for title, bound in _EARLIER if earlier else ():
+        radii = np.array([_radius(record, bound, sigma) for record in records])
+        rows.append(Row(f"{title}, same counts", radii, seconds, cost, alpha, family=1))
+    return rows
+
+
+def _tried(within: Sequence[bool], beyond: Sequence[bool]) -> tuple[int, int, int, int]:
+    """Attacks at R, how many of them broke, and the same at 2 R."""
+    return len(within), sum(within), len(beyond), sum(beyond)
 
 
 def _radius(record: Record, bound: Callable[[float, float, float], float] | None = None, sigma: float = 0.0) -> float:
@@ -242,8 +227,7 @@ def _other_row(baseline: Baseline, indices: set[int]) -> Row:
     meaning = baseline.manifest.meaning
     inputs = [each for each in baseline.inputs if each.index in indices]
     trained: dict[str, Any] = baseline.sessions[-1].get("trained", {}) if baseline.sessions else {}
-    within = [said for each in inputs if (said := each.broken(1.0)) is not None]
-    beyond = [said for each in inputs if (said := each.broken(2.0)) is not None]
+    at = [[said for each in inputs if (said := each.broken(k)) is not None] for k in (1.0, 2.0)]
     seconds = trained.get("seconds")
     return Row(
         _name(meaning, trained),
@@ -251,10 +235,7 @@ def _other_row(baseline: Baseline, indices: set[int]) -> Row:
         sum(each.seconds for each in inputs),
         float(seconds) if isinstance(seconds, int | float) else None,
         0.0,
-        len(within),
-        sum(within),
-        len(beyond),
-        sum(beyond),
+        *_tried(*at),
         family=2,
     )
 
@@ -292,16 +273,7 @@ def _table(rows: Sequence[Row], grid: Sequence[float], m: int) -> Table:
         )
         marked |= {(i, j + 1) for j in range(len(grid)) if shares[i, j] == shares[:, j].max() > 0}
     return Table(
-        header=(
-            "method",
-            *(f"r={radius:g}" for radius in grid),
-            "ACR",
-            "s/input",
-            "training s",
-            "alpha",
-            "broken at R",
-            "at 2 R",
-        ),
+        header=("method", *(f"r={radius:g}" for radius in grid), *_COLUMNS),
         rows=tuple(cells),
         caption=(
             f"Certified accuracy in % of the {m} inputs that all methods have, at L2 radius r (input units: pixels in "

@@ -14,6 +14,8 @@ from noiseproof.reports.noise_images import CLIPPED, noisy_picture
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from matplotlib.figure import Figure
+
     from noiseproof.noises import Noise
     from noiseproof.types import Pixels
 
@@ -78,12 +80,8 @@ def draw_panel(
             f"{len(shapes)} shapes"
         )
     pictures = [_pictures(row, noise, seed) for row in rows]
-    heads = [
-        "clean",
-        f"noise, sigma = {noise.sigma:g}",
-        "other noise",
-        *(["the first, denoised"] if True in with_denoised else []),
-    ]
+    heads = ["clean", f"noise, sigma = {noise.sigma:g}", "other noise"]
+    heads += ["the first, denoised"] if True in with_denoised else []
     return _write(target, rows, pictures, heads, [*notes, CLIPPED])
 
 
@@ -134,11 +132,8 @@ def _write(
     return save_figure(figure, target)
 
 
-def _bars(figure: object, row: PanelRow, box: tuple[int, int, int, int], page: tuple[int, int]) -> None:
+def _bars(figure: Figure, row: PanelRow, box: tuple[int, int, int, int], page: tuple[int, int]) -> None:
     """Horizontal bars in a box (left, top, width, height) of the page, in pixels."""
-    from matplotlib.figure import Figure
-
-    assert isinstance(figure, Figure)
     left, top, width, height = box
     axes = figure.add_axes((left / page[0], 1 - (top + height) / page[1], width / page[0], height / page[1]))
     shares = [votes / row.draws for _, votes in row.votes]
@@ -146,16 +141,8 @@ def _bars(figure: object, row: PanelRow, box: tuple[int, int, int, int], page: t
     axes.barh(range(len(shares)), shares, color=colours, height=0.6)
     axes.set_yticks(range(len(shares)), [shortened(name) for name, _ in row.votes], fontsize=9, parse_math=False)
     for y, (_, votes) in enumerate(row.votes):
-        inside = shares[y] > 0.75
-        axes.text(
-            shares[y] + (-0.02 if inside else 0.02),
-            y,
-            f"{votes:,}",
-            va="center",
-            ha="right" if inside else "left",
-            color="white" if inside else "black",
-            fontsize=8,
-        )
+        off, side, colour = (-0.02, "right", "white") if shares[y] > 0.75 else (0.02, "left", "black")
+        axes.text(shares[y] + off, y, f"{votes:,}", va="center", ha=side, color=colour, fontsize=8)
     axes.set_xlim(0, 1)
     axes.set_ylim(4.5, -0.5)
     axes.set_xticks([])

@@ -57,10 +57,7 @@ def _progress(path: Path) -> Iterator[tuple[str, str]]:
     if skipped := [record for record in records if record.skipped is not None]:
         yield "skipped as unreadable", f"{len(skipped):,}, counted as abstentions (the first: {skipped[0].skipped})"
     if len({_selected(session) for session in found.state.sessions}) > 1:
-        yield (
-            "extended",
-            "what report says of m inputs is for an m fixed beforehand, but where it says at any m",
-        )
+        yield ("extended", "what report says of m inputs is for an m fixed beforehand, but where it says at any m")
     yield "draws", f"{draws:,} ({sum(record.void for record in records):,} void)"
     yield "seconds", f"{seconds:,.1f}" + (f" ({draws / seconds:,.0f} draws/s)" if seconds > 0 else "")
     for number, session in enumerate(found.state.sessions, start=1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -12,20 +12,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from noiseproof.asked.options import asked_of
 from noiseproof.attacks import Attack, Example, Judge, Judged, TargetModel, has_gradient
 from noiseproof.engine.backend import cpu_batch, gpu_batch
 from noiseproof.engine.choose import backend_for
 from noiseproof.procedures import Predict
 from noiseproof.progress import Progress
 from noiseproof.runners.certified import certified_input
+from noiseproof.store import Manifest
 from noiseproof.store.attacks import Attacked, AttackFolder, Judgement
 from noiseproof.version import __version__
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
+    from noiseproof.asked import Compute
     from noiseproof.noises import Noise
     from noiseproof.runners.job import Job
+    from noiseproof.store import Run
     from noiseproof.types import Record
 
     Candidate = tuple[NDArray[np.float64], float]
@@ -137,10 +143,9 @@ class Adversary:
     ) -> tuple[list[Attempt], list[Attempt], int]:
         """The next attempts of one attack that fit into a batch, those after them, and how many were passed over."""
         broken: dict[str, float] = {}
-        if not once_broken:
-            for point in folder.points.values():
-                if point.broken:
-                    broken[point.key] = min(point.distance, broken.get(point.key, np.inf))
+        for point in () if once_broken else folder.points.values():
+            if point.broken:
+                broken[point.key] = min(point.distance, broken.get(point.key, np.inf))
         attack = left[0].attack
         size = max(1, self.rows // attack.per_example())
         group: list[Attempt] = []
@@ -155,24 +160,16 @@ class Adversary:
         """The points to judge, none further away than allowed, and their distances."""
         attack = group[0].attack
         clean = [certified_input(self.job, attempt.record) for attempt in group]
+        words = f"noiseproof attack {attack.label} {seed}"
         examples = [
-            Example(
-                x,
-                attempt.y,
-                attempt.allowed,
-                f"noiseproof attack {attack.label} {seed} {attempt.record.key} {attempt.multiple!r}",
-            )
+            Example(x, attempt.y, attempt.allowed, f"{words} {attempt.record.key} {attempt.multiple!r}")
             for x, attempt in zip(clean, group, strict=True)
         ]
         found = attack.search(self.target, examples)
-        candidates = [
-            [_within(x, to, attempt.allowed, clip=attack.clip) for to in points]
-            for x, attempt, points in zip(clean, group, found, strict=True)
-        ]
         # an input that nothing is certified of may be of another class as it is
         return [
-            each if attempt.radius > 0 else [(x, 0.0), *each]
-            for x, attempt, each in zip(clean, group, candidates, strict=True)
+            [(x, 0.0)] * (attempt.radius <= 0) + [_within(x, to, attempt.allowed, clip=attack.clip) for to in points]
+            for x, attempt, points in zip(clean, group, found, strict=True)
         ]
 
     def _judged(self, group: list[Attempt], found: list[list[Candidate]]) -> list[tuple[Attacked, NDArray[np.float64]]]:
@@ -213,12 +210,29 @@ class Adversary:
         return self.judge.backend(self.judge.noise_at(np.full(self.job.data.shape, 0.1234567)))
 
 
+def manifest_of(kind: str, run: Run, searched: Mapping[str, Any], judge: Predict) -> Manifest:
+    """What a folder of this kind means: which run, and which model, was searched how and judged by what."""
+    of = {"run": run.manifest.meaning_hash, "model": run.manifest.meaning["model"]}
+    return Manifest(kind, {**of, **searched, "judge": judge.config()}, __version__)
+
+
+def chosen(run: str | Path, multiples: Sequence[float], limit: int | None, seed: int) -> dict[str, Any]:
+    """The settings of what is attacked, and at which distances."""
+    at = {"run": str(run), "at": ",".join(map(repr, multiples))}
+    return at | ({} if limit is None else {"limit": limit}) | {"seed": seed}
+
+
+def found_settings(job: Job, compute: Compute) -> dict[str, Any]:
+    """The settings of the judge, of where it computes, and of where the model and the data were found."""
+    found = {name: job.settings[name] for name in ("model", "denoiser", "root") if name in job.settings}
+    return asked_of(job.asked.procedure) | asked_of(compute) | found
+
+
 def _within(clean: NDArray[np.float64], to: NDArray[np.float64], distance: float, *, clip: bool) -> Candidate:
     """The point, pulled into the ball in float64: what float32 steps leave outside it would judge nothing."""
-    x = to
-    if float(np.linalg.norm(to - clean)) > distance:
-        delta = to - clean
-        x = clean + delta * (distance / float(np.linalg.norm(delta)) * (1 - 2.0**-40))
+    x, delta = to, to - clean
+    if (length := float(np.linalg.norm(delta))) > distance:
+        x = clean + delta * (distance / length * (1 - 2.0**-40))
     if clip:
         x = x.clip(0, 1)
     reached = float(np.linalg.norm(x - clean))

@@ -13,11 +13,9 @@ from noiseproof.attacks import PGD, Attack
 from noiseproof.errors import RunError, UnsupportedError
 from noiseproof.procedures import Predict
 from noiseproof.reports.attack import AttackReport, write_attack
-from noiseproof.runners.adversary import Adversary, Attempt
+from noiseproof.runners.adversary import Adversary, Attempt, chosen, found_settings, manifest_of
 from noiseproof.runners.certified import certified_job, certified_run, claim_of
-from noiseproof.store import Manifest
 from noiseproof.store.attacks import KIND, AttackFolder, read_attack
-from noiseproof.version import __version__
 
 if TYPE_CHECKING:
     from noiseproof.progress import Progress
@@ -71,25 +69,14 @@ def attack(
     if not wanted:
         raise RunError(f"{run} has no certified input to attack; certify more of them")
     job = certified_job(certified, judge, elsewhere, compute)
-    manifest = Manifest(
-        KIND,
-        {
-            "run": certified.manifest.meaning_hash,
-            "model": certified.manifest.meaning["model"],
-            "attack": method.config() | {"seed": seed},
-            "judge": judge.config(),
-        },
-        __version__,
-    )
-    chosen = {"run": str(run), "at": ",".join(map(repr, multiples)), "limit": limit, "seed": seed}
-    settings = chosen | asked_of(method) | asked_of(judge) | asked_of(compute)
-    settings |= {name: job.settings[name] for name in ("model", "denoiser", "root") if name in job.settings}
+    meaning = {"attack": method.config() | {"seed": seed}}
+    manifest = manifest_of(KIND, certified, meaning, judge)
+    settings = chosen(run, multiples, limit, seed) | asked_of(method) | found_settings(job, compute)
     attempts = [
         Attempt(record, claim.prediction, claim.radius, method, multiple, multiple * claim.radius)
         for record, claim in wanted
         for multiple in multiples
     ]
-    settings = {name: value for name, value in settings.items() if value is not None}
     with AttackFolder(Path(out), manifest) as folder, Adversary(job) as adversary:
         if not adversary.has_gradient(wanted[0][0]):
             raise UnsupportedError(

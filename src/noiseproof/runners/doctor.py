@@ -20,13 +20,7 @@ _SIGMA = 0.25
 """Where neither the caller nor the model says one."""
 
 
-def doctor(
-    subject: Subject,
-    noise: Noise | None = None,
-    compute: Compute | None = None,
-    *,
-    seed: int = 0,
-) -> Diagnosis:
+def doctor(subject: Subject, noise: Noise | None = None, compute: Compute | None = None, *, seed: int = 0) -> Diagnosis:
     """Check a base classifier: a function of each row, in the right units, trained with noise, on the right labels?
 
     A finding "refuse" means that a certificate would not be about what it says; "warn", that it would be true and say

@@ -9,18 +9,15 @@ from typing import TYPE_CHECKING
 
 from noiseproof.arguments import integer
 from noiseproof.asked import Compute, Elsewhere
-from noiseproof.asked.options import asked_of
 from noiseproof.attacks import ATTACKS
 from noiseproof.errors import RunError
 from noiseproof.procedures import Predict
 from noiseproof.reports.falsify import FalsifyReport, write_falsify
-from noiseproof.runners.adversary import Adversary, Attempt
+from noiseproof.runners.adversary import Adversary, Attempt, chosen, found_settings, manifest_of
 from noiseproof.runners.attack import checked_multiples
 from noiseproof.runners.certified import certified_input, certified_job, certified_run, claim_of
-from noiseproof.store import Manifest
 from noiseproof.store.attacks import KIND_FALSIFY, AttackFolder, read_attack
 from noiseproof.types import Record
-from noiseproof.version import __version__
 
 if TYPE_CHECKING:
     from noiseproof.attacks import Attack
@@ -79,20 +76,9 @@ def falsify(
     if not any(claim_of(record) for record in records):
         raise RunError(f"{run} has no certified input to attack; certify more of them")
     job = certified_job(certified, judge, elsewhere, compute)
-    manifest = Manifest(
-        KIND_FALSIFY,
-        {
-            "run": certified.manifest.meaning_hash,
-            "model": certified.manifest.meaning["model"],
-            "attacks": {each.label: each.config() for each in attacks},
-            "seed": seed,
-            "judge": judge.config(),
-        },
-        __version__,
-    )
-    chosen = {"run": str(run), "at": ",".join(map(repr, multiples)), "limit": limit, "seed": seed}
-    settings = chosen | asked_of(judge) | asked_of(compute)
-    settings |= {name: job.settings[name] for name in ("model", "denoiser", "root") if name in job.settings}
+    meaning = {"attacks": {each.label: each.config() for each in attacks}, "seed": seed}
+    manifest = manifest_of(KIND_FALSIFY, certified, meaning, judge)
+    settings = chosen(run, multiples, limit, seed) | found_settings(job, compute)
     with AttackFolder(out, manifest) as folder, Adversary(job) as adversary:
         usable, left_out = list(attacks), list[str]()
         if any(each.needs_gradient for each in usable) and not adversary.has_gradient(records[0]):

@@ -126,11 +126,7 @@ class Job:
         asked = self.asked
         labels = hashlib.sha256(self.data.labels.astype("<i8").tobytes()).hexdigest()
         meaning = {
-            "model": {
-                "fingerprint": self.model.fingerprint,
-                "architecture": self.model.architecture,
-                "num_classes": self.model.num_classes,
-            },
+            "model": {name: getattr(self.model, name) for name in ("fingerprint", "architecture", "num_classes")},
             "data": {"name": self.data.name, "shape": list(self.data.shape), "labels": labels[:32]},
             "noise": self.noise.config(),
             "procedure": asked.procedure.config(),

@@ -48,23 +48,10 @@ def resolve(asked: Asked) -> Job:
     model = model_of(subject, data, sigma=noise.sigma)
     trained, sigma = model.trained.get("sigma"), noise.sigma
     if isinstance(trained, int | float) and abs(trained - sigma) > 0.01 * sigma:
-        log.warning(
-            "%s was trained with sigma %g, not %g: what it certifies holds, but it will not be much",
-            model.source,
-            trained,
-            sigma,
-        )
-    return Job(
-        asked,
-        model,
-        data,
-        [index for index in indices if index not in skipped],
-        noise.on(tuple(data.shape)),
-        device,
-        asked.seed,
-        skipped,
-        tuple(others),
-    )
+        text = "%s was trained with sigma %g, not %g: what it certifies holds, but it will not be much"
+        log.warning(text, model.source, trained, sigma)
+    wanted, noise = [index for index in indices if index not in skipped], noise.on(tuple(data.shape))
+    return Job(asked, model, data, wanted, noise, device, asked.seed, skipped, tuple(others))
 
 
 def data_of(subject: Subject) -> DataSet:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from noiseproof.errors import RunError
-from noiseproof.store.folder import JOURNAL, JournalFolder
-from noiseproof.store.journal import ChainError, Line, read_journal
+from noiseproof.store.folder import JOURNAL, FolderInUse, other_line, taken
+from noiseproof.store.journal import Line, read_journal
 from noiseproof.store.manifest import Manifest, read_manifest
 from noiseproof.types import ABSTAIN
 
@@ -135,33 +134,14 @@ def read_attack(path: Path, kind: str = KIND) -> AttackRun:
     return AttackRun(path, manifest, _sorted(points))
 
 
-class AttackFolder:
+class AttackFolder(FolderInUse):
     """The folder of an attack open for writing: created, or resumed where it stopped."""
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         """A folder for this manifest; ``with`` opens it."""
-        self.path = path
-        self.points: dict[tuple[str, str, float], Attacked] = {}
-        self._folder = JournalFolder(path, manifest, called="the folder of an attack")
-
-    def __enter__(self) -> Self:
-        """Lock, create or resume.
-
-        Raises:
-            RunError: the folder is locked, unwritable, damaged, holds other files, or is of another meaning.
-        """
-        self._folder.open(lambda line: _take(self.path, line, self.points))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Give it back; one that was new and in which nothing was judged before an error is new again."""
-        self._folder.close(nothing_kept=error is not None and not self.points)
-
-    def begin(self, environment: dict[str, Any], settings: dict[str, Any]) -> None:
-        """Note a start: what attacks and judges, and what was asked for."""
-        self._folder.append(self._folder.begin(environment, settings))
+        points: dict[tuple[str, str, float], Attacked] = {}
+        called, self.points = "the folder of an attack", points
+        super().__init__(path, manifest, lambda line: _take(path, line, points), lambda: points, called=called)
 
     def add(self, point: Attacked, x: NDArray[np.float64]) -> None:
         """Keep a judged point; the adversarial input itself, as ``broken/INDEX-xMULTIPLE.npy``, where it broke.
@@ -188,8 +168,7 @@ def broken_place(point: Attacked, kind: str) -> Path:
 
 
 def _take(path: Path, line: Line, points: dict[tuple[str, str, float], Attacked]) -> None:
-    entry = line.entry
-    try:
+    with taken(path, line) as entry:
         match entry["is"]:
             case "session":
                 return
@@ -200,11 +179,7 @@ def _take(path: Path, line: Line, points: dict[tuple[str, str, float], Attacked]
                 point = Attacked(**_plain(named))
                 points[point.name] = point
             case other:
-                raise ChainError(
-                    f"{path / JOURNAL}, line {line.number}: a {str(other)[:40]!r}, which this version does not know"
-                )
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ChainError(f"{path / JOURNAL}, line {line.number}: malformed ({repr(error)[:200]})") from None
+                raise other_line(other)
 
 
 _TEXTS = ("key", "attack", "arithmetic")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from noiseproof.errors import RunError
-from noiseproof.store.folder import JOURNAL, JournalFolder
-from noiseproof.store.journal import ChainError, Line, read_journal
+from noiseproof.store.folder import JOURNAL, FolderInUse, other_line, taken
+from noiseproof.store.journal import Line, read_journal
 from noiseproof.store.manifest import Manifest, read_manifest
 
 KIND_BASELINE = "baselines"
@@ -77,34 +76,15 @@ def read_baseline(path: Path) -> Baseline:
     return Baseline(path, manifest, tuple(sessions), tuple(inputs[index] for index in sorted(inputs)))
 
 
-class BaselineFolder:
+class BaselineFolder(FolderInUse):
     """The folder of another method's radii open for writing: created, or resumed where it stopped."""
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         """A folder for this manifest; ``with`` opens it."""
-        self.path = path
-        self.inputs: dict[int, Determined] = {}
-        self._sessions: list[dict[str, Any]] = []
-        self._folder = JournalFolder(path, manifest, called=f"a folder of {KIND_BASELINE} certify")
-
-    def __enter__(self) -> Self:
-        """Lock, create or resume.
-
-        Raises:
-            RunError: the folder is locked, unwritable, damaged, holds other files, or is of another meaning.
-        """
-        self._folder.open(lambda line: _take(self.path, line, self.inputs, self._sessions))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Give it back; one that was new and in which nothing was certified before an error is new again."""
-        self._folder.close(nothing_kept=error is not None and not self.inputs)
-
-    def begin(self, environment: dict[str, Any], settings: dict[str, Any]) -> None:
-        """Note a start: what computes, and what was asked for."""
-        self._folder.append(self._folder.begin(environment, settings))
+        inputs: dict[int, Determined] = {}
+        self.inputs = inputs
+        called = f"a folder of {KIND_BASELINE} certify"
+        super().__init__(path, manifest, lambda line: _take(path, line, inputs, []), lambda: inputs, called=called)
 
     def add(self, found: Determined) -> None:
         """Keep an input."""
@@ -113,8 +93,7 @@ class BaselineFolder:
 
 
 def _take(path: Path, line: Line, inputs: dict[int, Determined], sessions: list[dict[str, Any]]) -> None:
-    entry = line.entry
-    try:
+    with taken(path, line) as entry:
         match entry["is"]:
             case "session":
                 sessions.append(entry)
@@ -122,11 +101,7 @@ def _take(path: Path, line: Line, inputs: dict[int, Determined], sessions: list[
                 found = _read({name: value for name, value in entry.items() if name != "is"})
                 inputs[found.index] = found
             case other:
-                raise ChainError(
-                    f"{path / JOURNAL}, line {line.number}: a {str(other)[:40]!r}, which this version does not know"
-                )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ChainError(f"{path / JOURNAL}, line {line.number}: malformed ({repr(error)[:200]})") from None
+                raise other_line(other)
 
 
 def _read(table: dict[str, Any]) -> Determined:

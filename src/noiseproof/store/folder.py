@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from noiseproof.errors import RunError
-from noiseproof.store.journal import Journal, Line
+from noiseproof.store.journal import ChainError, Journal, Line
 from noiseproof.store.lock import FolderLock
 from noiseproof.store.manifest import MANIFEST, Manifest, check_meaning, read_manifest, write_manifest, write_text
 from noiseproof.store.settings import to_toml
 
 JOURNAL = "journal.jsonl"
 SETTINGS = "settings.toml"
+
+
+@contextmanager
+def taken(path: Path, line: Line) -> Iterator[dict[str, Any]]:
+    """The entry of a line, to be taken in; what is wrong with it names the line.
+
+    Raises:
+        ChainError: it contradicts what came before, or is malformed.
+    """
+    try:
+        yield line.entry
+    except RunError as error:
+        raise ChainError(f"{path / JOURNAL}, line {line.number}: {error}") from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ChainError(f"{path / JOURNAL}, line {line.number}: malformed ({repr(error)[:200]})") from None
+
+
+def other_line(kind: object) -> RunError:
+    """What is said of a line of a kind that this version does not know."""
+    return RunError(f"a {str(kind)[:40]!r}, which this version does not know")
 
 
 class JournalFolder:
@@ -94,3 +116,45 @@ class JournalFolder:
         if {entry.name for entry in self.path.iterdir()} <= {*ours, "lock"}:
             for name in ours:
                 (self.path / name).unlink(missing_ok=True)
+
+
+class FolderInUse:
+    """A folder open for writing, whose lines are taken in one by one; ``with`` opens and closes it.
+
+    Attributes:
+        path: the folder.
+    """
+
+    def __init__(
+        self, path: Path, manifest: Manifest, take: Callable[[Line], None], kept: Callable[[], object], *, called: str
+    ) -> None:
+        """A folder for this manifest.
+
+        Args:
+            path: the folder.
+            manifest: what its lines mean.
+            take: takes in a line that is there already.
+            kept: true where there is something to keep.
+            called: what a folder of other files is not.
+        """
+        self.path, self._take, self._kept = path, take, kept
+        self._folder = JournalFolder(path, manifest, called=called)
+
+    def __enter__(self) -> Self:
+        """Lock, create or resume.
+
+        Raises:
+            RunError: the folder is locked, unwritable, damaged, holds other files, or is of another meaning.
+        """
+        self._folder.open(self._take)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give it back; one that was new and in which nothing was kept before an error is new again."""
+        self._folder.close(nothing_kept=error is not None and not self._kept())
+
+    def begin(self, environment: dict[str, Any], settings: dict[str, Any]) -> None:
+        """Note a start: what computes, and what was asked for."""
+        self._folder.append(self._folder.begin(environment, settings))

@@ -256,11 +256,7 @@ class _Folder:
         self._part = place.with_name(f".{place.name}.merging")
 
     def write(
-        self,
-        manifest: Manifest,
-        settings: dict[str, Any],
-        lines: Iterator[dict[str, Any]],
-        records: dict[str, Record],
+        self, manifest: Manifest, settings: dict[str, Any], lines: Iterator[dict[str, Any]], records: dict[str, Record]
     ) -> None:
         """Write it all, or nothing: what an earlier merge left behind when it was killed is cleared away first."""
         try:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from math import isclose
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from noiseproof.errors import RunError
 from noiseproof.noises import Noise, noise_from
 from noiseproof.procedures import Procedure, procedure_from
-from noiseproof.store.folder import JOURNAL, JournalFolder
-from noiseproof.store.journal import ChainError, Line, read_journal
+from noiseproof.store.folder import JOURNAL, FolderInUse, taken
+from noiseproof.store.journal import Line, read_journal
 from noiseproof.store.manifest import CLOSE, Manifest, read_manifest
 from noiseproof.store.state import Range, State, range_entry, record_entry, skipped_key
 from noiseproof.store.whole import Selection, seal_entry
@@ -52,22 +52,23 @@ class Run:
     @property
     def noise(self) -> Noise:
         """The noise the run was made with."""
-        try:
+        with _known(self.path):
             return noise_from(self.manifest.meaning["noise"])
-        except MALFORMED as error:
-            raise _malformed(self.path, error) from None
 
     @property
     def procedure(self) -> Procedure:
         """The procedure the run was made with."""
-        try:
+        with _known(self.path):
             return procedure_from(self.manifest.meaning["procedure"])
-        except MALFORMED as error:
-            raise _malformed(self.path, error) from None
 
 
-def _malformed(path: Path, error: Exception) -> RunError:
-    return RunError(f"{path}: its meaning is none this version knows ({str(error)[:200]})")
+@contextmanager
+def _known(path: Path) -> Iterator[None]:
+    """Inside, a meaning is taken at its word; what comes out where that fails is a ``RunError``."""
+    try:
+        yield
+    except MALFORMED as error:
+        raise RunError(f"{path}: its meaning is none this version knows ({str(error)[:200]})") from None
 
 
 def read_run(path: Path) -> Run:
@@ -103,10 +104,8 @@ def empty_state(path: Path, manifest: Manifest) -> State:
     Raises:
         RunError: they count what this version does not know.
     """
-    try:
+    with _known(path):
         return State(tally=tally_of(manifest.meaning))
-    except MALFORMED as error:
-        raise _malformed(path, error) from None
 
 
 def apply_lines(path: Path, manifest: Manifest, state: State) -> Iterator[dict[str, Any]]:
@@ -117,40 +116,28 @@ def apply_lines(path: Path, manifest: Manifest, state: State) -> Iterator[dict[s
 
 
 def _take(path: Path, line: Line, state: State) -> None:
-    try:
-        state.apply(line.entry)
-    except RunError as error:
-        raise ChainError(f"{path / JOURNAL}, line {line.number}: {error}") from None
+    with taken(path, line) as entry:
+        state.apply(entry)
 
 
-class RunFolder:
+class RunFolder(FolderInUse):
     """A run folder open for writing: created, or resumed where it stopped."""
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         """A folder for this manifest; ``with`` opens it."""
-        self.path = path
-        self.state = empty_state(path, manifest)
-        self._folder = JournalFolder(path, manifest, called="a run folder")
+        state = self.state = empty_state(path, manifest)
+        super().__init__(
+            path,
+            manifest,
+            lambda line: _take(path, line, state),
+            lambda: state.open or state.records,
+            called="a run folder",
+        )
 
     @property
     def manifest(self) -> Manifest:
         """What its numbers mean."""
         return self._folder.manifest
-
-    def __enter__(self) -> Self:
-        """Lock, create or resume.
-
-        Raises:
-            RunError: the folder is locked, unwritable, damaged, not a run folder, or of another meaning.
-        """
-        self._folder.open(lambda line: _take(self.path, line, self.state))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Give it back; one that was new and in which nothing was drawn before an error is new again."""
-        self._folder.close(nothing_kept=error is not None and not self.state.open and not self.state.records)
 
     def begin(self, environment: dict[str, Any], settings: dict[str, Any]) -> None:
         """Note a start: what draws, and what was asked for. Inputs begun by something else start over."""
