@@ -11,28 +11,43 @@ from typing import TYPE_CHECKING
 from noiseproof.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from noiseproof.analysis.audit import audit
-    from noiseproof.asked import Asked, Compute, Elsewhere, Subject, Training
-    from noiseproof.classifier import SmoothedClassifier
-    from noiseproof.errors import NoiseproofError, UnsupportedError
-    from noiseproof.noises import Gaussian
-    from noiseproof.procedures import Anytime, Certify, Curve, Decide, Predict, Sequential, SequentialPredict
-    from noiseproof.reports.card import card
-    from noiseproof.reports.compare import compare
-    from noiseproof.reports.experiments import experiment
-    from noiseproof.reports.report import report
-    from noiseproof.reports.show import show
-    from noiseproof.runners.attack import attack
-    from noiseproof.runners.bench import bench
-    from noiseproof.runners.doctor import doctor
-    from noiseproof.runners.falsify import falsify
-    from noiseproof.runners.plan import plan
-    from noiseproof.runners.run import run
-    from noiseproof.store.exchange import export_run, import_run
-    from noiseproof.store.merge import merge
-    from noiseproof.store.verify import verify
-    from noiseproof.training.loop import train
-    from noiseproof.types import ABSTAIN, Certificate, Decision, Prediction
+    from noiseproof.analysis.audit import audit as audit
+    from noiseproof.asked import Asked as Asked
+    from noiseproof.asked import Compute as Compute
+    from noiseproof.asked import Elsewhere as Elsewhere
+    from noiseproof.asked import Subject as Subject
+    from noiseproof.asked import Training as Training
+    from noiseproof.classifier import SmoothedClassifier as SmoothedClassifier
+    from noiseproof.errors import NoiseproofError as NoiseproofError
+    from noiseproof.errors import UnsupportedError as UnsupportedError
+    from noiseproof.noises import Gaussian as Gaussian
+    from noiseproof.procedures import Anytime as Anytime
+    from noiseproof.procedures import Certify as Certify
+    from noiseproof.procedures import Curve as Curve
+    from noiseproof.procedures import Decide as Decide
+    from noiseproof.procedures import Predict as Predict
+    from noiseproof.procedures import Sequential as Sequential
+    from noiseproof.procedures import SequentialPredict as SequentialPredict
+    from noiseproof.reports.card import card as card
+    from noiseproof.reports.compare import compare as compare
+    from noiseproof.reports.experiments import experiment as experiment
+    from noiseproof.reports.report import report as report
+    from noiseproof.reports.show import show as show
+    from noiseproof.runners.attack import attack as attack
+    from noiseproof.runners.bench import bench as bench
+    from noiseproof.runners.doctor import doctor as doctor
+    from noiseproof.runners.falsify import falsify as falsify
+    from noiseproof.runners.plan import plan as plan
+    from noiseproof.runners.run import run as run
+    from noiseproof.store.exchange import export_run as export_run
+    from noiseproof.store.exchange import import_run as import_run
+    from noiseproof.store.merge import merge as merge
+    from noiseproof.store.verify import verify as verify
+    from noiseproof.training.loop import train as train
+    from noiseproof.types import ABSTAIN as ABSTAIN
+    from noiseproof.types import Certificate as Certificate
+    from noiseproof.types import Decision as Decision
+    from noiseproof.types import Prediction as Prediction
 
 _ROOMS = {
     "analysis.audit": ("audit",),
@@ -60,45 +75,7 @@ _ROOMS = {
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 
-__all__ = [
-    "ABSTAIN",
-    "Anytime",
-    "Asked",
-    "Certificate",
-    "Certify",
-    "Compute",
-    "Curve",
-    "Decide",
-    "Decision",
-    "Elsewhere",
-    "Gaussian",
-    "NoiseproofError",
-    "Predict",
-    "Prediction",
-    "Sequential",
-    "SequentialPredict",
-    "SmoothedClassifier",
-    "Subject",
-    "Training",
-    "UnsupportedError",
-    "attack",
-    "audit",
-    "bench",
-    "card",
-    "compare",
-    "doctor",
-    "experiment",
-    "export_run",
-    "falsify",
-    "import_run",
-    "merge",
-    "plan",
-    "report",
-    "run",
-    "show",
-    "train",
-    "verify",
-]
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> object:
