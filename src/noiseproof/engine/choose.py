@@ -14,7 +14,6 @@ from noiseproof.engine.prepare import prepared
 from noiseproof.engine.several import SeveralBackend
 from noiseproof.engine.torch_backend import TorchBackend
 from noiseproof.errors import ModelError
-from noiseproof.noises import Gaussian
 
 if TYPE_CHECKING:
     from noiseproof.engine.pooled import PooledBackend
@@ -67,7 +66,6 @@ def backend_for(
         if device.type == "cuda" and drawn_on_device(noise):
             from noiseproof.engine.graph import GraphBackend
 
-            assert isinstance(noise, Gaussian), "see drawn_on_device"
             return GraphBackend(ready.base, folded=ready.folded > 0, fused=ready.fused > 0, **common)
         return TorchBackend(ready.base, workers=workers, folded=ready.folded > 0, **common)
     if not isinstance(base, nn.Module):

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import prod
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Unpack
 
 import numpy as np
 import torch
@@ -23,13 +23,14 @@ from noiseproof.engine.pooled import fill_with
 from noiseproof.engine.streams import give_back, refusing_to_wait, stream_for
 from noiseproof.engine.torch_backend import TorchBackend
 from noiseproof.models.ensemble import row_by_row
+from noiseproof.noises import Gaussian
 from noiseproof.tallies import CLASS_VOTES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noiseproof.engine.backend import Pending, Segment
-    from noiseproof.noises import Gaussian
+    from noiseproof.engine.pooled import Setup
     from noiseproof.noises.words import Words
     from noiseproof.tallies import Tally
     from noiseproof.types import Counts
@@ -54,52 +55,30 @@ class GraphBackend(TorchBackend):
         self,
         base: Callable[[torch.Tensor], torch.Tensor],
         *,
-        num_classes: int,
-        noise: Gaussian,
-        shape: tuple[int, ...],
-        device: str | torch.device,
-        batch_size: int | None = None,
-        precision: str = "fp32",
-        channels_last: bool = False,
         folded: bool = False,
         fused: bool = False,
+        **setup: Unpack[Setup],
     ) -> None:
         """A backend for one base classifier; the first batch, or whoever asks for the environment, makes the graphs.
 
         Args:
             base: ``[batch, *shape] -> [batch, num_classes]`` scores, on ``device``, in eval mode.
-            num_classes: how many scores a row has.
-            noise: on a grid.
-            shape: of one input.
-            device: where the base classifier lives.
-            batch_size: rows a forward pass.
-            precision: "fp32", "tf32" or "bf16".
-            channels_last: hand pictures over in this layout.
             folded: whether batch-norm was folded into the convolutions of ``base``, for the record.
             fused: whether its convolutions compute their ReLU, for the record.
+            setup: see ``Setup``; Gaussian noise on a grid, and one worker whatever it says.
 
         Raises:
             ValueError: an argument is out of range.
         """
-        super().__init__(
-            base,
-            num_classes=num_classes,
-            noise=noise,
-            shape=shape,
-            device=device,
-            batch_size=batch_size,
-            precision=precision,
-            workers=1,
-            channels_last=channels_last,
-            folded=folded,
-        )
+        super().__init__(base, folded=folded, **(setup | {"workers": 1}))
+        assert isinstance(self.noise, Gaussian), "see drawn_on_device"
         self.depth = DEPTH
-        dimension = prod(shape)
+        dimension = prod(self.shape)
         # a table holds a picture for each of them: 128, of large ones 27
         self.most_segments = max(1, min(self.batch_size, 128, max(8, 2**22 // dimension)))
         self._plain_label = self.label + (" fused" if fused else "")
         self._record = {"channels_last": self.layout == torch.channels_last, "fused": fused}
-        self._tables = NoiseTables.of(noise, dimension, self.device)
+        self._tables = NoiseTables.of(self.noise, dimension, self.device)
         self._kernels = _kernels(self.device)
         self._stream = None if self._on_cpu else stream_for(self.device)
         self._buffers: Buffers | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import torch
 from torch import nn
@@ -15,47 +15,27 @@ from noiseproof.engine.require import require
 from noiseproof.errors import ModelError
 
 if TYPE_CHECKING:
-    from noiseproof.noises import Noise
+    from noiseproof.engine.pooled import Setup
 
 
 class OnnxRuntimeBackend(PooledBackend):
     """A torch module as an ONNX graph of a constant batch, run by ONNX Runtime in fp32, one thread a worker."""
 
-    def __init__(
-        self,
-        base: nn.Module,
-        *,
-        num_classes: int,
-        noise: Noise,
-        shape: tuple[int, ...],
-        batch_size: int | None = None,
-        workers: int | None = None,
-    ) -> None:
-        """A backend for a copy of the module ``base``, in eval mode; exporting it takes seconds.
-
-        The other arguments are those of ``PooledBackend``.
+    def __init__(self, base: nn.Module, **setup: Unpack[Setup]) -> None:
+        """A backend for a copy of the module ``base``, in eval mode; exporting it takes seconds. See ``Setup``.
 
         Raises:
             ModelError: the package is not installed, or the module cannot be exported.
             ValueError: an argument is out of range.
         """
         onnxruntime = require("onnxruntime")
-        super().__init__(
-            num_classes=num_classes,
-            noise=noise,
-            shape=shape,
-            device="cpu",
-            batch_size=batch_size,
-            precision="fp32",
-            workers=workers,
-            channels_last=False,
-        )
+        super().__init__(**(setup | {"device": "cpu", "precision": "fp32", "channels_last": False}))
         self.label = f"onnxruntime {onnxruntime.__version__}"
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1  # a session runs in the thread that calls it
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(
-            _exported(base, (self.batch_size, *shape)), options, providers=["CPUExecutionProvider"]
+            _exported(base, (self.batch_size, *self.shape)), options, providers=["CPUExecutionProvider"]
         )
         self._input = self._session.get_inputs()[0].name
 

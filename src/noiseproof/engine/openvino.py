@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 from torch import nn
@@ -15,52 +15,31 @@ from noiseproof.engine.require import check_available, require
 from noiseproof.errors import ModelError
 
 if TYPE_CHECKING:
-    from noiseproof.noises import Noise
+    from noiseproof.engine.pooled import Setup
 
 
 class OpenVinoBackend(PooledBackend):
     """A torch module compiled by OpenVINO for a constant batch, in fp32 or bf16, one thread a worker."""
 
-    def __init__(
-        self,
-        base: nn.Module,
-        *,
-        num_classes: int,
-        noise: Noise,
-        shape: tuple[int, ...],
-        batch_size: int | None = None,
-        precision: str = "fp32",
-        workers: int | None = None,
-    ) -> None:
-        """A backend for a copy of the module ``base``, in eval mode; compiling it takes seconds.
-
-        The other arguments are those of ``PooledBackend``; bf16 is for a processor that has it.
+    def __init__(self, base: nn.Module, **setup: Unpack[Setup]) -> None:
+        """A backend for a copy of the module ``base``, in eval mode; compiling it takes seconds. See ``Setup``.
 
         Raises:
             ModelError: the package is not installed, the module cannot be converted, or the processor has no bf16.
             ValueError: an argument is out of range.
         """
-        check_available("openvino", precision)
+        check_available("openvino", setup.get("precision", "fp32"))
         openvino = require("openvino")
-        super().__init__(
-            num_classes=num_classes,
-            noise=noise,
-            shape=shape,
-            device="cpu",
-            batch_size=batch_size,
-            precision=precision,
-            workers=workers,
-            channels_last=False,
-        )
+        super().__init__(**(setup | {"device": "cpu", "channels_last": False}))
         self.label = f"openvino {openvino.__version__.partition('-')[0]}"
         core = openvino.Core()
         options = {
-            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[self.precision],
             "NUM_STREAMS": self.workers,  # a stream is a worker's one thread
             "INFERENCE_NUM_THREADS": self.workers,
             "ENABLE_CPU_PINNING": False,  # two runs on one machine would be pinned to the same cores
         }
-        self._compiled = core.compile_model(_converted(base, (self.batch_size, *shape)), "CPU", options)
+        self._compiled = core.compile_model(_converted(base, (self.batch_size, *self.shape)), "CPU", options)
         self._tensor = openvino.Tensor
         self._own = threading.local()
 

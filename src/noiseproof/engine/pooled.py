@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Required, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -30,6 +30,30 @@ if TYPE_CHECKING:
     from noiseproof.types import Counts
 
 
+class Setup(TypedDict, total=False):
+    """What every backend is told.
+
+    Attributes:
+        num_classes: how many scores a row has.
+        noise: turns words into noisy inputs.
+        shape: of one input.
+        device: where the scores are computed; the CPU by default.
+        batch_size: rows a forward pass; by default ``cpu_batch`` or ``gpu_batch``.
+        precision: of the forward pass: "fp32" by default, on CUDA "tf32", or "bf16".
+        workers: batches computed at once; by default a core each on a CPU, 2 elsewhere.
+        channels_last: hand pictures over in this layout.
+    """
+
+    num_classes: Required[int]
+    noise: Required[Noise]
+    shape: Required[tuple[int, ...]]
+    device: str | torch.device
+    batch_size: int | None
+    precision: str
+    workers: int | None
+    channels_last: bool
+
+
 class PooledBackend(ABC):
     """One-thread workers each take a batch: perturb, forward, count. A subclass says what a forward pass is.
 
@@ -43,34 +67,15 @@ class PooledBackend(ABC):
     most_segments = sys.maxsize
     """How many segments a batch may have."""
 
-    def __init__(
-        self,
-        *,
-        num_classes: int,
-        noise: Noise,
-        shape: tuple[int, ...],
-        device: str | torch.device,
-        batch_size: int | None,
-        precision: str,
-        workers: int | None,
-        channels_last: bool,
-    ) -> None:
+    def __init__(self, **setup: Unpack[Setup]) -> None:
         """The part of a backend that does not depend on what a forward pass is.
-
-        Args:
-            num_classes: how many scores a row has.
-            noise: turns words into noisy inputs.
-            shape: of one input.
-            device: where the scores are computed.
-            batch_size: rows a forward pass; by default ``cpu_batch`` or ``gpu_batch``.
-            precision: of the forward pass, for the record.
-            workers: batches computed at once; by default a core each on a CPU, 2 elsewhere.
-            channels_last: hand pictures over in this layout.
 
         Raises:
             ValueError: an argument is out of range.
         """
-        self.device = resolved(device)
+        num_classes, noise, shape = setup["num_classes"], setup["noise"], setup["shape"]
+        batch_size, workers, precision = setup.get("batch_size"), setup.get("workers"), setup.get("precision", "fp32")
+        self.device = resolved(setup.get("device", "cpu"))
         self._on_cpu = self.device.type == "cpu"
         check_options(precision=precision, batch_size=batch_size, workers=workers)
         if num_classes < 2:
@@ -86,7 +91,8 @@ class PooledBackend(ABC):
         """What was measured of it at the start; stands in the record too."""
         self.tolerance = 0.0
         """Rows whose two largest scores differ by no more than this share of their largest |score| are void."""
-        self.layout = torch.channels_last if channels_last and len(shape) == 3 else torch.contiguous_format
+        channels_last = setup.get("channels_last", False) and len(shape) == 3
+        self.layout = torch.channels_last if channels_last else torch.contiguous_format
         if self._on_cpu:
             keep_large_blocks()
         # tables are built once, before several workers would each build them

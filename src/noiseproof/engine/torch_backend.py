@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import torch
 
@@ -11,53 +11,26 @@ from noiseproof.engine.arithmetic import arithmetic
 from noiseproof.engine.pooled import PooledBackend
 
 if TYPE_CHECKING:
-    from noiseproof.noises import Noise
+    from noiseproof.engine.pooled import Setup
 
 
 class TorchBackend(PooledBackend):
     """A torch module, or any callable on tensors, on any device. It is called as it is: see ``prepared``."""
 
     def __init__(
-        self,
-        base: Callable[[torch.Tensor], torch.Tensor],
-        *,
-        num_classes: int,
-        noise: Noise,
-        shape: tuple[int, ...],
-        device: str | torch.device = "cpu",
-        batch_size: int | None = None,
-        precision: str = "fp32",
-        workers: int | None = None,
-        channels_last: bool = False,
-        folded: bool = False,
+        self, base: Callable[[torch.Tensor], torch.Tensor], *, folded: bool = False, **setup: Unpack[Setup]
     ) -> None:
         """A backend for one base classifier.
 
         Args:
             base: ``[batch, *shape] -> [batch, num_classes]`` scores, on ``device``, in eval mode.
-            num_classes: how many scores a row has.
-            noise: turns words into noisy inputs.
-            shape: of one input.
-            device: where the base classifier lives.
-            batch_size: rows a forward pass; by default ``cpu_batch`` or ``gpu_batch``.
-            precision: "fp32", on CUDA "tf32", or "bf16" for autocast.
-            workers: batches computed at once; by default a core each on a CPU, 2 elsewhere.
-            channels_last: hand pictures over in this layout.
             folded: whether batch-norm was folded into the convolutions of ``base``, for the record.
+            setup: see ``Setup``.
 
         Raises:
             ValueError: an argument is out of range.
         """
-        super().__init__(
-            num_classes=num_classes,
-            noise=noise,
-            shape=shape,
-            device=device,
-            batch_size=batch_size,
-            precision=precision,
-            workers=workers,
-            channels_last=channels_last,
-        )
+        super().__init__(**setup)
         self.base = base
         self.label = f"torch {torch.__version__}" + (" folded" if folded else "")
 
