@@ -17,25 +17,25 @@ def train(
     *,
     data: Data,
     out: Out,
-    eps: float | None = None,
-    projections: int | None = None,
-    tau: float | None = None,
+    root: Root = None,
     steps: int = 1000,
     batch_size: int = 50,
     lr: float = 1e-3,
     seed: int = 0,
-    root: Root = None,
+    eps: float | None = None,
+    projections: int | None = None,
+    tau: float | None = None,
 ) -> None:
     """Train a network for another certificate, on the CPU.
 
     Args:
-        eps: Of wong: L2 radius of the robust loss, in input units; by default 0.25.
-        projections: Of wong: random directions a bound is estimated from in training; by default 10.
-        tau: Of lipschitz: factor of the scores, small for large radii; by default 10.
         steps: Batches to learn from.
         batch_size: Pictures a step.
         lr: Initial learning rate of Adam.
         seed: Of everything random.
+        eps: Of wong: L2 radius of the robust loss, in input units; by default 0.25.
+        projections: Of wong: random directions a bound is estimated from in training; by default 10.
+        tau: Of lipschitz: factor of the scores, small for large radii; by default 10.
     """
     from noiseproof.baselines import METHODS
     from noiseproof.baselines import train as train_baseline
