@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from types import ModuleType
 
 from noiseproof.errors import ModelError
+from noiseproof.models.packages import need
 
 _NEEDS = {"onnxruntime": ("onnx", ("onnxruntime", "onnxscript")), "openvino": ("openvino", ("openvino",))}
 """Backend -> the extra of noiseproof that brings it, and its packages; the first one is the backend itself."""
@@ -18,13 +18,7 @@ def require(backend: str) -> ModuleType:
         ModelError: a package is not installed; says what to install.
     """
     extra, packages = _NEEDS[backend]
-    try:
-        first, *_ = [importlib.import_module(package) for package in packages]
-    except ImportError as error:
-        raise ModelError(
-            f'backend {backend} needs {" and ".join(packages)}: pip install "noiseproof[{extra}]" ({error})'
-        ) from None
-    return first
+    return need(f"backend {backend}", extra, *packages)
 
 
 def check_available(backend: str, precision: str) -> None:
