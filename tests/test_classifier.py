@@ -249,7 +249,8 @@ def test_a_seed_is_an_integer():
     assert not same(smoothed(seed=5).certify(x, n=500), smoothed(seed=5 + 2**32).certify(x, n=500))
 
 
-def test_memory_that_runs_out_halves_the_batch_and_gives_the_same_counts():
+def scarce():
+    """A base classifier with memory for 20 rows, and the sizes that it was asked for."""
     inner, sizes = linear(), []
 
     def base(x):
@@ -258,6 +259,11 @@ def test_memory_that_runs_out_halves_the_batch_and_gives_the_same_counts():
             raise torch.OutOfMemoryError("CUDA out of memory")
         return inner(x)
 
+    return base, sizes
+
+
+def test_memory_that_runs_out_halves_the_batch_and_gives_the_same_counts():
+    base, sizes = scarce()
     x = batch()
     assert same(smoothed(base, batch_size=100).certify(x, n=300), smoothed(batch_size=12).certify(x, n=300))
     assert list(dict.fromkeys(sizes)) == [100, 50, 25, 12]
@@ -541,14 +547,7 @@ def test_inputs_of_another_shape_make_another_backend(made):
 
 
 def test_a_batch_that_fitted_is_asked_for_first_the_next_time():
-    inner, sizes = linear(), []
-
-    def base(x):
-        sizes.append(x.shape[0])
-        if x.shape[0] > 20:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return inner(x)
-
+    base, sizes = scarce()
     g = smoothed(base, batch_size=100)
     first = g.certify(batch(), n=300)
     del sizes[:]

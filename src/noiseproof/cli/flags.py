@@ -88,7 +88,7 @@ def with_flags(
         _flag("config", Path | None, None, "Settings in TOML, same names as flags; a flag wins.", "", positional)
     )
     bare = inspect.Signature(sorted(flags, key=lambda each: each.kind))
-    verb.__signature__ = bare  # type: ignore[attr-defined]
+    verb.__signature__ = bare  # type: ignore[attr-defined]  # what inspect.signature returns
     verb.__doc__ = (function.__doc__ or "").split("\n\nArgs:")[0].split("\n\n    Args:")[0]
     verb.__name__ = function.__name__
     return verb

@@ -167,7 +167,7 @@ def _denoised(front: BaseModel, pixels: Pixels) -> Pixels:
 
     noisy = torch.from_numpy(noisy_input(pixels, Gaussian(sigma=SIGMA), 0)).to(torch.float32)
     with torch.inference_mode():
-        found = front.module.denoiser(noisy[None])[0]  # type: ignore[operator]
+        found = front.module.denoiser(noisy[None])[0]  # type: ignore[operator]  # a submodule is called
     return np.asarray((found * 255).round().clamp(0, 255).to(torch.uint8).numpy(), dtype=np.uint8)
 
 

@@ -81,4 +81,5 @@ class Tally(ABC):
 
     def config(self) -> dict[str, Any]:
         """The tally as a plain table: ``{"name": "votes"}``."""
-        return {"name": self.name} | {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        own = fields(self)  # type: ignore[arg-type]  # every tally is a dataclass
+        return {"name": self.name} | {f.name: getattr(self, f.name) for f in own}
