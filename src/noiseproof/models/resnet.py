@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from noiseproof.errors import ModelError
 from noiseproof.models.normalize import Normalize
+from noiseproof.models.resnet_cifar import shortcut, stage
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -27,10 +28,10 @@ class ResNet50(nn.Module):
         self.normalize = Normalize(IMAGENET_MEAN, IMAGENET_STD)
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
-        self.layer1 = _stage(64, 64, 3, stride=1)
-        self.layer2 = _stage(256, 128, 4, stride=2)
-        self.layer3 = _stage(512, 256, 6, stride=2)
-        self.layer4 = _stage(1024, 512, 3, stride=2)
+        self.layer1 = stage(_Bottleneck, 64, 256, 3, stride=1)
+        self.layer2 = stage(_Bottleneck, 256, 512, 4, stride=2)
+        self.layer3 = stage(_Bottleneck, 512, 1024, 6, stride=2)
+        self.layer4 = stage(_Bottleneck, 1024, 2048, 3, stride=2)
         self.fc = nn.Linear(2048, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -47,29 +48,18 @@ class ResNet50(nn.Module):
 class _Bottleneck(nn.Module):
     """1x1, 3x3 and 1x1 convolutions, four times as many channels at the end, and a shortcut."""
 
-    def __init__(self, inside: int, width: int, stride: int) -> None:
+    def __init__(self, inside: int, outside: int, stride: int) -> None:
         super().__init__()
-        outside = 4 * width
+        width = outside // 4
         self.conv1 = nn.Conv2d(inside, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, stride=stride, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, outside, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(outside)
-        self.downsample: nn.Sequential | None = None
-        if stride != 1 or inside != outside:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(inside, outside, 1, stride=stride, bias=False), nn.BatchNorm2d(outside)
-            )
+        self.downsample = shortcut(inside, outside, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        shortcut = x if self.downsample is None else self.downsample(x)
         out = F.relu(self.bn1(self.conv1(x)))
-        out = F.relu(self.bn2(self.conv2(out)))
-        return F.relu(self.bn3(self.conv3(out)) + shortcut)
-
-
-def _stage(inside: int, width: int, blocks: int, stride: int) -> nn.Sequential:
-    """A stage: the first block changes the shape."""
-    rest = [_Bottleneck(4 * width, width, 1) for _ in range(blocks - 1)]
-    return nn.Sequential(_Bottleneck(inside, width, stride), *rest)
+        out = self.bn3(self.conv3(F.relu(self.bn2(self.conv2(out)))))
+        return F.relu(out + (x if self.downsample is None else self.downsample(x)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
@@ -33,9 +35,9 @@ class ResNetCIFAR(nn.Module):
         self.normalize = Normalize(CIFAR_MEAN if color else [0.5] * channels, CIFAR_STD if color else [0.25] * channels)
         self.conv1 = nn.Conv2d(channels, 16, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
-        self.layer1 = _stage(16, 16, blocks, stride=1)
-        self.layer2 = _stage(16, 32, blocks, stride=2)
-        self.layer3 = _stage(32, 64, blocks, stride=2)
+        self.layer1 = stage(_BasicBlock, 16, 16, blocks, stride=1)
+        self.layer2 = stage(_BasicBlock, 16, 32, blocks, stride=2)
+        self.layer3 = stage(_BasicBlock, 32, 64, blocks, stride=2)
         self.fc = nn.Linear(64, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -57,19 +59,21 @@ class _BasicBlock(nn.Module):
         self.bn1 = nn.BatchNorm2d(outside)
         self.conv2 = nn.Conv2d(outside, outside, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(outside)
-        self.downsample: nn.Sequential | None = None
-        if stride != 1 or inside != outside:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(inside, outside, 1, stride=stride, bias=False), nn.BatchNorm2d(outside)
-            )
+        self.downsample = shortcut(inside, outside, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        shortcut = x if self.downsample is None else self.downsample(x)
         out = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
-        return F.relu(out + shortcut)
+        return F.relu(out + (x if self.downsample is None else self.downsample(x)))
 
 
-def _stage(inside: int, outside: int, blocks: int, stride: int) -> nn.Sequential:
-    """A stage: the first block changes the shape."""
-    rest = [_BasicBlock(outside, outside, 1) for _ in range(blocks - 1)]
-    return nn.Sequential(_BasicBlock(inside, outside, stride), *rest)
+def shortcut(inside: int, outside: int, stride: int) -> nn.Sequential | None:
+    """What a shortcut does where a block changes the shape: a 1x1 convolution with batch-norm."""
+    if stride == 1 and inside == outside:
+        return None
+    return nn.Sequential(nn.Conv2d(inside, outside, 1, stride=stride, bias=False), nn.BatchNorm2d(outside))
+
+
+def stage(block: Callable[[int, int, int], nn.Module], inside: int, outside: int, n: int, stride: int) -> nn.Sequential:
+    """A stage of n blocks: the first changes the shape."""
+    rest = [block(outside, outside, 1) for _ in range(n - 1)]
+    return nn.Sequential(block(inside, outside, stride), *rest)

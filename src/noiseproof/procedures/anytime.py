@@ -7,8 +7,6 @@ from functools import lru_cache
 from math import ceil, log
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from noiseproof.arguments import at_least_one, settle
 from noiseproof.procedures.base import Procedure, draws, level, non_negative
 from noiseproof.stats.anytime import anytime_accept, anytime_holds_for_every_class
@@ -66,7 +64,7 @@ class Anytime(Procedure):
             votes = votes + CLASS_VOTES.check((yield Draw("decide", more, undecided, to_go)), more)
             n += more
             accept, against = _boundaries(n, p0, self.alpha)
-            top = int(np.argmax(votes))
+            top = int(votes.argmax())
             k = int(votes[top])
             if k >= accept:
                 return Decision("certified", top, self.radius, noise.norm)
@@ -74,15 +72,6 @@ class Anytime(Procedure):
                 return Decision("not certified", ABSTAIN, self.radius, noise.norm)
             to_go = self._to_go(k, n, p0)
         return undecided
-
-    def nothing_known(self, noise: Noise) -> Decision:
-        """See ``Procedure``."""
-        return Decision("undecided", ABSTAIN, self.radius, noise.norm)
-
-    @property
-    def most_draws(self) -> int:
-        """n_max."""
-        return self.n_max
 
     def _to_go(self, k: int, n: int, p0: float) -> int:
         """Draws until the wealth is enough where votes go on at their rate: what a budget goes by."""

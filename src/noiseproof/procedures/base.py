@@ -14,7 +14,7 @@ import numpy as np
 from noiseproof.arguments import integer, real
 from noiseproof.stats.bounds import check_level
 from noiseproof.tallies import CLASS_VOTES
-from noiseproof.types import ABSTAIN, Certificate, Draw
+from noiseproof.types import ABSTAIN, Certificate, Decision, Draw, Prediction
 
 if TYPE_CHECKING:
     from noiseproof.noises.base import Noise
@@ -77,12 +77,16 @@ class Procedure(ABC):
         """
 
     @property
-    @abstractmethod
     def most_draws(self) -> int:
-        """The most draws one input can cost."""
+        """The most draws one input can cost: its fields ``n0``, ``n`` and ``n_max`` together, where they are there."""
+        return sum(getattr(self, name, 0) for name in ("n0", "n", "n_max"))
 
     def nothing_known(self, noise: Noise) -> Outcome:
         """What is said of an input that could not be read: an abstention."""
+        if self.verb == "predict":
+            return Prediction(ABSTAIN, 1.0)
+        if self.verb == "decide":
+            return Decision("undecided", ABSTAIN, getattr(self, "radius", 0.0), noise.norm)
         return Certificate(ABSTAIN, 0.0, 0.0, 1.0, noise.norm)
 
     def design(self, noise: Noise) -> list[dict[str, Any]]:

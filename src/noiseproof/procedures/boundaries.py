@@ -44,11 +44,6 @@ class WithLooks(Procedure):
     ratio: float
     gamma: float
 
-    @property
-    def most_draws(self) -> int:
-        """n_max."""
-        return self.n_max
-
 
 def threshold_test(noise: Noise, radius: float, asked: WithLooks, *, every_class: bool) -> GroupSequential:
     """The test of "this class has more than the probability that the radius needs".

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from noiseproof.arguments import at_least_one, flag, settle
 from noiseproof.procedures.base import Procedure, ask, at_most, certificate, check_enough, largest_rival, level
 from noiseproof.stats.bounds import one_sided, smallest_n, two_sided
@@ -48,7 +46,7 @@ class Certify(Procedure):
     def run(self, noise: Noise, label: int | None = None) -> Requests:
         """The paper's pseudocode: select on n0 draws, estimate on n fresh ones."""
         del label
-        top = int(np.argmax((yield from ask("select", self.n0))))
+        top = int((yield from ask("select", self.n0)).argmax())
         votes = yield from ask("estimate", self.n)  # fresh draws: selection is never reused
         k = int(votes[top])
         if self.two_sided:
@@ -56,8 +54,3 @@ class Certify(Procedure):
         else:
             bounds = one_sided(k, self.n, self.alpha)
         return certificate(top, bounds, noise)
-
-    @property
-    def most_draws(self) -> int:
-        """n0 + n, always."""
-        return self.n0 + self.n

@@ -76,7 +76,7 @@ class Curve(WithLooks):
             drawn = n
             reached = reached | np.array([votes >= test.accept[look] for test in tests])
             in_a_row = np.logical_and.accumulate(reached).sum(axis=0)  # [classes]
-            top = int(np.argmax(in_a_row if in_a_row.any() else votes))
+            top = int((in_a_row if in_a_row.any() else votes).argmax())
             claimed = int(in_a_row[top])
             so_far = self._certificate(top, claimed, tests, noise)
             if claimed == len(tests) or votes[top] <= tests[claimed].stop[look]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from noiseproof.arguments import flag, settle
 from noiseproof.procedures.base import check_label, level, non_negative
 from noiseproof.procedures.boundaries import GAMMA, LOOKS, RATIO, WithLooks, threshold_test
@@ -68,7 +66,7 @@ class Decide(WithLooks):
         drawn, to_go = 0, test.looks[0]
         for n, accept, stop in zip(test.looks, test.accept, test.stop, strict=True):
             votes = votes + CLASS_VOTES.check((yield Draw("decide", n - drawn, undecided, to_go)), n - drawn)
-            top = check_label(label, votes.size) if self.label_aware else int(np.argmax(votes))
+            top = check_label(label, votes.size) if self.label_aware else int(votes.argmax())
             if votes[top] >= accept:
                 return Decision("certified", top, self.radius, noise.norm)
             if votes[top] <= stop and n < self.n_max:
@@ -79,10 +77,6 @@ class Decide(WithLooks):
     def design(self, noise: Noise) -> list[dict[str, Any]]:
         """Looks and boundaries of the one test."""
         return [self._test(noise).table()]
-
-    def nothing_known(self, noise: Noise) -> Decision:
-        """See ``Procedure``."""
-        return Decision("undecided", ABSTAIN, self.radius, noise.norm)
 
     def _test(self, noise: Noise) -> GroupSequential:
         return threshold_test(noise, self.radius, self, every_class=not self.label_aware)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from noiseproof.arguments import settle
 from noiseproof.procedures.base import Procedure, ask, at_most, check_enough, largest_rival, level
 from noiseproof.stats.top_two import fewest_draws, top_two_p_value
@@ -45,18 +43,8 @@ class Predict(Procedure):
         """The paper's pseudocode: a two-sided test between the two largest counts."""
         del label, noise  # the noise is in the votes; PREDICT claims no radius
         votes = yield from ask("predict", self.n)
-        top = int(np.argmax(votes))
+        top = int(votes.argmax())
         n_a, n_b = int(votes[top]), largest_rival(votes, top, self.n)
         # a rival that overtakes through void draws says nothing for the top class
         p_value = top_two_p_value(n_a, n_b) if n_a > n_b else 1.0
         return Prediction(prediction=top if p_value <= self.alpha else ABSTAIN, p_value=p_value)
-
-    def nothing_known(self, noise: Noise) -> Prediction:
-        """See ``Procedure``."""
-        del noise
-        return Prediction(ABSTAIN, 1.0)
-
-    @property
-    def most_draws(self) -> int:
-        """n, always."""
-        return self.n

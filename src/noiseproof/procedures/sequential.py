@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from noiseproof.arguments import at_least_one, flag, real, settle
 from noiseproof.procedures.base import Procedure, ask, certificate, check_enough, draws, largest_rival, level
 from noiseproof.stats.bounds import Bounds, check_probability, one_sided, smallest_n, two_sided
@@ -71,7 +69,7 @@ class Sequential(Procedure):
         """Select on n0 draws; then look after look, the best bounds so far against what n_max would give."""
         del label
         best = Bounds(tail=1.0, rival=1.0)
-        top = int(np.argmax((yield from ask("select", self.n0, certificate(ABSTAIN, best, noise)))))
+        top = int((yield from ask("select", self.n0, certificate(ABSTAIN, best, noise))).argmax())
         large = noise.radius(Bounds(tail=LARGE, rival=LARGE))
         votes: Counts | int = 0
         drawn, to_go = 0, min(self.first_look, self.n_max)
@@ -88,11 +86,6 @@ class Sequential(Procedure):
             if at_last - noise.radius(best) <= self.acr_loss * max(at_last, large) and at_last > 0:
                 break
         return certificate(top, best, noise)
-
-    @property
-    def most_draws(self) -> int:
-        """n0 + n_max."""
-        return self.n0 + self.n_max
 
     def _looks(self) -> list[tuple[int, float]]:
         """Draws and level of each look; the levels add up to alpha."""

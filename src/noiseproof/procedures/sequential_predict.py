@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from noiseproof.arguments import at_least_one, settle
 from noiseproof.procedures.base import Procedure, check_enough, draws, largest_rival, level
 from noiseproof.stats.sequential import looks_up_to, spent
@@ -62,7 +60,7 @@ class SequentialPredict(Procedure):
             so_far = Prediction(ABSTAIN, p_value)
             votes = votes + CLASS_VOTES.check((yield Draw("predict", n - drawn, so_far, to_go)), n - drawn)
             drawn, to_go = n, self.n_max - n
-            top = int(np.argmax(votes))
+            top = int(votes.argmax())
             n_a, n_b = int(votes[top]), largest_rival(votes, top, n)
             if n_a > n_b:
                 p_value = min(p_value, top_two_p_value(n_a, n_b) / share)
@@ -73,16 +71,6 @@ class SequentialPredict(Procedure):
             if lead <= 0 or top_two_p_value((both + lead) // 2, (both - lead) // 2) > self.alpha * looks[-1][1]:
                 break
         return Prediction(ABSTAIN, p_value)
-
-    def nothing_known(self, noise: Noise) -> Prediction:
-        """See ``Procedure``."""
-        del noise
-        return Prediction(ABSTAIN, 1.0)
-
-    @property
-    def most_draws(self) -> int:
-        """n_max."""
-        return self.n_max
 
     def _looks(self) -> list[tuple[int, float]]:
         looks = looks_up_to(self.n_max, first=min(self.first_look, self.n_max))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from noiseproof.arguments import settle
 from noiseproof.procedures.base import Procedure, at_most, certificate, check_enough, level
 from noiseproof.stats.bounds import one_sided, smallest_n
@@ -50,10 +48,5 @@ class Simultaneous(Procedure):
         """One stage; the level of a class depends on how many classes there are, never on the votes."""
         del label
         votes = CLASS_VOTES.check((yield Draw("estimate", self.n)), self.n)
-        top = int(np.argmax(votes))
+        top = int(votes.argmax())
         return certificate(top, one_sided(int(votes[top]), self.n, self.alpha / votes.size), noise)
-
-    @property
-    def most_draws(self) -> int:
-        """n, always."""
-        return self.n
