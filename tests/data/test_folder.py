@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import struct
 import tarfile
+import zlib
 
 import numpy as np
 import pytest
@@ -159,11 +161,84 @@ def test_a_folder_without_classes_is_refused(tmp_path):
     )
 
 
-def test_an_empty_class_is_refused(tree):
+def test_an_empty_class_keeps_its_place_and_is_named(tree, caplog):
     (tree / "cow").mkdir()
-    assert refused(tree) == (
-        f"{tree}/cow: expected pictures of the class 'cow', found none; put pictures there or remove the folder"
+    data = load(f"folder:{tree}")
+    assert data.classes == ("cat", "cow", "dog")
+    assert data.labels.tolist() == [0, 0, 2, 2]
+    assert caplog.messages == [f"folder:{tree}: no pictures of 1 classes: cow"]
+
+
+def test_a_folder_whose_classes_are_all_empty_is_refused(tmp_path):
+    (tmp_path / "cow").mkdir()
+    assert refused(tmp_path) == (
+        f"{tmp_path}/cow: expected pictures of the class 'cow', found none; put pictures there or remove the folder"
     )
+
+
+@pytest.mark.parametrize("name", ["x.jfif", "x.jpe", "x.JPEG", "x.apng", "x.pnm", "x.dib", "x", "x.img", "x.png.bak"])
+def test_what_pillow_reads_is_read_whatever_it_is_called(tree, arrays, name, caplog):
+    kind = {"jfif": "JPEG", "jpe": "JPEG", "JPEG": "JPEG", "pnm": "PPM", "dib": "DIB"}.get(name.partition(".")[2])
+    Image.fromarray(arrays[0]).save(tree / "dog" / name, kind or "PNG")
+    data = load(f"folder:{tree}")
+    assert data.labels.tolist() == [0, 0, 1, 1, 1]
+    assert data.pixels(4).shape == (3, 4, 5)
+    assert not caplog.messages
+
+
+def test_what_is_passed_over_is_counted_and_named(tree, caplog):
+    (tree / "dog" / "1.avif").write_bytes(b"\0\0\0\x1cftypavif")
+    (tree / "dog" / "deep").mkdir()
+    (tree / "x.png").touch()
+    assert len(load(f"folder:{tree}")) == 4
+    assert caplog.messages == [
+        f"folder:{tree}: 3 entries are no pictures that can be read here, and were passed over: x.png, dog/1.avif, "
+        "dog/deep; convert pictures to PNG"
+    ]
+
+
+def png_of_16_bits(colour, channels):
+    """A PNG of 5 x 4 as its standard says it; 2 is RGB, 4 grey and 6 RGB with transparency."""
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", 5, 4, 16, colour, 0, 0, 0)),
+        (b"IDAT", zlib.compress((b"\0" + bytes(range(1, 1 + 10 * channels))) * 4)),
+        (b"IEND", b""),
+    ]
+    parts = [struct.pack(">I", len(d)) + t + d + struct.pack(">I", zlib.crc32(t + d)) for t, d in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def tiff_of_16_bits():
+    """An uncompressed RGB TIFF of 5 x 4, two bytes a channel."""
+    entries = [(256, 3, 1, 5), (257, 3, 1, 4), (258, 3, 3, 122), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, 128)]
+    entries += [(277, 3, 1, 3), (278, 3, 1, 4), (279, 4, 1, 120)]
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(struct.pack("<HHII", *each) for each in entries)
+    return head + struct.pack("<IHHH", 0, 16, 16, 16) + bytes(range(120))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("b2.png", png_of_16_bits(2, 3), "16 bits a channel"),
+        ("b2.tif", tiff_of_16_bits(), "16 bits a channel"),
+        ("b2.ppm", b"P6 5 4 65535\n" + bytes(120), "16 bits a channel"),
+        ("b2.ppm", b"P6 5 4 1023\n" + bytes(120), "16 bits a channel"),
+        ("b2.pgm", b"P5 5 4 65535\n" + bytes(40), "mode I"),
+        ("b2.png", png_of_16_bits(4, 2), "mode RGBA"),
+    ],
+)
+def test_a_low_byte_is_never_dropped(tree, name, content, found):
+    (tree / "cat" / name).write_bytes(content)
+    assert refused_at(tree, 2) == (
+        f"{tree}/cat/{name}: expected 8-bit grey or RGB without transparency, found {found}; convert the file"
+    )
+
+
+@pytest.mark.parametrize("name", ["b2.gif", "b2.png", "b2.webp", "b2.tif"])
+def test_an_animation_is_more_than_its_first_frame(tree, arrays, name):
+    frames = [Image.fromarray(array) for array in arrays]
+    frames[0].save(tree / "cat" / name, save_all=True, append_images=frames[1:])
+    assert refused_at(tree, 2).endswith("found 4 frames; convert the file")
 
 
 def test_a_folder_of_splits_is_told_from_a_folder_of_classes(tree):

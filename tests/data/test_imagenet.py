@@ -106,6 +106,33 @@ def test_pictures_of_other_modes_become_rgb(tmp_path, val, pixels, mode):
     assert load("imagenet", root=tmp_path).pixels(0).shape == (3, 224, 224)
 
 
+@pytest.mark.parametrize(
+    ("saved", "found"),
+    [
+        (lambda pixels: Image.fromarray(np.dstack([pixels, pixels[:, :, 0]])), "transparency"),
+        (lambda pixels: Image.fromarray(pixels[:, :, 0].astype(np.uint16) * 256), "mode I;16"),
+    ],
+)
+@pytest.mark.parametrize("read", ["pixels", "whole"])
+def test_nothing_is_lost_in_silence(tmp_path, val, pixels, saved, found, read):
+    saved(pixels).save(val / WNIDS[3] / "a.PNG")
+    data = load("imagenet", root=tmp_path)
+    with pytest.raises(DataError) as error:
+        getattr(data if read == "pixels" else data.pictures, read)(0)
+    assert str(error.value) == (
+        f"{val / WNIDS[3]}/a.PNG: expected 8-bit grey or RGB without transparency, found {found}; convert the file"
+    )
+
+
+def test_what_is_passed_over_is_counted_and_named(tmp_path, val, caplog):
+    (val / WNIDS[3] / "a.avif").touch()
+    (val / WNIDS[3] / "notes.txt").touch()
+    (val / WNIDS[3] / "c.jfif").touch()
+    assert len(load("imagenet:val", root=tmp_path)) == 4
+    (said,) = caplog.messages
+    assert said.startswith(f"{val}: 2 entries are no pictures that can be read here, and were passed over: {WNIDS[3]}/")
+
+
 def test_a_class_folder_too_few_leaves_the_labels_unknown(tmp_path, val):
     (val / WNIDS[0]).rmdir()
     assert refused("imagenet:val", tmp_path) == (
@@ -129,6 +156,14 @@ def test_a_table(tmp_path, pixels, spec, below):
     assert data.pixels(0).astype(int).mean() + data.pixels(1).astype(int).mean() == pytest.approx(255, abs=1)
 
 
+def test_a_table_with_a_byte_order_mark(tmp_path, pixels):
+    """Spreadsheets write one before UTF-8."""
+    folder = tmp_path / "imagenet" / "sample"
+    table(folder, ["x.png,17,n01580077,jay"], "\ufefffile,index,wnid,name")
+    Image.fromarray(pixels).save(folder / "x.png")
+    assert load("imagenet:sample", root=tmp_path).labels.tolist() == [17]
+
+
 def test_a_sample_is_never_taken_for_the_validation_set(tmp_path, pixels):
     table(tmp_path / "imagenet", ["x.png,17,n01580077,jay"])
     Image.fromarray(pixels).save(tmp_path / "imagenet" / "x.png")
@@ -142,7 +177,8 @@ def test_a_sample_is_never_taken_for_the_validation_set(tmp_path, pixels):
         (["x.png,-1,n1,a"], "file,index,wnid,name", "index -1, outside [0, 1000)"),
         (["x.png,one,n1,a"], "file,index,wnid,name", "invalid literal for int() with base 10: 'one'"),
         (["y.png,1,n1,a"], "file,index,wnid,name", "no file {}/y.png"),
-        (["x.png,1"], "file,label", "no column 'index'"),
+        (["x.png,1"], "file,label", "no column 'index' but file, label"),
+        (["x.png;1"], "file;index", "no column 'index' but file;index"),
     ],
 )
 def test_a_wrong_table(tmp_path, pixels, rows, header, found):

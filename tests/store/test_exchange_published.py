@@ -30,6 +30,11 @@ def test_a_row_of_either_age(tmp_path):
     assert read_published(path)[2].radius == 1e-5
 
 
+def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path):
+    (tmp_path / "log").write_text(HEADER + "0\t3\t-1\t0.0\t0\t0.1\n", encoding="utf-8-sig")
+    assert [row.index for row in read_published(tmp_path / "log")] == [0]
+
+
 def test_the_published_files_read(shared):
     files = sorted((shared / "published/cohen2019").rglob("*.tsv"))
     assert len(files) == 7

@@ -47,3 +47,8 @@ def test_what_is_no_toml_is_said(tmp_path):
     (tmp_path / "bad.toml").write_bytes(b"\xff")
     with pytest.raises(RunError, match=r"bad\.toml is not TOML"):
         read_toml(tmp_path / "bad.toml")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path):
+    (tmp_path / "s.toml").write_text("sigma = 0.25\n", encoding="utf-8-sig")
+    assert read_toml(tmp_path / "s.toml") == {"sigma": 0.25}

@@ -17,8 +17,7 @@ from PIL import features
 
 from noiseproof.data.cifar10 import CLASSES
 from noiseproof.data.dataset import DataSet
-from noiseproof.data.folder import SUFFIXES
-from noiseproof.data.picture import converted, open_picture, planes
+from noiseproof.data.picture import SUFFIXES, converted, open_picture, planes
 from noiseproof.data.places import cache, near, roots
 from noiseproof.errors import DataError, one_line
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,14 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noiseproof.data.dataset import DataSet
-from noiseproof.data.picture import converted, mode_of, open_picture, planes
+from noiseproof.data.picture import SUFFIXES, converted, mode_of, open_picture, planes
 from noiseproof.errors import DataError
 
 if TYPE_CHECKING:
     from noiseproof.types import Pixels
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp"})
-"""The file names that count as pictures; other files in a class folder are passed over."""
+log = logging.getLogger(__name__)
+
+PASSED_OVER = "%s: %d entries are no pictures that can be read here, and were passed over: %s; convert pictures to PNG"
+_NAMED = 5
+"""Of what is passed over so many are named."""
 
 
 def load_folder(path: str | Path) -> DataSet:
@@ -24,6 +28,8 @@ def load_folder(path: str | Path) -> DataSet:
 
     Every picture's size and mode are checked from its head now; the pixels are decoded when asked for. One whose head
     cannot be read keeps its place, and asking for it is an error. The data set's name keeps the path as it was written.
+    A file counts as a picture by its suffix, or by its content; what else lies there is counted and named in a warning.
+    A class may have no pictures.
 
     Grey and 1-bit pictures have one channel, all others three. The pixels are taken as they are stored: an
     EXIF orientation is not applied.
@@ -32,8 +38,8 @@ def load_folder(path: str | Path) -> DataSet:
         path: the folder, "~" allowed; hidden subfolders and files are passed over.
 
     Raises:
-        DataError: the folder is missing, a class has no pictures, no picture can be read, or one has another shape
-            than the first that can; the text names the first odd one and its size.
+        DataError: the folder is missing, there are no pictures, none can be read, or one has another shape than the
+            first that can; the text names the first odd one and its size.
     """
     folder = Path(path).expanduser()
     if not str(path) or not folder.is_dir():
@@ -43,12 +49,16 @@ def load_folder(path: str | Path) -> DataSet:
         raise DataError(f"folder:{path}: expected a subfolder for each class, found none; put one folder a class there")
     files: list[Path] = []
     labels: list[int] = []
+    others = [entry for entry in _visible(folder) if not entry.is_dir()]
     for label, name in enumerate(classes):
-        mine = sorted(file for file in _visible(folder / name) if file.suffix.lower() in SUFFIXES)
-        if not mine:
-            raise DataError(_empty(folder, name))
+        entries = sorted(_visible(folder / name))
+        mine = [entry for entry in entries if _is_picture(entry)]
+        others += [entry for entry in entries if entry not in set(mine)]
         files += mine
         labels += [label] * len(mine)
+    if not files:
+        raise DataError(_empty(folder, classes[0]))
+    _tell(f"folder:{path}", folder, others, [name for label, name in enumerate(classes) if label not in set(labels)])
     shapes, unreadable = {}, {}
     for index, file in enumerate(files):
         try:
@@ -86,6 +96,36 @@ class _Files:
 
 def _visible(folder: Path) -> list[Path]:
     return [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+
+
+def _is_picture(entry: Path) -> bool:
+    """By its name, which a damaged picture has too, or by what is in it."""
+    if entry.is_dir():
+        return False
+    if entry.suffix.lower() in SUFFIXES:
+        return True
+    try:
+        open_picture(entry).close()
+    except DataError:
+        return False
+    return True
+
+
+def _tell(name: str, folder: Path, others: list[Path], empty: list[str]) -> None:
+    """Warns of what is not part of the data set and of classes without pictures."""
+    if others:
+        log.warning(PASSED_OVER, name, len(others), some([str(entry.relative_to(folder)) for entry in others]))
+    if empty:
+        log.warning("%s: no pictures of %d classes: %s", name, len(empty), some(empty))
+
+
+def some(names: list[str]) -> str:
+    """The first few of them.
+
+    >>> some(list("abcdefg"))
+    'a, b, c, d, e, ...'
+    """
+    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
 
 
 def _empty(folder: Path, name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import logging
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -13,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from noiseproof.data.dataset import DataSet
-from noiseproof.data.folder import SUFFIXES
-from noiseproof.data.picture import converted, open_picture, planes
+from noiseproof.data.folder import PASSED_OVER, some
+from noiseproof.data.picture import SUFFIXES, converted, open_picture, planes
 from noiseproof.data.places import near, roots
 from noiseproof.errors import DataError
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from noiseproof.types import Pixels
+
+log = logging.getLogger(__name__)
 
 CLASSES = 1000
 _SHORTER = 256
@@ -138,10 +141,15 @@ def _from_folders(name: str, place: Path) -> DataSet:
         )
     files: list[Path] = []
     labels: list[int] = []
+    passed_over: list[str] = []
     for label, wnid in enumerate(wnids):
-        mine = sorted(file for file in (place / wnid).iterdir() if _is_picture(file))
+        shown = [file for file in (place / wnid).iterdir() if not file.name.startswith(".")]
+        mine = sorted(file for file in shown if file.suffix.lower() in SUFFIXES)
+        passed_over += [f"{wnid}/{file.name}" for file in shown if file.suffix.lower() not in SUFFIXES]
         files += mine
         labels += [label] * len(mine)
+    if passed_over:
+        log.warning(PASSED_OVER, place, len(passed_over), some(passed_over))
     return DataSet(name, tuple(wnids), (3, SIZE, SIZE), np.array(labels, dtype=np.int64), Cropped(tuple(files)))
 
 
@@ -151,8 +159,9 @@ def _from_table(name: str, place: Path) -> DataSet:
     files: list[Path] = []
     labels: list[int] = []
     try:
-        with table.open(encoding="utf-8", newline="") as stream:
-            for row in csv.DictReader(stream, strict=True):
+        with table.open(encoding="utf-8-sig", newline="") as stream:
+            rows = csv.DictReader(stream, strict=True)
+            for row in rows:
                 label = int(row["index"])
                 if not 0 <= label < CLASSES:
                     raise ValueError(f"index {label}, outside [0, {CLASSES})")
@@ -163,7 +172,8 @@ def _from_table(name: str, place: Path) -> DataSet:
                 files.append(file)
                 labels.append(label)
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
-        found = f"no column {error}" if isinstance(error, KeyError) else str(error)[:500]
+        header = f" but {', '.join(rows.fieldnames or ())[:200]}" if isinstance(error, KeyError) else ""
+        found = f"no column {error}{header}" if header else str(error)[:500]
         raise DataError(
             f"{table}: expected the columns file and index (0..{CLASSES - 1}), found: {found}; mend the table"
         ) from error
@@ -172,7 +182,3 @@ def _from_table(name: str, place: Path) -> DataSet:
 
 def _wnids(place: Path) -> list[str]:
     return sorted(entry.name for entry in place.iterdir() if _WNID.fullmatch(entry.name) and entry.is_dir())
-
-
-def _is_picture(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO
+import re
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -15,8 +16,15 @@ if TYPE_CHECKING:
     from noiseproof.types import Pixels
 
 
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "PPM", "TIFF", "WEBP")
 """What is read, whatever a file is called: some of pillow's other readers start programs (EPS: Ghostscript)."""
+SUFFIXES = frozenset(
+    {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".pbm", ".pgm", ".ppm", ".pnm", ".tif"}
+    | {".tiff", ".webp"}
+)
+"""How files of these formats are called."""
+_DEEP = re.compile(r";16[BLN]")
+"""In what pillow calls the layout of stored pixels: two bytes a channel, of which it would keep one."""
 
 
 def open_picture(file: Path | str, stream: BinaryIO | None = None) -> Image.Image:
@@ -40,26 +48,58 @@ def mode_of(file: Path | str, picture: Image.Image) -> str:
     """How its pixels are read: ``L`` for grey and 1-bit pictures, ``RGB`` for all others.
 
     Raises:
-        DataError: it has transparency or more than 8 bits.
+        DataError: it has transparency, more than 8 bits or several frames, which would be lost.
     """
-    if picture.mode in ("1", "L"):
-        return "L"
-    if picture.mode in ("RGB", "P", "CMYK", "YCbCr") and "transparency" not in picture.info:
-        return "RGB"
-    found = "transparency" if "transparency" in picture.info else f"mode {picture.mode}"
-    raise DataError(f"{file}: expected 8-bit grey or RGB without transparency, found {found}; convert the file")
+    if _transparent(picture):
+        found = "transparency" if "transparency" in picture.info else f"mode {picture.mode}"
+        raise DataError(_refused(file, found))
+    _check_depth(file, picture)
+    return "L" if picture.mode in ("1", "L") else "RGB"
 
 
 def converted(file: Path | str, picture: Image.Image, mode: str) -> Image.Image:
-    """The picture decoded, and its pixels turned into those of the mode.
+    """The picture decoded, and its pixels turned into those of the mode; a fully opaque transparency is left out.
 
     Raises:
-        DataError: its data is damaged.
+        DataError: its data is damaged, or something would be lost: transparency, bits, frames.
     """
+    _check_depth(file, picture)
     try:
-        return picture.convert(mode)
+        alpha = picture.convert("RGBA").getchannel("A").getextrema() if _transparent(picture) else (255, 255)
+        made = picture.convert(mode)
     except Exception as error:  # as above
         raise DataError(f"{file}: expected a whole picture, found: {one_line(error)}; replace the file") from error
+    if alpha != (255, 255):
+        raise DataError(_refused(file, "transparency"))
+    return made
+
+
+def _transparent(picture: Image.Image) -> bool:
+    return "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA", "La", "RGBa")
+
+
+def _check_depth(file: Path | str, picture: Image.Image) -> None:
+    """Refuse what an 8-bit picture cannot hold; pillow would drop the low byte, or all frames but the first."""
+    stored: list[Any] = getattr(picture, "tile", [])  # (decoder, place, offset, how the pixels are stored)
+    deep = any(
+        (isinstance(part, str) and _DEEP.search(part)) or (str(tile[0]).startswith("ppm") and _above_8_bits(part))
+        for tile in stored
+        for part in (tile[3] if isinstance(tile[3], tuple) else (tile[3],))
+    )
+    if deep and picture.mode in ("RGB", "RGBA", "RGBX", "CMYK", "LA"):
+        raise DataError(_refused(file, "16 bits a channel"))
+    if picture.mode not in ("1", "L", "P", "RGB", "CMYK", "YCbCr", "RGBA", "LA", "PA"):
+        raise DataError(_refused(file, f"mode {picture.mode}"))
+    if picture.format not in ("JPEG", "MPO") and getattr(picture, "is_animated", False):
+        raise DataError(_refused(file, f"{getattr(picture, 'n_frames', 2)} frames"))
+
+
+def _above_8_bits(maximum: object) -> bool:
+    return isinstance(maximum, int) and maximum > 255
+
+
+def _refused(file: Path | str, found: str) -> str:
+    return f"{file}: expected 8-bit grey or RGB without transparency, found {found}; convert the file"
 
 
 def planes(picture: Image.Image) -> Pixels:

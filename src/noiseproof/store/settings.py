@@ -21,7 +21,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         RunError: the file is missing or not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # of numbers too long and of brackets too deep, too

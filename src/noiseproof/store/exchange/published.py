@@ -115,7 +115,7 @@ def read_lines(path: Path) -> list[str]:
         DataError: it cannot be read, or is not text.
     """
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
