@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from noiseproof.cli.main import run
-from noiseproof.reports.report import summary_table
+from noiseproof.reports.summaries import summary_table
 from noiseproof.store import read_run
 from noiseproof.store.settings import read_toml
 

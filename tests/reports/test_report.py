@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from noiseproof.procedures import Certify, Decide, Sequential
-from noiseproof.reports.report import report, run_summary, summary_table
+from noiseproof.reports.report import report
 from noiseproof.reports.show import show
+from noiseproof.reports.summaries import run_summary, summary_table
 from noiseproof.store import RunFolder, read_manifest, read_run
 
 

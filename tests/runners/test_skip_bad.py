@@ -16,7 +16,7 @@ from noiseproof.analysis import abstention, certified_accuracy, record_at_n
 from noiseproof.cli.main import run as command
 from noiseproof.data import DataSet
 from noiseproof.errors import DataError
-from noiseproof.reports.report import summary_table
+from noiseproof.reports.summaries import summary_table
 from noiseproof.store import read_run, verify
 from noiseproof.store.verify import VerificationError
 from tests.asking import certify, decide, predict

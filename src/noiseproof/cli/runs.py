@@ -50,7 +50,7 @@ def run_asked(asked: Asked, out: Path, *, dry_run: bool, then: str) -> None:
         )
     if not run.state.sealed:
         print("noiseproof: stopped before its end; the same line goes on from here", file=sys.stderr)
-    from noiseproof.reports.report import summary_table
+    from noiseproof.reports.summaries import summary_table
 
     print(summary_table(run))
     print(f"{out} holds {len(run.records)} {then.format(out=out)}")

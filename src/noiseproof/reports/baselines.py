@@ -17,7 +17,7 @@ from noiseproof.procedures.radii import parse_radii
 from noiseproof.reports.experiment_figures import PlottedCurve, curves_of
 from noiseproof.reports.figures import COLOURS
 from noiseproof.reports.files import Written, write_findings
-from noiseproof.reports.report import DEFAULT_RADII
+from noiseproof.reports.summaries import DEFAULT_RADII
 from noiseproof.reports.tables import Table
 from noiseproof.stats import dkw_band, lecuyer_radius, li_radius
 from noiseproof.store.attacks import AttackRun, read_attack

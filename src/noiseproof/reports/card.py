@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from noiseproof.errors import RunError
 from noiseproof.procedures.radii import parse_radii
-from noiseproof.reports.report import DEFAULT_RADII, run_summary, shared_draws
+from noiseproof.reports.summaries import DEFAULT_RADII, run_summary, shared_draws
 from noiseproof.reports.tables import Table, norm_name, percent_down
 from noiseproof.stats import false_certificates
 from noiseproof.store.manifest import KIND_IMPORT

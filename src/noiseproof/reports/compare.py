@@ -15,7 +15,7 @@ from noiseproof.analysis.training_cost import TrainingCost, training_cost
 from noiseproof.procedures.radii import parse_radii
 from noiseproof.reports.figures import curves_figure
 from noiseproof.reports.files import Written, write_findings
-from noiseproof.reports.report import DEFAULT_RADII, run_summary
+from noiseproof.reports.summaries import DEFAULT_RADII, run_summary
 from noiseproof.reports.tables import Table, accuracy_table, norm_name
 from noiseproof.reports.units import INPUT_UNITS
 from noiseproof.store.run import Run, read_run

@@ -12,7 +12,7 @@ from noiseproof.analysis import Summary, at_alpha, prediction_tables, prefix_edg
 from noiseproof.errors import RunError
 from noiseproof.reports.experiment_figures import PlottedCurve, accuracy_curve, answers_of, curves_of, upper_envelope
 from noiseproof.reports.findings import Findings
-from noiseproof.reports.report import run_summary
+from noiseproof.reports.summaries import run_summary
 from noiseproof.reports.tables import Table, accuracy_table, guarantees_table, norm_name
 from noiseproof.reports.units import Units
 from noiseproof.stats import bernstein_lower
