@@ -22,6 +22,8 @@ def test_what_has_a_gradient_and_what_has_none(oracle, curved, pictures):
     assert not has_gradient(lambda x: frozen(torch.ones_like(x).flatten(1)), pictures)
     with torch.no_grad():
         assert has_gradient(curved, pictures)
+    for first in (nn.ReLU(inplace=True), lambda x: x.clamp_(0, 1), lambda x: x.sub_(0.5)):
+        assert has_gradient(lambda x, first=first: curved(first(x)), pictures)
     assert pictures.grad is None
 
 
@@ -73,6 +75,21 @@ class TestEveryAttack:
                 assert one.dtype == np.float64
                 assert one.shape == (1, 4, 4)
                 np.testing.assert_allclose(one, same, atol=1e-6)
+
+    def test_a_model_that_works_in_place_is_attacked_alike(self, attack: Attack, oracle):
+        def in_place(x):
+            moved = x.sub_(0.25)  # as a normalisation may
+            return oracle.base(moved + 0.25)
+
+        def votes(points, n, seed):
+            p = np.array([oracle.p(point, 0.25) for point in points])
+            return np.stack([np.rint(n * (1 - p)), np.rint(n * p)], axis=1).astype(np.int64)
+
+        found = []
+        for base in (oracle.base, in_place):
+            target = TargetModel(base, Gaussian(sigma=0.25), torch.device("cpu"), 64, votes)
+            found.append(attack.search(target, [Example(oracle.pixels / 255, 1, 0.4, "a")])[0])
+        np.testing.assert_allclose(found[1], found[0], atol=1e-4)
 
     def test_it_goes_away_from_the_class_where_it_has_room(self, attack: Attack, oracle):
         """All but the neighbours have the room to; those are handed the one that is worst."""

@@ -245,3 +245,18 @@ def test_a_sigma_in_other_units_is_a_warning(honest, pictures, sigma, trained, t
     finding = examined(model, pictures, sigma=sigma).finding("sigma")
     assert finding.verdict == "warn"
     assert text in finding.says
+
+
+IN_PLACE = {
+    "a shift": lambda inner, x: inner(x.sub_(0.25) + 0.25),
+    "a ReLU": lambda inner, x: inner(x.add_(1).relu_() - 1),
+}
+
+
+@pytest.mark.parametrize("first", IN_PLACE)
+def test_a_model_that_works_in_place_is_no_random_one(honest, pictures, first):
+    found = examined(Planted(honest, IN_PLACE[first]).eval(), pictures)
+    assert refusals(found) == set()
+    assert found.finding("two calls").says == (
+        "scores are the same between two calls, to the last bit; it works in place on its inputs, and is given copies"
+    )

@@ -48,6 +48,16 @@ class Net(nn.Module):
         return self.fc(self.body(x).flatten(1))
 
 
+class InPlace(Net):
+    def forward(self, x):
+        return super().forward(x.sub_(0.5))
+
+
+def test_a_module_that_works_in_place_is_folded_too():
+    plain = lively(InPlace())
+    assert prepared(plain, shape=SHAPE, device=CPU).folded == 1
+
+
 class Branches(Net):
     def forward(self, x):
         return super().forward(x if x.sum() > 1e9 else x + 0)

@@ -133,6 +133,23 @@ def test_at_its_neutral_setting_it_is_the_gaussian_loss(variant, net, batch):
         assert not close(step(variant.loss, net, batch), plain, rtol=1e-3)
 
 
+class InPlace(Net):
+    """The same scores; its input is spoiled."""
+
+    def forward(self, x):
+        kept = x.clone()
+        x.mul_(3)
+        return super().forward(kept)
+
+
+@every_variant
+def test_a_model_that_works_in_place_learns_the_same(variant, net, batch):
+    spoiling = InPlace().train()
+    spoiling.load_state_dict(net.state_dict())
+    again = [each.clone() for each in batch]
+    assert close(step(variant.loss, spoiling, batch), step(variant.loss, net, again), rtol=1e-9, atol=1e-12)
+
+
 @every_variant
 def test_the_gradient_is_that_of_finite_differences(variant, net, batch):
     gradients = step(variant.loss, net, batch)[1:]

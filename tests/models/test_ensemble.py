@@ -48,6 +48,30 @@ def convolutions(count: int) -> list[nn.Module]:
     return [net.eval().requires_grad_(False) for net in nets]
 
 
+class InPlace(nn.Module):
+    """Clips what it is given, where it lies."""
+
+    def __init__(self, inner) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return self.inner(x.clamp_(0, 1))
+
+
+@pytest.mark.parametrize("consensus", [None, 2])
+def test_a_member_that_works_in_place_does_not_change_what_others_see(consensus):
+    plain = linears(4)
+    noisy = torch.rand(16, 1, 8, 8) + torch.randn(16, 1, 8, 8)
+    expected = Ensemble([InPlace(plain[0]), plain[1], InPlace(plain[2]), plain[3]], consensus)
+    for member in (expected.members[0], expected.members[2]):
+        member.forward = lambda x, inner=member.inner: inner(x.clamp(0, 1))
+    found = Ensemble([InPlace(plain[0]), plain[1], InPlace(plain[2]), plain[3]], consensus)
+    given = noisy.clone()
+    assert torch.equal(found(given), expected(noisy))
+    assert torch.equal(given, noisy)
+
+
 def slowly(members: list[nn.Module], x: torch.Tensor, consensus: int) -> tuple[list[int], int]:
     """The rule, one row at a time, in plain Python: the classes, and how many rows all members were asked about."""
     classes, opened = [], 0

@@ -117,7 +117,7 @@ def has_gradient(base: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) 
     """
     points = x.detach().clone().requires_grad_()
     with torch.enable_grad():
-        scores = base(points)
+        scores = base(points.clone())  # no leaf: it may work in place
         if not scores.requires_grad:
             return False
         # weights of its own for each class: scores that add up to a constant have no gradient in their sum

@@ -96,7 +96,7 @@ class Probe:
     def ask(self, x: Tensor) -> object:
         """The base classifier's answer to one batch, whatever it is; errors are its own."""
         with torch.inference_mode():
-            return self.base(x.to(self.device))
+            return self.base(x.to(self.device, copy=True))  # it may work in place
 
     def scores(self, x: Tensor, rows: int = ROWS) -> Tensor:
         """Scores ``[len(x), classes]`` on the CPU, asked for in batches of so many rows.
@@ -149,6 +149,14 @@ class Probe:
     def first(self) -> Tensor:
         """Its scores of those rows, when it was first asked."""
         return self.scores(self.rows)
+
+    @cached_property
+    def in_place(self) -> bool:
+        """Whether it writes into what it is given."""
+        given = self.rows.to(self.device, copy=True)
+        with torch.inference_mode():
+            self.base(given)
+        return not torch.equal(given.cpu(), self.rows)
 
     @cached_property
     def predictions(self) -> NDArray[np.int64]:

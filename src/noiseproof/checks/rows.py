@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -55,7 +56,10 @@ def two_calls(probe: Probe) -> Finding:
     first = probe.first
     again = [probe.scores(probe.rows) for _ in range(3)]
     cause = "look for dropout or noise that is drawn in the forward pass, or for anything it remembers"
-    return _compared("two calls", "between two calls", first, again, cause)
+    found = _compared("two calls", "between two calls", first, again, cause)
+    if found.verdict != "ok" or not probe.in_place:
+        return found
+    return replace(found, says=f"{found.says}; it works in place on its inputs, and is given copies")
 
 
 def own_row(probe: Probe) -> Finding:

@@ -180,7 +180,7 @@ def _put(module: nn.Module, name: str, part: nn.Module) -> None:
 def _scores(module: nn.Module, x: Tensor) -> Tensor | None:
     try:
         with torch.inference_mode():
-            scores = module(x)
+            scores = module(x.clone())  # it may work in place
     except (Exception, SystemExit):  # noqa: BLE001  # any, of any module
         return None
     return scores if isinstance(scores, Tensor) and bool(torch.isfinite(scores).all()) else None

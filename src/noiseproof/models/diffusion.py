@@ -57,7 +57,7 @@ class OneShot(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Noisy pictures [batch, C, H, W] in input units to estimates of the clean ones, same shape."""
         noisy = self.signal * (2 * x - 1)
-        found = self.network(noisy, self.timestep.expand(x.shape[0]))[:, : x.shape[1]]
+        found = self.network(noisy.clone(), self.timestep.expand(x.shape[0]))[:, : x.shape[1]]
         if self.prediction == "epsilon":
             found = (noisy - self.rest * found) / self.signal
         elif self.prediction == "v_prediction":

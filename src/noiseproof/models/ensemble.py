@@ -25,7 +25,7 @@ class Ensemble(nn.Module):
     consensus a row takes the mean of the first K where all of those choose the same class (and that mean too: else,
     where rounding makes it a tie, the scores of the first member), and the mean of all members otherwise. Rows that
     are open go through the other members in padded batches of one size, an eighth of the whole, so that a row's scores
-    do not depend on how many others are open.
+    do not depend on how many others are open. Each member gets a copy of its own: it may work in place.
 
     Source: Horvath, Müller, Fischer and Vechev, ICLR 2022 (Boosting randomized smoothing with variance reduced
     classifiers): soft ensembles, and K-consensus aggregation.
@@ -52,7 +52,7 @@ class Ensemble(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores ``[batch, classes]`` of inputs ``[batch, *shape]``, in fp32."""
-        first = [member(x).float() for member in list(self.members)[: self.consensus]]
+        first = [member(x.clone()).float() for member in list(self.members)[: self.consensus]]
         scores = _mean(first)
         if self.consensus is None:
             return scores
@@ -70,7 +70,7 @@ class Ensemble(nn.Module):
             some = rows[begin : begin + size]
             part = torch.zeros_like(x[:size])
             part[: len(some)] = x[some]
-            others = [member(part)[: len(some)].float() for member in list(self.members)[len(asked) :]]
+            others = [member(part.clone())[: len(some)].float() for member in list(self.members)[len(asked) :]]
             found.append(_mean([*asked[:, some], *others]))
         return torch.cat(found)
 

@@ -49,7 +49,7 @@ class StabilityLoss(Loss):
         """See ``Loss``."""
         x, y = batch.x, batch.y
         noise = batch.noise(self.m)
-        clean = model(x).double()
+        clean = model(x.clone()).double()  # x is asked for again: a model may work in place
         scores = noisy_scores(model, x, noise)
         stability = -(clean.softmax(dim=1) * scores.log_softmax(dim=2)).sum(dim=2).mean()
         return LossOut(F.cross_entropy(clean, y) + self.lambda_ * stability, accuracy(scores, y))
