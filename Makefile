@@ -10,7 +10,7 @@ EXTRAS := .venv-extras/bin
 # the rooms that must work where torch is not installed
 UPPER := stats noises procedures store asked analysis reports data
 
-.PHONY: help quickstart quickstart-imagenet test test-core test-extras check format clean
+.PHONY: help quickstart quickstart-imagenet test test-core test-extras check format dist clean
 
 help:
 	@echo "make quickstart  train, certify, verify and report on real pictures (about a minute after the install)"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-extras  run the tests that need timm, torchvision, diffusers, JAX, ... (installs 7 GB)"
 	@echo "make check       lint, types, import contracts"
 	@echo "make format      format the code"
+	@echo "make dist        build the wheel and the source archive, byte for byte the same each time, with a bill of materials"
 
 quickstart: .venv/installed
 	$(BIN)/noiseproof quickstart --out quickstart
@@ -47,6 +48,19 @@ format: .venv/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# of a commit: its date stands in the archives, so whoever builds it gets the same bytes
+dist: .venv-release/installed .venv/installed
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) .venv-release/bin/python -m build -q --outdir dist
+	.venv-release/bin/twine check --strict dist/*
+	.venv-release/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o dist/sbom.json .venv/bin/python
+	cd dist && sha256sum * && wc -c *
+
+.venv-release/installed:
+	test -x .venv-release/bin/python || $(PYTHON) -m venv .venv-release
+	.venv-release/bin/python -m pip install -q build twine cyclonedx-bom
+	touch $@
+
 .venv/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q "$(TORCH)" -e .
@@ -66,7 +80,7 @@ format: .venv/installed-dev
 
 .venv-core/installed: pyproject.toml
 	test -x $(CORE)/python || $(PYTHON) -m venv .venv-core
-	$(CORE)/python -m pip install -q numpy scipy cyclopts rich pillow matplotlib pytest pytest-xdist hypothesis mpmath
+	$(CORE)/python -m pip install -q numpy scipy cyclopts docstring-parser rich pillow matplotlib pytest pytest-xdist hypothesis mpmath
 	$(CORE)/python -m pip install -q --no-deps -e .
 	touch $@
 
