@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ pytest.importorskip("torch")
 
 import torch
 
+from noiseproof.asked.compute import ExecutorName
 from noiseproof.cli.main import run
 from noiseproof.data import DATA_SETS
 from noiseproof.engine import TorchBackend
@@ -68,6 +69,10 @@ def make():
     net[1].weight.data = torch.stack([(at == 0).float() - (at == 1).float() for at in (column, row)])
     return net
 """
+
+
+def test_help_lists_the_executors_that_are_here():
+    assert get_args(ExecutorName) == tuple(EXECUTORS)
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -52,6 +53,29 @@ def test_certify_verify_report_show(model, tmp_path, capsys):
     assert {path.suffix for path in (tmp_path / "report").iterdir()} >= {".md", ".txt", ".png"}
     assert run(["show", str(out)]) == 0
     assert "inputs finished        5" in capsys.readouterr().out
+
+
+def test_what_to_run_next_can_be_pasted_whatever_the_folder_is_called(model, tmp_path, capsys, monkeypatch):
+    def followed_by() -> list[str]:
+        return shlex.split(capsys.readouterr().out.partition("next: ")[2])
+
+    monkeypatch.chdir(tmp_path)
+    assert run(certify_line(model, "my run", limit=1)) == 0
+    assert followed_by() == ["noiseproof", "report", "my run", "--out", "report"]
+    line = certify_line(model, "it's", limit=1)
+    del line[line.index("--n") : line.index("--n") + 2]
+    assert run(["decide", *line[1:], "--radius", "0.1", "--n-max", "200"]) == 0
+    assert followed_by() == ["noiseproof", "verify", "it's"]
+    assert run(certify_line(model, "other", start=1, limit=1)) == 0
+    capsys.readouterr()
+    assert run(["merge", "my run", "other", "--out", "both of them"]) == 0
+    assert followed_by() == ["noiseproof", "verify", "both of them"]
+    monkeypatch.setattr("noiseproof.training.train", lambda *_, **__: None)
+    for task, follows in (("classifier", ["--model", "a b"]), ("denoiser", ["--model", "MODEL", "--denoiser", "a b"])):
+        assert run(["train", "--task", task, "--data", DATA, "--sigma", "1", "--out", "a b"]) == 0
+        assert followed_by() == ["noiseproof", "certify", *follows, "..."]
+    assert run(certify_line("my run", "third")) == 1
+    assert "(`noiseproof show 'my run'` names the model it is about)" in capsys.readouterr().err
 
 
 def test_the_same_line_again_draws_nothing_and_more_inputs_extend(model, tmp_path):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,8 +31,17 @@ CERTIFY = ["certify", "--model", "m", "--data", "d", "--out", "o"]
     [
         (["certfy"], 2, "unknown verb 'certfy'; did you mean 'certify'?; see noiseproof --help"),
         (["data", "gte", "mnist"], 2, "unknown verb 'data gte'; did you mean 'data get'?"),
-        (["certify", "--sgima", "1"], 2, "--sigma must be given, got --sgima; see noiseproof certify --help"),
-        (["certify", "--model", "m", "--sigma", "1"], 2, "--data must be given"),
+        (["certify"], 2, "--model, --data, --sigma and --out must be given; see noiseproof certify --help"),
+        ([*CERTIFY, "--sgima", "1"], 2, "--sigma must be given, got --sgima; see noiseproof certify --help"),
+        (
+            ["certify", "--model", "m", "--dta=d", "--otu", "o"],
+            2,
+            "--data, --sigma and --out must be given, got --dta=d and",
+        ),
+        (["certify", "--model", "m", "--sigma", "1"], 2, "--data and --out must be given"),
+        (["decide"], 2, "--model, --data, --sigma, --radius and --out must be given"),
+        (["report"], 2, "RUNS and --out must be given"),
+        (["import", "a"], 2, "--out must be given"),
         (["certify", "--model", "--data", "d", "--sigma", "1", "--out", "o"], 2, "--model needs a value"),
         (["plan", "--compare", "p.json"], 2, "--compare needs 2 values"),
         (["verify", "a", "b"], 2, "verify takes no more arguments, got 'b'"),
@@ -88,3 +99,52 @@ def test_a_settings_file_that_is_not_toml(tmp_path, capsys):
     config.write_text("sigma : 0.25\n")
     assert run(["certify", "--config", str(config)]) == 1
     assert "is not TOML" in capsys.readouterr().err
+
+
+SHOW = ["show", str(Path(__file__).parents[1] / "golden" / "folders" / "certify")]
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "words", [SHOW, ["recipes"], ["certify", "--help"], ["data", "list"]], ids=lambda words: words[0]
+)
+def test_a_pipe_that_nobody_reads_ends_it_quietly(words, unbuffered):
+    reader, writer = os.pipe()
+    os.close(reader)
+    asked = [sys.executable, "-m", "noiseproof", *words]
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(asked, stdout=writer, stderr=subprocess.PIPE, env=environment, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_what_ends_the_program_for_a_pipe_that_nobody_reads_is_no_model(monkeypatch, capsys):
+    def prints(_):
+        try:
+            raise BrokenPipeError
+        except BrokenPipeError:
+            raise SystemExit(1)  # as rich does  # noqa: B904
+
+    monkeypatch.setattr("noiseproof.reports.show.show", prints)
+    monkeypatch.setattr("noiseproof.cli.main._into_nothing", lambda status: status)
+    assert run(["show", "run"]) == 141
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device /dev/full")
+def test_a_full_disk_is_one_line():
+    with Path("/dev/full").open("w") as full:
+        asked = [sys.executable, "-m", "noiseproof", *SHOW]
+        done = subprocess.run(asked, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    said = "noiseproof: cannot write the output: No space left on device; make room\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.parametrize("words", [["-h"], ["certify", "-h"], ["data", "-h"], ["certify", "--model", "m", "-h"]])
+def test_help_has_a_letter_too(words, capsys):
+    assert run(words) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Usage: noiseproof")
+    assert "\n\n" in said
+    assert run([*words[:-1], "--help"]) == 0
+    assert capsys.readouterr().out == said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from noiseproof.arguments import integer
@@ -10,6 +10,8 @@ from noiseproof.errors import unknown
 
 Precision = Literal["fp32", "tf32", "bf16"]
 BackendName = Literal["torch", "onnxruntime", "openvino"]
+# What help and completion list without torch; that the registry holds the same is held by a test.
+ExecutorName = Literal["in-process"]
 
 OF_RUNS = ("executor", "stop_after")
 """The fields that mean something to runs alone."""
@@ -37,7 +39,7 @@ class Compute:
     backend: BackendName = "torch"
     batch_size: int | None = None
     workers: int | None = None
-    executor: str = "in-process"
+    executor: str = field(default="in-process", metadata={"flag": ExecutorName | str})
     stop_after: float | None = None
 
     def __post_init__(self) -> None:

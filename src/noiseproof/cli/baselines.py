@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
+from noiseproof.asked.options import line
 from noiseproof.cli.records import Data, Folder, Out, Radii, Root, numbers
 
 _Method = Annotated[Literal["wong", "lipschitz"] | str, "By Wong et al. 2018, or by deel-torchlip."]
@@ -48,7 +49,7 @@ def train(
         weights = train_baseline(
             made, data=data, out=out, steps=steps, batch_size=batch_size, lr=lr, seed=seed, root=root, progress=bar.show
         )
-    print(f"{weights.parent} holds the network; next: noiseproof baselines certify {method} --model {out} ...")
+    print(f"{weights.parent} holds the network; next: {line('baselines certify', {'model': str(out)}, method)} ...")
 
 
 def certify(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from inspect import signature
 from typing import Literal, get_args, get_origin
 
 from cyclopts import CycloptsError
@@ -17,6 +18,7 @@ from cyclopts.exceptions import (
 )
 
 from noiseproof.asked.options import options
+from noiseproof.cli.research_script import said_here
 from noiseproof.errors import unknown
 
 _WANTED = {int: "a whole number", float: "a number", bool: "true or false"}
@@ -30,7 +32,10 @@ def text_of(error: CycloptsError, verbs: Iterable[str]) -> str:
         verbs: all there are.
     """
     verb = " ".join(error.command_chain or ())
-    told = _told(error, verb, verbs)
+    here = (
+        said_here(verb, (error.root_input_tokens or [])[len(verb.split()) :], _flags(error)) if error.target else None
+    )
+    told = f"in the words of noiseproof this is: {here}" if here else _told(error, verb, verbs)
     return f"{told}; see noiseproof {verb} --help" if verb else f"{told}; see noiseproof --help"
 
 
@@ -58,9 +63,34 @@ def _told(error: CycloptsError, verb: str, verbs: Iterable[str]) -> str:
     if isinstance(error, MissingArgumentError):
         if isinstance(error, ConsumeMultipleError) or error.keyword or error.argument.tokens:
             return f"{flag} needs {_needed(error)}"
-        near = [word for word in error.unused_tokens or () if unknown("", word, [flag]).endswith("?")]
-        return f"{flag} must be given" + (f", got {near[0]}" if near else "")
+        names = _missing(error)
+        near = [word for word in error.unused_tokens or () if unknown("", word, names).endswith("?")]
+        return f"{_listed(names)} must be given" + (f", got {_listed(near)}" if near else "")
     return str(error).rstrip(".")
+
+
+def _missing(error: MissingArgumentError) -> list[str]:
+    """Everything that the line lacks; cyclopts stops at the first."""
+    assert error.target is not None
+    assert error.argument is not None
+    given = {word.partition("=")[0] for word in error.root_input_tokens or ()}
+    required = [each for each in signature(error.target).parameters.values() if each.default is each.empty]
+    arguments = [each.name.upper() for each in required if each.kind is each.POSITIONAL_ONLY]
+    first = error.argument.name
+    lacking = arguments[arguments.index(first) :] if first in arguments else []
+    flags = [f"--{each.name.replace('_', '-')}" for each in required if each.kind is each.KEYWORD_ONLY]
+    return lacking + [flag for flag in flags if flag not in given]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them: "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _flags(error: CycloptsError) -> set[str]:
+    """The names of the verb's flags."""
+    assert error.target is not None
+    return {name.replace("_", "-") for name in signature(error.target).parameters}
 
 
 def _needed(error: MissingArgumentError) -> str:

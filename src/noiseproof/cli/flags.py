@@ -87,7 +87,7 @@ def with_flags(
     flags.append(
         _flag("config", Path | None, None, "Settings in TOML, same names as flags; a flag wins.", "", positional)
     )
-    bare = inspect.Signature(sorted(flags, key=lambda each: each.kind))
+    bare = inspect.Signature(sorted(flags, key=_place))
     verb.__signature__ = bare  # type: ignore[attr-defined]  # what inspect.signature returns
     verb.__doc__ = (function.__doc__ or "").split("\n\nArgs:")[0].split("\n\n    Args:")[0]
     verb.__name__ = function.__name__
@@ -206,6 +206,12 @@ def _flag(name: str, kind: Any, default: Any, said: str, group: str, positional:
         show_default=default is not False and default not in (None, inspect.Parameter.empty, (), {}),
     )
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, marked])
+
+
+def _place(flag: inspect.Parameter) -> tuple[int, int]:
+    """Arguments come first, then flags in the order of their groups: what is about model and data before the noise."""
+    groups = getattr(flag.annotation.__metadata__[0], "group", None) or ()
+    return flag.kind, next((_ORDER.index(group.name) for group in groups), 0)
 
 
 def _whole(kind: Any, tokens: Sequence[Any]) -> int:

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from errno import ENOSPC
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from noiseproof.cli.help import TwoColumns
 from noiseproof.cli.settings import read
 from noiseproof.version import __version__
 
-_INTERRUPTED = 130
+_INTERRUPTED, _UNREAD = 130, 141  # as shells say it; unread: the reader of a pipe went away, no error of ours
 
 
 class Verb(NamedTuple):
@@ -84,13 +85,15 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         app, words = app_for(words)
         status = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        if sys.stdout is not None:  # else what is left in it is written where nothing catches its errors
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return _complain("stopped; nothing is lost: the same line again goes on from here", _INTERRUPTED)
     except BrokenPipeError:
-        # the reader of a pipe went away: not an error of ours; keep the interpreter from flushing into it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return _into_nothing(_UNREAD)
     except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # rich ends the program there
+            return _into_nothing(_UNREAD)
         return _complain(f"stopped by a model or a package that ends the program (SystemExit: {end})", 1)
     except Exception as error:  # noqa: BLE001  # what is not a user's mistake is raised again
         return _status_of(error)
@@ -150,7 +153,7 @@ def _app(name: str, does: str, group: Group | None = None, number: int | None = 
         group=group,
         sort_key=number,
         version=f"noiseproof {__version__}",
-        help_flags=["--help"],
+        help_flags=["--help", "-h"],
         help_format="plaintext",
         help_formatter=TwoColumns(),
         suppress_keyboard_interrupt=False,  # an interrupt has its own word here
@@ -169,7 +172,17 @@ def _status_of(error: Exception) -> int:
         return _complain(str(error), 1)
     if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
         return _complain(str(error), 2)
+    if isinstance(error, OSError) and error.errno == ENOSPC:
+        if error.filename is None:  # what is printed, else a file is named
+            _into_nothing(1)
+        return _complain(f"cannot write {error.filename or 'the output'}: {error.strerror}; make room", 1)
     raise error
+
+
+def _into_nothing(status: int) -> int:
+    """The status given; what is still to be printed, the interpreter prints into nothing."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
 
 
 def _complain(text: str, status: int) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
+
+from noiseproof.asked.options import line
 
 
 def merge(runs: list[Path], /, *, out: Path) -> None:
@@ -30,6 +31,6 @@ def merge(runs: list[Path], /, *, out: Path) -> None:
         )
     kind = merged.run.manifest.kind
     if (merged.unfinished or equal) and kind != KIND_IMPORT:
-        line = shlex.join(["noiseproof", kind, "--config", str(out / SETTINGS), "--out", str(out)])
-        print(f"noiseproof: what is left out is drawn by: {line}", file=sys.stderr)
-    print(f"{out} holds {len(merged.run.records):,} inputs of {len(runs)} runs; next: noiseproof verify {out}")
+        again = line(kind, {"config": str(out / SETTINGS), "out": str(out)})
+        print(f"noiseproof: what is left out is drawn by: {again}", file=sys.stderr)
+    print(f"{out} holds {len(merged.run.records):,} inputs of {len(runs)} runs; next: {line('verify', {}, out)}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from noiseproof.asked import SELECTION, Subject
+from noiseproof.asked.options import line
 from noiseproof.cli.flags import Spread
 from noiseproof.cli.records import Alpha, AnyCompute, Rng, Seed
 from noiseproof.noises import NOISES, Noise
@@ -85,7 +86,7 @@ def plan(
         write_text(out, made.text())
     print("\n" + plan_text(made, devices=devices, within=time_left))
     if out is not None:
-        print(f"written: {out}; after the run: noiseproof plan --compare {out} RUN")
+        print(f"written: {out}; after the run: {line('plan', {'compare': [str(out), 'RUN']})}")
 
 
 def _compare(stored: Path, run: Path, *, alone: bool) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from noiseproof.asked import Asked
+from noiseproof.asked.options import line
 from noiseproof.cli.progress import ProgressBar, duration
 from noiseproof.cli.records import DryRun, Out, asked_for
 
@@ -19,12 +20,13 @@ _OTHERS = "Another one's flags: add --help behind its name."
 
 def certify(asked: Annotated[Asked, asked_for("certify", _OTHERS)], *, out: Out, dry_run: DryRun = False) -> None:
     """Certify inputs: the class of the smoothed classifier and the radius inside which it cannot change."""
-    run_asked(asked, out, dry_run=dry_run, then="certified inputs; next: noiseproof report {out} --out report")
+    following = line("report", {"out": "report"}, out)
+    run_asked(asked, out, dry_run=dry_run, then=f"certified inputs; next: {following}")
 
 
 def decide(asked: Annotated[Asked, asked_for("decide", _OTHERS)], *, out: Out, dry_run: DryRun = False) -> None:
     """Decide whether inputs are certified at one radius, each with as few draws as it takes."""
-    run_asked(asked, out, dry_run=dry_run, then="decisions; next: noiseproof verify {out}")
+    run_asked(asked, out, dry_run=dry_run, then=f"decisions; next: {line('verify', {}, out)}")
 
 
 def predict(asked: Annotated[Asked, asked_for("predict", _OTHERS)], *, out: Out, dry_run: DryRun = False) -> None:
@@ -53,13 +55,13 @@ def run_asked(asked: Asked, out: Path, *, dry_run: bool, then: str) -> None:
     from noiseproof.reports.summaries import summary_table
 
     print(summary_table(run))
-    print(f"{out} holds {len(run.records)} {then.format(out=out)}")
+    print(f"{out} holds {len(run.records)} {then}")
 
 
 def run_job(job: Job, out: Path) -> Run:
     """Run a job with a progress bar."""
-    for line in _takes(job):
-        print(f"noiseproof: {line}", file=sys.stderr)
+    for said in _takes(job):
+        print(f"noiseproof: {said}", file=sys.stderr)
     with ProgressBar(job.asked.procedure.verb) as bar:
         return job.run(out, bar.show)
 
@@ -68,8 +70,8 @@ def _print_cost(job: Job, out: Path) -> None:
     cost = job.cost(out)
     print(f"{cost.inputs:,} of {cost.inputs_total:,} inputs to do, {cost.draws:,} draws at most")
     print(f"{cost.draws_per_second:,.0f} draws/s on this machine now: about {duration(cost.seconds)}")
-    for line in _takes(job):
-        print(line)
+    for said in _takes(job):
+        print(said)
 
 
 def _takes(job: Job) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from noiseproof.asked import Training
+from noiseproof.asked.options import line
 from noiseproof.cli.flags import Spread
 from noiseproof.cli.records import Out
 
@@ -19,9 +20,9 @@ _HEADINGS = {
 }
 _Trained = Annotated[Training, Spread("Optimizer", headings=_HEADINGS)]
 _Recipe = Annotated[str | None, "Settings of a published training; flags win; `noiseproof recipes` lists them."]
-_DONE = {
-    "classifier": "model; next: noiseproof certify --model {}",
-    "denoiser": "denoiser; next: noiseproof certify --model MODEL --denoiser {}",
+_DONE: dict[str, tuple[str, dict[str, str]]] = {
+    "classifier": ("model", {}),
+    "denoiser": ("denoiser", {"model": "MODEL"}),
 }
 
 
@@ -40,4 +41,6 @@ def train(training: _Trained, *, out: Out, recipe: _Recipe = None) -> None:
             with ProgressBar(f"train sigma {sigma}" if several else "train") as bar:
                 train_model(replace(training, sigma=sigma), out=folder, progress=bar.show)
             if is_first_process():
-                print(f"{folder} holds the trained {_DONE[training.task].format(folder)} ...")
+                name, beside = _DONE[training.task]
+                following = line("certify", {**beside, name: str(folder)})
+                print(f"{folder} holds the trained {name}; next: {following} ...")

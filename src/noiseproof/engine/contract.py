@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from noiseproof.errors import ModelError, unknown
+from noiseproof.errors import ModelError, one_line, unknown
 from noiseproof.models.ensemble import row_by_row
 
 PRECISIONS = ("fp32", "tf32", "bf16")
@@ -96,8 +96,10 @@ def choose_device(device: str) -> torch.device:
     try:
         chosen = resolved(device)
         torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        said = str(error).splitlines()[0]
+        if chosen.type == "meta":
+            raise NotImplementedError("it has no numbers")
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
+        said = one_line(error).partition(". ")[0]
         raise ValueError(f"device must be auto, cpu, or one that torch can use, got {device!r} ({said})") from None
     return chosen
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from noiseproof.asked.options import line
 from noiseproof.errors import ModelError, one_line
 from noiseproof.models.architectures import build
 from noiseproof.models.base import BaseModel, agree, fingerprint, frozen
@@ -116,7 +117,7 @@ def _weights_of_run(folder: Path) -> Path:
     if (folder / "journal.jsonl").exists():
         raise ModelError(
             f"{folder} is a run folder of counts, not of a model; give the run folder of `noiseproof train` "
-            f"(`noiseproof show {folder}` names the model it is about)"
+            f"(`{line('show', {}, folder)}` names the model it is about)"
         )
     if (folder / "checkpoint.pt").exists() or (folder / "manifest.json").exists():
         raise ModelError(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from noiseproof.asked.options import line
 from noiseproof.data import DataSet
 from noiseproof.errors import RunError
 from noiseproof.noises.keys import input_key
@@ -47,6 +48,6 @@ def soft_targets(folder: Path, data: DataSet) -> NDArray[np.float32]:
     if missing:
         raise RunError(
             f"{folder} lacks {missing} of the {len(data)} pictures of {data.name}; "
-            f"give targets drawn on all of them: noiseproof predict --data {data.name}"
+            f"give targets drawn on all of them: {line('predict', {'data': data.name})} ..."
         )
     return found.astype(np.float32)
