@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from noiseproof.procedures import Predict as Predict
     from noiseproof.procedures import Sequential as Sequential
     from noiseproof.procedures import SequentialPredict as SequentialPredict
+    from noiseproof.reports.bundle import bundle as bundle
     from noiseproof.reports.card import card as card
     from noiseproof.reports.compare import compare as compare
     from noiseproof.reports.experiments import experiment as experiment
@@ -56,6 +57,7 @@ _ROOMS = {
     "errors": ("NoiseproofError", "UnsupportedError"),
     "noises": ("Gaussian",),
     "procedures": ("Anytime", "Certify", "Curve", "Decide", "Predict", "Sequential", "SequentialPredict"),
+    "reports.bundle": ("bundle",),
     "reports.card": ("card",),
     "reports.compare": ("compare",),
     "reports.experiments": ("experiment",),

@@ -46,6 +46,7 @@ VERBS = {
     "verify": Verb("verify", TRUST, "Replay a run; exit 1 if it does not hold."),
     "attack": Verb("attack", TRUST, "Attack certified inputs; exit 1 if one breaks."),
     "falsify": Verb("attack", TRUST, "All attacks, and the sandwich; exit 1 if false."),
+    "bundle": Verb("bundle", TRUST, "A run as one file that checks itself."),
     "card": Verb("card", TRUST, "What a run promises and what not, on one page."),
     "show": Verb("show", LOOK, "Settings, progress, fingerprints of a run."),
     "report": Verb("report", LOOK, "Tables and curves from stored counts."),

@@ -131,6 +131,11 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Replace a small file, whole or not at all, by this text in UTF-8; see ``write_bytes``."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Replace a small file, whole or not at all.
 
     Raises:
@@ -138,8 +143,8 @@ def write_text(path: Path, text: str) -> None:
     """
     part = path.with_name(path.name + ".part")
     try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with part.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
