@@ -14,7 +14,19 @@ import pytest
 
 import noiseproof
 
-UPPER = ["arguments", "errors", "progress", "types", "stats", "noises", "procedures", "store", "analysis", "reports"]
+UPPER = [
+    "arguments",
+    "errors",
+    "foreign",
+    "progress",
+    "types",
+    "stats",
+    "noises",
+    "procedures",
+    "store",
+    "analysis",
+    "reports",
+]
 
 WALK_WITHOUT_TORCH = """
 import importlib, pkgutil, sys

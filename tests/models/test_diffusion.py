@@ -7,6 +7,7 @@ import math
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from noiseproof.errors import ModelError
@@ -207,6 +208,22 @@ def test_a_denoiser_of_diffusers(folder, tmp_path_factory):
     assert load_denoiser(f"diffusers:{elsewhere}@0.26").fingerprint != found.fingerprint
     edit(elsewhere / "scheduler" / "scheduler_config.json", prediction_type="v_prediction")
     assert load_denoiser(f"diffusers:{elsewhere}@0.25").fingerprint != found.fingerprint
+
+
+@needs_package
+@pytest.mark.parametrize("prefix", ["module.", None])
+def test_weights_that_fit_in_part_only_are_refused(folder, prefix):
+    file = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(file)
+    last = sorted(tensors)[-1]
+    changed = {f"{prefix or ''}{name}": each for name, each in tensors.items() if prefix or name != last}
+    save_file(changed, file, metadata={"format": "pt"})
+    before = torch.get_rng_state()
+    with pytest.raises(ModelError) as caught:
+        load_denoiser(f"diffusers:{folder}@0.25")
+    assert str(caught.value).startswith(f"{folder} holds other weights than those of UNet2DModel, the rest would be ")
+    assert "keys missing, the first " in str(caught.value)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 @needs_package

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 pytest.importorskip("transformers", reason="transformers is not installed")
 
@@ -134,6 +135,40 @@ def test_the_fingerprint_is_of_weights_configuration_and_processor(tmp_path, fol
     assert load(f"hf:{saved(network, tmp_path / 'mean', image_mean=[0.5] * 3)}").fingerprint != before
     network.classifier.bias.data[0] += 1e-3
     assert load(f"hf:{saved(network, tmp_path / 'weights')}").fingerprint != before
+
+
+def rewritten(folder, change):
+    """The folder with other tensors in its weights file."""
+    tensors = load_file(folder / "model.safetensors")
+    save_file(change(tensors), folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (
+            lambda tensors: {name: each for name, each in tensors.items() if not name.startswith("classifier")},
+            "2 keys missing, the first classifier.bias",
+        ),
+        (
+            lambda tensors: {f"module.{name}": each for name, each in tensors.items()},
+            "24 keys missing, the first classifier.bias; 24 keys unexpected, the first module.classifier.bias",
+        ),
+        (lambda tensors: tensors | {"more": torch.zeros(1)}, "1 keys unexpected, the first more"),
+        (
+            lambda tensors: tensors | {"classifier.weight": torch.zeros(5, 16)},
+            "1 keys of another shape, the first classifier.weight",
+        ),
+    ],
+)
+def test_weights_that_fit_in_part_only_are_refused(folder, change, found):
+    before = torch.get_rng_state()
+    said = error(rewritten(folder, change))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert said.startswith(f"hf:{folder} holds other weights than those of ViTForImageClassification, the rest would ")
+    assert f": {found}; " in said
+    assert said.endswith("; give what save_pretrained of a trained ViTForImageClassification writes")
 
 
 def test_a_processor_that_does_more(tmp_path):

@@ -1,6 +1,8 @@
+import json
+
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from noiseproof.errors import ModelError
 from noiseproof.models import load
@@ -75,6 +77,23 @@ def test_a_local_folder_needs_no_network(network, tmp_path, votes):
     size = timm.data.resolve_data_config({}, model=network)["input_size"]
     assert (model.num_classes, model.shape) == (4, tuple(size))
     assert votes(model.module, shape=SHAPE) == votes(plain(network), shape=SHAPE)
+
+
+@pytest.mark.parametrize(("key", "value"), [("num_classes", 5), ("num_classes", None)])
+def test_weights_that_fit_in_part_only_are_refused(network, tmp_path, key, value):
+    """timm leaves out a classifier of another number of classes, and draws it; or a key that is not there."""
+    import timm
+
+    timm.models.save_for_hf(network, tmp_path / "saved", safe_serialization=True)
+    config = json.loads((tmp_path / "saved" / "config.json").read_text())
+    if value is None:
+        tensors = load_file(tmp_path / "saved" / "model.safetensors")
+        del tensors["fc.bias"]
+        save_file(tensors, tmp_path / "saved" / "model.safetensors")
+    else:
+        config["model_args"] = {key: value}
+    (tmp_path / "saved" / "config.json").write_text(json.dumps(config))
+    assert "fc.bias" in error(f"timm:local-dir:{tmp_path}/saved")
 
 
 def test_the_normalisation_is_timm_s(weights):

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from noiseproof.errors import ModelError
+from noiseproof.foreign import generators_kept
 from noiseproof.models.base import BaseModel, fingerprint, frozen
 from noiseproof.models.checkpoint import SUFFIXES, load_checkpoint
 from noiseproof.models.dncnn import DnCNN, dncnn_size
@@ -110,6 +111,7 @@ def build_denoiser(arch: str, *, shape: tuple[int, ...]) -> nn.Module:
     return DnCNN(shape[0], depth=size[0], width=size[1])
 
 
+@generators_kept()  # a new module draws weights, which are overwritten
 def load_denoiser(
     spec: str | os.PathLike[str], *, sigma: float | None = None, shape: tuple[int, ...] | None = None
 ) -> Denoiser:
@@ -281,7 +283,6 @@ def _dncnn(
     )
     if differing:
         raise ModelError(f"{source} does not fit {arch}: {len(differing)} tensors differ, the first {differing[0]}")
-    with torch.random.fork_rng(devices=[]):  # the new module's draws are overwritten: leave no trace of them
-        module = DnCNN(channels, depth=size[0], width=size[1])
+    module = DnCNN(channels, depth=size[0], width=size[1])
     module.load_state_dict(dict(tensors))
     return Denoiser(frozen(module), arch, channels, fingerprint(module, arch), source, metadata)

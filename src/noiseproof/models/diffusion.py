@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from noiseproof.errors import ModelError, one_line, unknown
 from noiseproof.models.packages import need
+from noiseproof.models.state import check_loaded
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
 """What a network may estimate: the noise, v of Salimans and Ho 2022, or the clean picture; the names of diffusers."""
@@ -107,9 +108,15 @@ def load_diffusion(folder: Path, sigma: float, *, shape: tuple[int, ...] | None 
         config = diffusers.UNet2DModel.load_config(folder, subfolder="unet", local_files_only=True)
         if config.get("_class_name") != "UNet2DModel" or config.get("num_class_embeds") is not None:
             raise ModelError(f"{folder}: its unet must be a UNet2DModel without class labels")
-        unet = diffusers.UNet2DModel.from_pretrained(
-            folder, subfolder="unet", local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False
+        unet, loaded = diffusers.UNet2DModel.from_pretrained(
+            folder,
+            subfolder="unet",
+            local_files_only=True,
+            use_safetensors=True,
+            low_cpu_mem_usage=False,
+            output_loading_info=True,
         )
+        check_loaded(str(folder), "UNet2DModel", loaded)
         steps = diffusers.DDPMScheduler.load_config(folder, subfolder="scheduler", local_files_only=True)
         if "beta_schedule" not in steps and steps.get("trained_betas") is None:
             raise ModelError(f"{folder}: its scheduler must be one of steps with betas (DDPM, DDIM)")

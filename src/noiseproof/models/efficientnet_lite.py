@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
@@ -122,8 +121,7 @@ def load_efficientnet_lite0(num_classes: int | None = None, shape: tuple[int, ..
     path = known_file(SPEC, PACKAGE, _FILE, _SHA256, _REMEDY)
     agree(SPEC, "num_classes", num_classes, _CLASSES)
     agree(SPEC, "shape", None if shape is None else tuple(shape), _SHAPE)
-    with torch.random.fork_rng(devices=[]):  # the new module's draws are overwritten: leave no trace of them
-        module = EfficientNetLite0()
+    module = EfficientNetLite0()
     module.load_state_dict(load_tensors(path))  # type: ignore[arg-type]  # the file is known
     return BaseModel(
         frozen(module), SPEC, _CLASSES, _SHAPE, fingerprint(module, SPEC), SPEC, {"data": "imagenet:train"}

@@ -18,6 +18,7 @@ from noiseproof.errors import ModelError, one_line
 from noiseproof.models.base import BaseModel, agree, fingerprint, frozen
 from noiseproof.models.normalize import Normalize, Normalized
 from noiseproof.models.packages import need
+from noiseproof.models.state import check_loaded
 
 PREFIX = "hf:"
 _ATTENTION = (None, "eager", "sdpa")
@@ -48,13 +49,16 @@ def load_hf(name: str, num_classes: int | None, shape: tuple[int, ...] | None) -
         attention = getattr(config, "_attn_implementation", None)
         if attention not in _ATTENTION:
             raise ModelError(f"{spec} asks for the attention {str(attention)[:80]!r}, expected eager or sdpa")
-        network = _got(
+        network, loaded = _got(
             spec,
             name,
             transformers.AutoModelForImageClassification.from_pretrained,
             config=config,
             use_safetensors=True,
+            ignore_mismatched_sizes=True,  # they are told in ``loaded``
+            output_loading_info=True,
         )
+        check_loaded(spec, type(network).__name__, loaded)
         processor = _got(spec, name, transformers.AutoImageProcessor.from_pretrained)
         size = _size(processor, config)
         channels = int(getattr(config, "num_channels", 3) or 3)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from noiseproof.asked.options import line
 from noiseproof.errors import ModelError, one_line
+from noiseproof.foreign import generators_kept
 from noiseproof.models.architectures import build
 from noiseproof.models.base import BaseModel, agree, fingerprint, frozen
 from noiseproof.models.checkpoint import SUFFIXES, load_checkpoint, our_name
@@ -46,6 +47,7 @@ _FILES: dict[str, Callable[[Path, int | None, tuple[int, ...] | None], BaseModel
 }
 
 
+@generators_kept()  # a new module draws weights, which are overwritten
 def load(
     spec: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
@@ -144,8 +146,7 @@ def _from_weights(
     shape = tuple(agree(path, "shape", shape, _stored_shape(path, metadata)))
     assert num_classes is not None, "else agree had refused"
     _check_fit(tensors, path, metadata.get("architecture"), arch, num_classes, shape)
-    with torch.random.fork_rng(devices=[]):  # the new module's draws are overwritten: leave no trace of them
-        module = build(arch, num_classes=num_classes, shape=shape)
+    module = build(arch, num_classes=num_classes, shape=shape)
     if "mean" in metadata and "std" in metadata:
         try:
             module.normalize = Normalize(_stored(path, metadata, "mean"), _stored(path, metadata, "std"))

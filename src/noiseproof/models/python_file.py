@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import importlib.util
 import inspect
 import logging
-import os
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import nn
 
 from noiseproof.errors import ModelError
+from noiseproof.foreign import called, defined, executed
 from noiseproof.models.arrays import ArrayClassifier
 from noiseproof.models.base import BaseModel, fingerprint, frozen
 from noiseproof.models.estimators import content_of, function_of, is_estimator
@@ -58,9 +54,8 @@ def load_python(
     folder = path.resolve().parent
     beside = neighbours(source, folder)
     named = " ".join(filter(None, (architecture, hashlib.sha256(source).hexdigest(), text_of(beside, folder))))
-    with torch.random.fork_rng(devices=[]), importable(beside, folder):
-        torch.default_generator.manual_seed(0)  # unseeded weights are the same at each load
-        found = _named(_execute(path, source), name, spec)
+    with importable(beside, folder):
+        found = _named(executed(path, source, kind="model", error=ModelError), name, spec, path)
     if isinstance(found, nn.Module):
         return BaseModel(frozen(found), architecture, num_classes, shape, fingerprint(found, named), spec)
     if is_estimator(found):
@@ -83,33 +78,12 @@ def required_arguments(function: object) -> int | None:
     )
 
 
-def _execute(path: Path, source: bytes) -> ModuleType:
-    """The Python file as a module under a name of its own."""
-    title = f"noiseproof_model_{hashlib.sha256(os.fsencode(path.resolve()) + source).hexdigest()[:16]}"
-    spec = importlib.util.spec_from_file_location(title, path)
-    assert spec is not None
-    assert spec.loader is not None
-    python = importlib.util.module_from_spec(spec)
-    sys.modules[title] = python  # dataclasses and pickle look their module up by name
-    try:
-        spec.loader.exec_module(python)
-    except (Exception, SystemExit) as error:  # a script that ends itself would end us, as if all were done
-        raise ModelError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
-    return python
-
-
-def _named(python: ModuleType, name: str, spec: str) -> Any:  # noqa: ANN401 (a module, an estimator or a function)
+def _named(python: ModuleType, name: str, spec: str, path: Path) -> Any:  # noqa: ANN401 (a module, an estimator or a function)
     """What is there under the name, or what the factory there makes."""
-    found = getattr(python, name, None)
-    if found is None:
-        near = difflib.get_close_matches(name, [each for each in vars(python) if not each.startswith("_")], n=1)
-        raise ModelError(f"{spec}: the file defines no {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    found = defined(python, name, spec, ModelError)
     ready = isinstance(found, nn.Module) or is_estimator(found)
     if not ready and callable(found) and required_arguments(found) == 0:
-        try:
-            found = found()
-        except (Exception, SystemExit) as error:
-            raise ModelError(f"{spec}: {name}() failed: {type(error).__name__}: {error}") from error
+        found = called(found, path, f"{spec}: {name}()", ModelError)
     if isinstance(found, nn.Module) or is_estimator(found):
         return found
     if not callable(found) or isinstance(found, type):
