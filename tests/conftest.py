@@ -15,6 +15,7 @@ from noiseproof.noises import Gaussian
 from noiseproof.procedures import Certify, Procedure
 from noiseproof.store import Manifest, Range, RunFolder
 from noiseproof.store.manifest import with_design
+from noiseproof.store.whole import Selection
 
 _KINDS = {"sequential": "certify", "curve": "certify"}
 """The verb that runs a procedure, where it is not its name."""
@@ -93,6 +94,9 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         labels: Sequence[int | None] | None = None,
         trained: dict[str, object] | None = None,
         settings: dict[str, object] | None = None,
+        clean: int | None = None,
+        selection: Selection | None = None,
+        sealed: bool = False,
     ) -> Path:
         asked = procedure or Certify(n=1000)
         noise = Gaussian(sigma=sigma, grid=grid).on((1, 2, 2))
@@ -109,7 +113,8 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         environment = {"device": "cpu", "backend": "torch 2", "precision": "fp32", "batch_size": 64, "version": "0"}
         manifest = with_design(Manifest(_KINDS.get(asked.name, asked.verb), meaning, "0"), asked.design(noise))
         with RunFolder(tmp_path / name, manifest) as folder:
-            folder.begin(environment | ({"trained": trained} if trained else {}), {"sigma": sigma} | (settings or {}))
+            session = environment | ({"trained": trained} if trained else {})
+            folder.begin(session, {"sigma": sigma} | (settings or {}), selection)
             for i, top in enumerate(tops):
                 asking, requests, first = asked.run(noise), [], dict[str, int]()
                 request = next(asking)
@@ -123,8 +128,11 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
                     try:
                         request = asking.send(np.array(votes))
                     except StopIteration as done:
-                        folder.add_record(f"k{i}-0", i, 0 if labels is None else labels[i], requests, done.value)
+                        label = 0 if labels is None else labels[i]
+                        folder.add_record(f"k{i}-0", i, label, requests, done.value, clean=clean)
                         break
+            if sealed:
+                folder.seal(selection or Selection(1, 0, None, len(tops)))
         return tmp_path / name
 
     return make

@@ -134,6 +134,8 @@ class Record:
         seconds: wall time spent on this input's draws, shared batches split by draws.
         skipped: why its picture could not be read, where it was skipped: no draws, an abstention; else None.
         tally: what the answers count.
+        clean: the class that the base classifier gives the input without noise (``ABSTAIN``: scores that are no
+            numbers), a label; None where it was not recorded.
     """
 
     key: str
@@ -144,6 +146,7 @@ class Record:
     seconds: float
     skipped: str | None = None
     tally: Tally = CLASS_VOTES
+    clean: int | None = None
 
     @property
     def draws(self) -> int:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from noiseproof.analysis import (
     median_radius,
     natural_accuracy,
     right_radii,
+    right_share,
 )
 from noiseproof.types import ABSTAIN, Certificate, Prediction, Record
 
@@ -45,14 +47,22 @@ def test_acr_and_median_count_wrong_and_abstained_as_zero():
 
 
 def test_shares_at_no_radius():
-    assert natural_accuracy(RUN) == 0.6
+    assert right_share(RUN) == 0.6
     assert abstention(RUN) == 0.2
     assert right_radii(RUN).tolist() == [0.5, 0.25, -1.0, -1.0, 1.0]
 
 
-def test_abstention_and_natural_accuracy_accept_predictions_and_abstention_needs_no_label():
+def test_natural_accuracy_is_that_of_the_base_classifier_and_only_where_all_of_it_was_recorded():
+    clean = [replace(each, clean=said) for each, said in zip(RUN, (3, 0, 1, ABSTAIN, 0), strict=True)]
+    assert natural_accuracy(clean) == 3 / 5  # wrongly certified, but right without noise
+    unread = replace(RUN[0], skipped="cut off")
+    assert natural_accuracy([*clean, unread]) == 3 / 6
+    assert natural_accuracy([*clean, RUN[0]]) is None
+
+
+def test_abstention_and_the_right_share_accept_predictions_and_abstention_needs_no_label():
     run = [Record("k", 0, 1, (), Prediction(1, 1e-9), 0.1), Record("k", 1, None, (), Prediction(-1, 0.5), 0.1)]
-    assert natural_accuracy(run[:1]) == 1.0
+    assert right_share(run[:1]) == 1.0
     assert abstention(run) == 0.5
 
 
@@ -71,7 +81,7 @@ def test_acr_is_the_area_under_the_curve(cases):
     edges = np.unique([0.0, *(r.outcome.radius for r in run)])
     area = float(np.sum(np.diff(edges) * certified_accuracy(run, edges[1:])))
     assert average_certified_radius(run) == pytest.approx(area, abs=1e-12)
-    assert certified_accuracy(run, [0.0])[0] == natural_accuracy(run)
+    assert certified_accuracy(run, [0.0])[0] == right_share(run)
 
 
 def test_the_published_table_of_the_paper_is_reproduced(shared):
@@ -94,7 +104,7 @@ def test_the_published_table_of_the_paper_is_reproduced(shared):
         assert [round(share, 2) for share in shares.tolist()] == pytest.approx(expected, abs=1e-9), name
 
 
-@pytest.mark.parametrize("statistic", [natural_accuracy, abstention, average_certified_radius, median_radius])
+@pytest.mark.parametrize("statistic", [natural_accuracy, right_share, abstention, median_radius])
 def test_an_empty_run_is_refused(statistic):
     with pytest.raises(ValueError, match=r"^records must not be empty: the run has no finished input$"):
         statistic([])
@@ -105,6 +115,8 @@ def test_errors_name_what_is_missing():
         certified_accuracy([], [0.5])
     with pytest.raises(ValueError, match=r"^labels are needed to tell right from wrong, but input 7 has none$"):
         certified_accuracy([record(None, 1, index=7)], [0.5])
+    with pytest.raises(ValueError, match=r"but input 7 has none$"):
+        right_share([record(None, ABSTAIN, index=7)])
     with pytest.raises(ValueError, match=r"but input 7 has none$"):
         natural_accuracy([record(None, ABSTAIN, index=7)])
     with pytest.raises(ValueError, match=r"^radii must be >= 0, got -0\.5$"):

@@ -35,7 +35,9 @@ def test_summary_gathers_one_run():
     assert (summary.n0, summary.n, summary.even) == (100, 1000, True)
     assert summary.radii == RADII
     assert summary.certified == (244 / 500, 244 / 500, 200 / 500, 0.0)
-    assert (summary.natural, summary.abstention) == (244 / 500, 10 / 500)
+    assert (summary.natural, summary.abstention) == (None, 10 / 500)
+    known = [dataclasses.replace(each, clean=3 if each.index < 450 else 0) for each in RUN]
+    assert summarize(known, alpha=0.001, radii=RADII).natural == 450 / 500
     assert summary.acr == pytest.approx((200 * 0.6 + 44 * 0.3) / 500)
     assert summary.median == 0.0
     assert summary.band == dkw_band(500, 0.05)

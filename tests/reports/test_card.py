@@ -8,6 +8,7 @@ from noiseproof.errors import RunError
 from noiseproof.procedures import Certify, Predict
 from noiseproof.reports.card import card
 from noiseproof.store import VerificationError, read_run
+from noiseproof.store.whole import Selection
 
 TOPS = (0.999, 0.97, 0.9, 0.8, 0.55, 0.2)
 EXACT = Certify(n=1000, alpha=0.01)
@@ -35,6 +36,12 @@ def test_it_says_which_classifier_inputs_and_settings(make_run):
     ):
         assert fact in text
     assert len(text.splitlines()) < 65  # one page
+
+
+def test_of_an_unfinished_run_it_says_so_first(make_run):
+    text = card(make_run("mine", TOPS, selection=Selection(1, 0, 40, 1000)))
+    assert text.splitlines()[2] == "**The run is unfinished: 6 of 40 inputs.** This page is about those."
+    assert "unfinished" not in card(make_run("whole", TOPS, sealed=True))
 
 
 def test_it_promises_what_the_theorem_gives(make_run):

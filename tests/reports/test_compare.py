@@ -58,10 +58,12 @@ def test_multiplicity_costs_marks(make_run, out):
 
 
 def test_the_first_table_has_bands_natural_accuracy_abstention_and_the_warning_about_acr(make_run, out):
-    text = compare([make_run("a", (0.99, 0.9, 0.5, 0.2)), make_run("b", GOOD[:4])], out=out, radii="0,0.5").text
+    runs = [make_run("a", (0.99, 0.9, 0.5, 0.2), clean=0), make_run("b", GOOD[:4], clean=1)]
+    text = compare(runs, out=out, radii="0,0.5").text
     assert text.splitlines()[0].split() == ["run", "r=0", "r=0.5", "band", "natural", "abstained", "ACR", "median", "m"]
     assert rows(text, 0)["a"][0] == "50.0"
-    assert rows(text, 0)["a"][3:5] == ["50.0", "25.0"]
+    assert rows(text, 0)["a"][3:5] == ["100.0", "25.0"]
+    assert rows(text, 0)["b"][3] == "0.0"
     assert "ACR rewards easy inputs" in text
     assert "(acr-weakness, 2025)" in text
     assert "All runs are on the same 4 inputs." in text

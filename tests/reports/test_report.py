@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 
 from noiseproof.procedures import Certify, Decide, Sequential
+from noiseproof.reports.figures import curves_figure
 from noiseproof.reports.report import report
 from noiseproof.reports.show import show
 from noiseproof.reports.summaries import run_summary, summary_table
 from noiseproof.store import RunFolder, read_manifest, read_run
+from noiseproof.store.whole import Selection
 
 
 def test_a_report_has_every_form(make_run, tmp_path):
@@ -45,6 +47,28 @@ def test_a_run_with_a_budget_says_so(make_run, tmp_path):
     assert "at most 1000 draws an input and 1,500 for all inputs together" in summary_table(
         replace(decided, manifest=other)
     )
+
+
+def test_a_report_of_an_unfinished_run_says_so(make_run, tmp_path):
+    begun = make_run("a", (0.99,), selection=Selection(1, 0, None, 40))
+    done = make_run("b", (0.99, 0.9), sealed=True)
+    written = report([begun, done], out=tmp_path / "out")
+    assert "a: unfinished, 1 of 40 inputs: it is under way, or was cut off." in written.text
+    assert "b: " not in written.text.partition("Certified accuracy")[2]
+    assert [summary.unfinished for summary in written.summaries] == ["1 of 40 inputs", ""]
+    (label, other, *_) = curves_figure(written.summaries).legends[0].get_texts()
+    assert label.get_text().endswith(", 1 of 40 inputs)")
+    assert "inputs" not in other.get_text()
+    assert "unfinished, 1 of 40" in summary_table(read_run(begun))
+    decided = make_run("d", (0.99,), procedure=Decide(radius=0.2, n_max=1000), selection=Selection(2, 1, 3, 40))
+    assert "d: unfinished, 0 of 3 inputs" in summary_table(read_run(decided))
+
+
+def test_natural_is_the_base_classifier_without_noise(make_run, tmp_path):
+    new, old = make_run("new", (0.99, 0.2), clean=0), make_run("old", (0.99, 0.2))
+    written = report([new, old], out=tmp_path / "out", radii="0")
+    assert [row.split()[3] for row in written.text.splitlines()[2:4]] == ["100.0", "-"]
+    assert "without noise; -: not recorded of old." in written.text
 
 
 def test_an_extended_run_is_said_to_be_one(make_run):

@@ -12,11 +12,12 @@ from noiseproof.reports.units import Units
 from noiseproof.types import ABSTAIN, Answer, Certificate, Record
 
 
-def summary(name="gaussian", radii=(0.0, 0.25, 0.5), n=1000, alpha=0.001, right=243, norm="l2", m=500):
+def summary(name="gaussian", radii=(0.0, 0.25, 0.5), n=1000, alpha=0.001, right=243, norm="l2", m=500, clean_right=400):
     def record(i):
         said = 3 if i < right else ABSTAIN if i == right else 4
         answers = (Answer("select", 100, (100,)), Answer("estimate", n, (n,)))
-        return Record(f"k{i}", i, 3, answers, Certificate(said, 0.3, 0.9, 0.1, norm), 0.1)
+        clean = 3 if i < clean_right else 4
+        return Record(f"k{i}", i, 3, answers, Certificate(said, 0.3, 0.9, 0.1, norm), 0.1, clean=clean)
 
     return summarize([record(i) for i in range(m)], alpha=alpha, radii=radii, name=name)
 
@@ -25,14 +26,15 @@ def test_accuracy_table_as_text():
     assert accuracy_table([summary(), summary("none", right=0)]).text().splitlines() == [
         "run        r=0  r=0.25  r=0.5  band  natural  abstained    ACR  median    m",
         "---------------------------------------------------------------------------",
-        "gaussian  48.6    48.6    0.0  ±6.1     48.6        0.2  0.146   0.000  500",
-        "none       0.0     0.0    0.0  ±6.1      0.0        0.2  0.000   0.000  500",
+        "gaussian  48.6    48.6    0.0  ±6.1     80.0        0.2  0.146   0.000  500",
+        "none       0.0     0.0    0.0  ±6.1     80.0        0.2  0.000   0.000  500",
         "---------------------------------------------------------------------------",
         "Certified accuracy in % of all m inputs at L2 radius r (input units: pixels in [0, 1]).",
         "n0 = 100, n = 1000, alpha = 0.001.",
         "band: with probability 0.95 the certified accuracy that this procedure has on the population that the inputs "
         "were drawn from lies within it at all radii at once (DKW). Robust accuracy lies above its lower end, up to "
         "the false certificates, and may lie above its upper end.",
+        "natural: accuracy of the base classifier on the clean inputs, without noise.",
         "ACR, median: average and median certified radius over all inputs, wrong or abstained counts 0.",
     ]
 
@@ -42,7 +44,7 @@ def test_accuracy_table_as_markdown():
     assert lines[:3] == [
         "| run | r=0 | r=0.25 | r=0.5 | band | natural | abstained | ACR | median | m |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-        "| a\\|b | 48.6 | 48.6 | 0.0 | ±6.1 | 48.6 | 0.2 | 0.146 | 0.000 | 500 |",
+        "| a\\|b | 48.6 | 48.6 | 0.0 | ±6.1 | 80.0 | 0.2 | 0.146 | 0.000 | 500 |",
     ]
     assert lines[3] == ""
     assert lines[4].startswith("Certified accuracy in % of all m inputs at L2 radius r")
@@ -169,7 +171,7 @@ def test_accuracy_table_as_latex():
         r"\toprule",
         r"run & r=0 & r=0.25 & r=0.5 & band & natural & abstained & ACR & median & m \\",
         r"\midrule",
-        r"a\_b & 48.6 & 48.6 & 0.0 & \ensuremath{\pm}6.1 & 48.6 & 0.2 & 0.146 & 0.000 & 500 \\",
+        r"a\_b & 48.6 & 48.6 & 0.0 & \ensuremath{\pm}6.1 & 80.0 & 0.2 & 0.146 & 0.000 & 500 \\",
         r"\bottomrule",
     ]
     assert lines[9] == r"\end{tabular}"

@@ -26,6 +26,7 @@ from noiseproof.procedures import Certify
 from noiseproof.store import read_run
 from noiseproof.store.manifest import write_manifest
 from noiseproof.store.verify import VerificationError
+from noiseproof.store.whole import wholeness
 from noiseproof.types import Decision, Prediction
 from tests.asking import certify, decide, job, predict, redraw
 
@@ -49,6 +50,41 @@ def test_every_input_is_certified_and_verified(certified, data, tmp_path):
     assert all(sum(answer.votes) == answer.n for record in run.records for answer in record.answers)
     assert verify(tmp_path / "run").records == 8
     assert read_run(tmp_path / "run") == run
+
+
+@pytest.mark.parametrize("batch_size", [3, 32])
+def test_the_class_without_noise_stands_beside_each_record(certified, data, make_model, batch_size, monkeypatch):
+    monkeypatch.setattr("noiseproof.engine.clean.TOGETHER", 5)
+    model = make_model(seed=2)
+    run = certified(model=model, batch_size=batch_size)
+    with torch.no_grad():
+        expected = model(torch.from_numpy(data.images()).float() / 255).argmax(1).tolist()
+    assert [record.clean for record in run.records] == expected
+    assert len(set(expected)) > 1
+
+
+def test_scores_that_are_no_numbers_without_noise_are_no_class(certified, tmp_path):
+    class NoNumbersOnTheGrid(nn.Module):
+        def forward(self, x):
+            clean = (x >= 0).flatten(1).all(1) & (x <= 1).flatten(1).all(1)
+            return torch.where(clean[:, None], torch.nan, x.flatten(1)[:, :3])
+
+    run = certified(model=NoNumbersOnTheGrid().eval(), model_id="none", num_classes=3)
+    assert {record.clean for record in run.records} == {-1}
+
+
+def test_which_inputs_were_asked_for_stands_at_the_start(certified, tmp_path):
+    class Enough(Exception):
+        pass
+
+    def stop(progress):
+        if progress.done == 2:
+            raise Enough
+
+    with pytest.raises(Enough):
+        certified(progress=stop, every=2)
+    assert wholeness(read_run(tmp_path / "run").state).unfinished == "2 of 4 inputs"
+    assert wholeness(certified(every=2).state).text == ""
 
 
 def test_a_run_says_what_the_facade_says(certified, data, model):

@@ -92,6 +92,22 @@ def test_a_run_that_was_extended_along_its_selection_is_of_one(make_run):
     assert wholeness(read_run(path).state).text == ""
 
 
+def test_how_far_a_run_is_that_nobody_sealed(make_run):
+    path = make_run("run", [0.9] * 3, selection=Selection(2, 0, None, 10))
+    whole = wholeness(read_run(path).state)
+    assert whole.unfinished == "2 of 5 inputs"  # 1 was not asked for
+    assert whole.text == "unfinished, 2 of 5 inputs: it is under way, or was cut off"
+    run = read_run(path)
+    with RunFolder(path, run.manifest) as folder:  # extended, and cut off again
+        folder.begin({"device": "cpu"}, {}, Selection(1, 0, None, 10))
+    assert wholeness(read_run(path).state).unfinished == "3 of 10 inputs"
+    with RunFolder(path, run.manifest) as folder:  # by a version that did not say
+        folder.begin({"device": "cpu"}, {})
+    assert wholeness(read_run(path).state).unfinished == ""
+    assert "asked" not in show(path)
+    assert wholeness(read_run(sealed(path, Selection(1, 0, 3, 10))).state).text == ""
+
+
 def test_the_same_seal_is_not_said_twice(make_run):
     path = make_run("run", [0.9] * 5)
     assert [entry["is"] for entry in entries_of(sealed(sealed(path, ALL), ALL))].count("seal") == 1

@@ -8,6 +8,7 @@ from noiseproof.analysis.certified import (
     median_radius,
     natural_accuracy,
     right_radii,
+    right_share,
 )
 from noiseproof.analysis.compared import PairedTest, common_inputs, paired_tests
 from noiseproof.analysis.decided import DecisionTable, decision_table
@@ -39,6 +40,7 @@ __all__ = [
     "prefix_edges",
     "record_at_n",
     "right_radii",
+    "right_share",
     "summarize",
     "training_cost",
 ]

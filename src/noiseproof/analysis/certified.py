@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def certified_accuracy(records: Sequence[Record], radii: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
     """The share of inputs that are right, not abstained, and certified at least at each radius.
 
-    At radius 0 this is ``natural_accuracy``.
+    At radius 0 this is ``right_share``.
 
     Args:
         records: finished inputs with labels and certificates in one norm.
@@ -60,7 +60,25 @@ def median_radius(records: Sequence[Record]) -> float:
     return float(np.median(np.maximum(right_radii(records), 0)))
 
 
-def natural_accuracy(records: Sequence[Record]) -> float:
+def natural_accuracy(records: Sequence[Record]) -> float | None:
+    """The share of inputs at which the base classifier is right without noise; a picture not read counts as wrong.
+
+    None where it was not recorded of every input: runs of earlier versions and imports do not say.
+
+    Args:
+        records: finished inputs with labels.
+
+    Raises:
+        ValueError: no records, or a label is missing.
+    """
+    _check_some(records)
+    right = [record.clean == _label(record) for record in records]
+    if any(record.clean is None and record.skipped is None for record in records):
+        return None
+    return sum(right) / len(records)
+
+
+def right_share(records: Sequence[Record]) -> float:
     """The share of inputs at which the smoothed classifier did not abstain and is right.
 
     Args:
@@ -125,9 +143,14 @@ def _certificate(record: Record) -> Certificate:
 
 
 def _is_right(record: Record) -> bool:
+    label = _label(record)
+    return not record.outcome.abstained and record.outcome.prediction == label
+
+
+def _label(record: Record) -> int:
     if record.label is None:
         raise ValueError(f"labels are needed to tell right from wrong, but input {record.index} has none")
-    return not record.outcome.abstained and record.outcome.prediction == record.label
+    return record.label
 
 
 def _check_some(records: Sequence[Record]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from noiseproof.analysis.certified import abstention, natural_accuracy
+from noiseproof.analysis.certified import abstention, right_share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ def prediction_table(records: Sequence[Record]) -> PredictionTable:
     Raises:
         ValueError: no records, or a label is missing.
     """
-    m, right, abstained = len(records), natural_accuracy(records), abstention(records)
+    m, right, abstained = len(records), right_share(records), abstention(records)
     # Counted in whole inputs, so that no rounding leaves a share of -1e-17 wrong answers.
     wrong = (m - round(right * m) - round(abstained * m)) / m
     return PredictionTable(m=m, right=right, wrong=wrong, abstained=abstained)

@@ -58,7 +58,7 @@ class Summary:
         bernstein_lower: the looser form of it found in the literature.
         population_lower: certified accuracy of the population, at least; for each radius by itself, m fixed beforehand.
         population_lower_at_any_m: the same at every m at once.
-        natural: natural accuracy of the smoothed classifier.
+        natural: accuracy of the base classifier on the clean inputs; None where it was not recorded.
         abstention: share of abstained inputs.
         acr: average certified radius; wrong or abstained counts 0.
         median: median radius; wrong or abstained counts 0.
@@ -72,6 +72,7 @@ class Summary:
         arithmetic: of the noise, as the run records it; empty where that is not known.
         skipped: inputs whose picture could not be read; abstentions of m, without draws.
         shared_draws: the draws given to all inputs together, where the run had such a budget.
+        unfinished: how far a run is that is not at its end, "1 of 40 inputs"; empty where it is, or does not say.
     """
 
     name: str
@@ -92,7 +93,7 @@ class Summary:
     bernstein_lower: tuple[float, ...]
     population_lower: tuple[float, ...]
     population_lower_at_any_m: tuple[float, ...]
-    natural: float
+    natural: float | None
     abstention: float
     acr: float
     median: float
@@ -105,6 +106,7 @@ class Summary:
     arithmetic: str = ""
     skipped: int = 0
     shared_draws: int | None = None
+    unfinished: str = ""
 
     @property
     def band_up(self) -> float:

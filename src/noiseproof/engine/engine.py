@@ -42,6 +42,7 @@ class Task:
         drawn: votes that are known already: stage -> ranges (first, n, votes) that tile [0, m).
         label: the true class, for a label-aware procedure.
         index: its place in the data set, for whoever reads the events.
+        clean: the class of the input without noise, likewise; None where nobody asked.
     """
 
     key: str
@@ -49,6 +50,7 @@ class Task:
     drawn: dict[str, list[tuple[int, int, tuple[int, ...]]]] = field(default_factory=dict)
     label: int | None = None
     index: int | None = None
+    clean: int | None = None
 
 
 @dataclass(frozen=True)

@@ -45,13 +45,18 @@ def card(run: str | Path) -> str:
         raise RunError(f"{path} is a run of {found.manifest.kind}, which promises no radius; give a run of certify")
     held = verify(path)
     parts = (
-        [f"# Certificate card: {path.resolve().name}", _in_a_sentence(found)],
+        [f"# Certificate card: {path.resolve().name}", *_unfinished(found), _in_a_sentence(found)],
         ["## About", *_about(found, held)],
         ["## Found", *_found(found)],
         ["## Promised", *(f"- {line}" for line in _promised(found))],
         ["## Not promised", *(f"- {line}" for line in _not_promised(found))],
     )
     return "\n\n".join("\n".join(_spaced(part)) for part in parts) + "\n"
+
+
+def _unfinished(run: Run) -> Iterator[str]:
+    if said := wholeness(run.state).unfinished:
+        yield f"**The run is unfinished: {said}.** This page is about those."
 
 
 def _in_a_sentence(run: Run) -> str:

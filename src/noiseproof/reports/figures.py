@@ -96,7 +96,7 @@ def curves_figure(summaries: Sequence[Summary], *, title: str = "") -> Figure:
         if len(summaries) <= BANDS:
             low, high = np.maximum(shares - summary.band, 0), np.minimum(shares + summary.band_up, 1)
             axes.fill_between(radii[:-1], low[:-1], high[:-1], step="pre", color=colour, alpha=0.16, linewidth=0)
-        label = f"{name} (ACR {summary.acr:.3f})"
+        label = f"{name} (ACR {summary.acr:.3f}{', ' * bool(summary.unfinished)}{summary.unfinished})"
         axes.step(radii, shares, where="pre", color=colour, linestyle=dashes, linewidth=1.6, label=label)
         if summary.ceiling is not None:
             axes.axvline(summary.ceiling, color=colour, linestyle=":", linewidth=1.0)

@@ -28,15 +28,15 @@ def summary_table(run: Run) -> str:
             ),
             caption=(f"PREDICT, {_draws(run)}, alpha = {run.procedure.alpha:g}.",),
         )
-        return table.text()
+        return with_gaps(table, [run]).text()
     if run.manifest.kind == "decide":
-        return _decisions(run).text()
+        return with_gaps(_decisions(run), [run]).text()
     return with_gaps(accuracy_table([run_summary(run, parse_radii(DEFAULT_RADII))]), [run]).text()
 
 
 def with_gaps(table: Table, runs: Sequence[Run]) -> Table:
     """The table, and below it which runs are not whole."""
-    said = [(run.path.name, wholeness(run.state).gaps) for run in runs if run.manifest.kind != KIND_IMPORT]
+    said = [(run.path.name, wholeness(run.state).text) for run in runs if run.manifest.kind != KIND_IMPORT]
     return replace(table, caption=(*table.caption, *(f"{name}: {text}." for name, text in said if text)))
 
 
@@ -110,7 +110,12 @@ def run_summary(
         name=name or run.path.name,
         note=import_note(run.manifest),
     )
-    return replace(summary, arithmetic=run.manifest.meaning.get("arithmetic", ""), shared_draws=shared_draws(run))
+    return replace(
+        summary,
+        arithmetic=run.manifest.meaning.get("arithmetic", ""),
+        shared_draws=shared_draws(run),
+        unfinished=wholeness(run.state).unfinished,
+    )
 
 
 def shared_draws(run: Run) -> int | None:

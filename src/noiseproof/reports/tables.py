@@ -89,7 +89,7 @@ class Table:
 
 
 def accuracy_table(summaries: Sequence[Summary], *, units: Units = INPUT_UNITS) -> Table:
-    """One row a run: certified accuracy at each radius with its band, natural accuracy, abstentions, ACR, m.
+    """One row a run: certified accuracy at each radius, its band, natural accuracy, abstentions, ACR, median, m.
 
     Args:
         summaries: runs with the same radii, norm and band.
@@ -112,7 +112,7 @@ def accuracy_table(summaries: Sequence[Summary], *, units: Units = INPUT_UNITS) 
             name,
             *(_percent(share) for share in summary.certified),
             f"{'±' if summary.shared_draws is None else '-'}{_percent_up(summary.band)}",
-            _percent(summary.natural),
+            "-" if summary.natural is None else _percent(summary.natural),
             _percent(summary.abstention),
             units.value(summary.acr),
             units.value(summary.median),
@@ -140,6 +140,7 @@ def accuracy_table(summaries: Sequence[Summary], *, units: Units = INPUT_UNITS) 
             "population that the inputs were drawn from lies within it at all radii at once (DKW). Robust accuracy "
             "lies above its lower end, up to the false certificates, and may lie above its upper end.",
             *_shared(names, summaries),
+            _natural(names, summaries),
             "ACR, median: average and median certified radius over all inputs, wrong or abstained counts 0.",
         ),
     )
@@ -217,6 +218,15 @@ def run_names(summaries: Sequence[Summary]) -> tuple[str, ...]:
     if not summaries:
         raise ValueError("summaries must not be empty: name at least one run")
     return tuple(summary.name or f"run {number}" for number, summary in enumerate(summaries, start=1))
+
+
+def _natural(names: Sequence[str], summaries: Sequence[Summary]) -> str:
+    """What stands in the column, and of which runs nothing does."""
+    silent = [name for name, summary in zip(names, summaries, strict=True) if summary.natural is None]
+    of = f" of {', '.join(silent)}" if len(silent) < len(summaries) else ""
+    return "natural: accuracy of the base classifier on the clean inputs, without noise" + (
+        f"; -: not recorded{of}." if silent else "."
+    )
 
 
 def _arithmetic(names: Sequence[str], summaries: Sequence[Summary]) -> tuple[str, ...]:

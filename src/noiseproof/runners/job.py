@@ -232,16 +232,17 @@ class Job:
         """Write down what the executor draws."""
         state = folder.state
         # how it was trained is a label: the fingerprint is what counts
-        label: dict[str, Any] = {"trained": self.model.trained} if self.model.trained else {}
+        about: dict[str, Any] = {"trained": self.model.trained} if self.model.trained else {}
         if self.model.members:
-            label |= {
+            about |= {
                 "members": [member.fingerprint for member in self.model.members],
                 "draw_takes": passes(self.model),
             }
-        watch = _Watch(self, state)
+        watch, subject = _Watch(self, state), self.asked.subject
+        selection = Selection(subject.every, subject.start, subject.limit, len(self.data))
         for event in EXECUTORS.find(self.asked.compute.executor)().draw(self, state):
             if isinstance(event, Began):
-                folder.begin(event.environment | label, self.settings)
+                folder.begin(event.environment | about, self.settings, selection)
                 self._skip(folder)
                 continue
             key = event.task.key
@@ -251,14 +252,14 @@ class Job:
             elif key not in state.records:
                 index = event.task.index
                 assert index is not None, "see tasks"
-                folder.add_record(key, index, int(self.data.labels[index]), event.requests, event.outcome)
+                label = int(self.data.labels[index])
+                folder.add_record(key, index, label, event.requests, event.outcome, clean=event.task.clean)
                 watch.done += 1
             if progress is not None:
                 progress(watch.progress())
             if watch.seconds > (self.asked.compute.stop_after or inf):
                 return
-        subject = self.asked.subject
-        folder.seal(Selection(subject.every, subject.start, subject.limit, len(self.data)))
+        folder.seal(selection)
 
     def _skip(self, folder: RunFolder) -> None:
         finished = {record.index for record in folder.state.records.values()}

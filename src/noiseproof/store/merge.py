@@ -168,7 +168,7 @@ def _choose(sources: list[_Source]) -> tuple[list[set[str]], list[tuple[int, int
 
 
 def _says_the_same(one: Record, other: Record) -> bool:
-    same = replace(other, seconds=one.seconds, outcome=one.outcome)
+    same = replace(other, seconds=one.seconds, outcome=one.outcome, clean=one.clean)
     return one == same and same_outcome(one.outcome, other.outcome)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from math import isclose
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from noiseproof.procedures import Procedure, procedure_from
 from noiseproof.store.folder import JOURNAL, FolderInUse, taken
 from noiseproof.store.journal import Line, read_journal
 from noiseproof.store.manifest import CLOSE, Manifest, read_manifest
-from noiseproof.store.state import Range, State, range_entry, record_entry, skipped_key
+from noiseproof.store.state import ASKED, Range, State, range_entry, record_entry, skipped_key
 from noiseproof.store.whole import Selection, seal_entry
 from noiseproof.tallies import tally_of
 from noiseproof.types import Outcome, Prediction, Record
@@ -139,9 +139,9 @@ class RunFolder(FolderInUse):
         """What its numbers mean."""
         return self._folder.manifest
 
-    def begin(self, environment: dict[str, Any], settings: dict[str, Any]) -> None:
+    def begin(self, environment: dict[str, Any], settings: dict[str, Any], selection: Selection | None = None) -> None:
         """Note a start: what draws, and what was asked for. Inputs begun by something else start over."""
-        entry = self._folder.begin(environment, settings)
+        entry = self._folder.begin(environment, settings) | ({} if selection is None else {ASKED: asdict(selection)})
         sessions = self.state.sessions
         drawn_by = {name: environment.get(name) for name in DRAWN_BY}
         stale = [
@@ -170,9 +170,20 @@ class RunFolder(FolderInUse):
         outcome: Outcome,
         *,
         seconds: float | None = None,
+        clean: int | None = None,
     ) -> Record:
-        """Close an input; ``seconds`` are those that no range accounts for (an imported record has no ranges)."""
-        self._append(record_entry(key, index, label, requests, outcome, seconds))
+        """Close an input.
+
+        Args:
+            key: of the input.
+            index: its place in the data set.
+            label: its class, where known.
+            requests: what was asked for.
+            outcome: what came of it.
+            seconds: those that no range accounts for (an imported record has no ranges).
+            clean: its class without noise.
+        """
+        self._append(record_entry(key, index, label, requests, outcome, seconds, clean=clean))
         return self.state.records[key]
 
     def add_skipped(self, index: int, label: int | None, why: str, outcome: Outcome) -> None:

@@ -12,6 +12,9 @@ from noiseproof.tallies import CLASS_VOTES, Tally
 from noiseproof.types import Answer, Certificate, Decision, Outcome, Prediction, Record
 
 _T = TypeVar("_T")
+ASKED = "asked"
+"""Of a session line: which inputs it was asked for."""
+
 _OUTCOMES = {"certificate": Certificate, "prediction": Prediction, "decision": Decision}
 
 
@@ -39,6 +42,7 @@ class State:
         records: finished inputs by key, in the order they finished.
         seals: what each session that came to its end was asked for.
         sealed: whether a session came to its end after the last record.
+        begun: what each session was asked for; None where its line does not say.
         tally: what the ranges count.
     """
 
@@ -48,6 +52,7 @@ class State:
     records: dict[str, Record] = field(default_factory=dict)
     seals: list[Selection] = field(default_factory=list)
     sealed: bool = False
+    begun: list[Selection | None] = field(default_factory=list)
     _indices: set[int] = field(default_factory=set)
     tally: Tally = CLASS_VOTES
 
@@ -60,7 +65,8 @@ class State:
         try:
             match entry["is"]:
                 case "session":
-                    self.sessions.append({k: v for k, v in entry.items() if k != "is"})
+                    self.begun.append(_selection(entry[ASKED]) if ASKED in entry else None)
+                    self.sessions.append({k: v for k, v in entry.items() if k not in ("is", ASKED)})
                 case "range":
                     self._range(entry)
                 case "restart":
@@ -120,6 +126,7 @@ class State:
             + sum(drawn.seconds for ranges in stages.values() for drawn in ranges),
             skipped=skipped,
             tally=self.tally,
+            clean=None if (clean := entry.get("clean")) is None else _count(clean),
         )
         self.open.pop(key, None)
         self.drawn_in.pop(key, None)
@@ -127,14 +134,18 @@ class State:
         self.sealed = False
 
     def _seal(self, entry: dict[str, Any]) -> None:
-        every, start, limit, of = (
-            None if name == "limit" and entry[name] is None else _count(entry[name])
-            for name in ("every", "start", "limit", "of")
-        )
-        if not (every and every > 0 and start is not None and start >= 0 and of and (limit is None or limit > 0)):
-            raise RunError(f"a session cannot have been asked for every {every}-th of {of} inputs")
-        self.seals.append(Selection(every, start, limit, of))
+        self.seals.append(_selection(entry))
         self.sealed = True
+
+
+def _selection(table: dict[str, Any]) -> Selection:
+    every, start, limit, of = (
+        None if name == "limit" and table[name] is None else _count(table[name])
+        for name in ("every", "start", "limit", "of")
+    )
+    if not (every and every > 0 and start is not None and start >= 0 and of and (limit is None or limit > 0)):
+        raise RunError(f"a session cannot have been asked for every {every}-th of {of} inputs")
+    return Selection(every, start, limit, of)
 
 
 def _outcome(table: dict[str, Any]) -> Outcome:
@@ -198,10 +209,11 @@ def record_entry(
     outcome: Outcome,
     seconds: float | None = None,
     skipped: str | None = None,
+    clean: int | None = None,
 ) -> dict[str, Any]:
     """The closing line of an input: what was asked for, the outcome as printed, seconds no range accounts for.
 
-    Of an input whose picture could not be read, ``skipped`` says why.
+    Of an input whose picture could not be read, ``skipped`` says why; ``clean`` is its class without noise.
     """
     entry = {
         "is": "record",
@@ -211,7 +223,7 @@ def record_entry(
         "requests": [list(request) for request in requests],
         "outcome": {"type": type(outcome).__name__.lower()} | asdict(outcome),
     }
-    more = {"seconds": seconds, "skipped": skipped}
+    more = {"seconds": seconds, "skipped": skipped, "clean": clean}
     return entry | {name: value for name, value in more.items() if value is not None}
 
 

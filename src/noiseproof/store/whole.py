@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Whole:
         beyond: indices of records that no sealed session asked for.
         selections: the different ones, in the order of the sessions.
         sealed: whether a session came to its end after the last record.
+        unfinished: of a run that no session has sealed, how far it is, where that is known: "1 of 40 inputs".
     """
 
     asked: int
@@ -53,19 +54,18 @@ class Whole:
     beyond: tuple[int, ...]
     selections: tuple[Selection, ...]
     sealed: bool
+    unfinished: str = ""
 
     @property
     def text(self) -> str:
         """In a clause; empty where a run is sealed, whole and of one selection."""
-        unsealed = (
-            "" if self.sealed else "not sealed: it is under way, was cut off, or was made before runs were sealed"
-        )
-        return "; ".join(filter(None, ("" if self.sealed else unsealed, self.gaps)))
-
-    @property
-    def gaps(self) -> str:
-        """Likewise, but silent about a run that no session has sealed."""
         said = []
+        if not self.sealed:
+            said.append(
+                f"unfinished, {self.unfinished}: it is under way, or was cut off"
+                if self.unfinished
+                else "not sealed: it is under way, was cut off, or was made before runs were sealed"
+            )
         if self.missing:
             there = self.asked - len(self.missing)
             said.append(f"{there:,} of {self.asked:,} inputs asked for are there (missing: {_first(self.missing)})")
@@ -81,20 +81,17 @@ def wholeness(state: State) -> Whole:
     selections = tuple(dict.fromkeys(state.seals))
     asked = {index for selection in selections for index in selection.indices}
     there = {record.index for record in state.records.values()}
-    return Whole(
-        len(asked), tuple(sorted(asked - there)), tuple(sorted(there - asked)), _not_within(selections), state.sealed
-    )
+    missing, beyond = tuple(sorted(asked - there)), tuple(sorted(there - asked))
+    unfinished = ""
+    if not state.sealed and state.begun and None not in state.begun:
+        wanted = {index for selection in state.begun if selection for index in selection.indices}
+        unfinished = f"{len(there & wanted):,} of {len(wanted):,} inputs"
+    return Whole(len(asked), missing, beyond, _not_within(selections), state.sealed, unfinished)
 
 
 def seal_entry(selection: Selection) -> dict[str, Any]:
     """The line that ends a session: which inputs it was asked for, of how many."""
-    return {
-        "is": "seal",
-        "every": selection.every,
-        "start": selection.start,
-        "limit": selection.limit,
-        "of": selection.of,
-    }
+    return {"is": "seal", **asdict(selection)}
 
 
 def _not_within(selections: tuple[Selection, ...]) -> tuple[Selection, ...]:
