@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from noiseproof.reports.show import show as show
     from noiseproof.runners.attack import attack as attack
     from noiseproof.runners.bench import bench as bench
+    from noiseproof.runners.check import check as check
     from noiseproof.runners.doctor import doctor as doctor
     from noiseproof.runners.falsify import falsify as falsify
     from noiseproof.runners.plan import plan as plan
@@ -65,6 +66,7 @@ _ROOMS = {
     "reports.show": ("show",),
     "runners.attack": ("attack",),
     "runners.bench": ("bench",),
+    "runners.check": ("check",),
     "runners.doctor": ("doctor",),
     "runners.falsify": ("falsify",),
     "runners.plan": ("plan",),

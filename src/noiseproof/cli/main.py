@@ -41,6 +41,7 @@ VERBS = {
     "certify": Verb("runs", CERTIFY, "Certify inputs: class and radius."),
     "decide": Verb("runs", CERTIFY, "Certified at one radius, or not: few draws."),
     "predict": Verb("runs", CERTIFY, "Predict inputs: class or abstention."),
+    "check": Verb("check", CERTIFY, "Certified accuracy at least so much? Exit 0, 1 or 3."),
     "merge": Verb("merge", CERTIFY, "Shards of one run as one run folder."),
     "bench": Verb("bench", CERTIFY, "Draws a second, beside the textbook loop."),
     "verify": Verb("verify", TRUST, "Replay a run; exit 1 if it does not hold."),
