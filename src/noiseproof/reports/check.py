@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 if TYPE_CHECKING:
-    from noiseproof.stats.share import Verdict
+    from noiseproof.stats.share import ShareVerdict
 
 
 @dataclass(frozen=True)
-class Check:
+class AccuracyCheck:
     """What a check found.
 
     Attributes:
@@ -29,7 +29,7 @@ class Check:
         run: the run folder.
     """
 
-    verdict: Verdict
+    verdict: ShareVerdict
     at_least: float
     radius: float
     norm: str

@@ -12,7 +12,7 @@ import numpy as np
 from noiseproof.arguments import real
 from noiseproof.asked import Asked, Compute, Subject
 from noiseproof.procedures import Decide
-from noiseproof.reports.check import Check
+from noiseproof.reports.check import AccuracyCheck
 from noiseproof.runners.resolve import resolve
 from noiseproof.stats.share import share_test
 
@@ -34,7 +34,7 @@ def check(
     n_max: int = 10_000,
     seed: int = 0,
     progress: Callable[[Progress], None] | None = None,
-) -> Check:
+) -> AccuracyCheck:
     """Tell whether a share of a data set's inputs is certified at a radius, by DECIDE on them in random order.
 
     It stops as soon as the share is known to be at least, or below, what is asked. "at least" is about the smoothed
@@ -78,7 +78,7 @@ def check(
         verdict = test.verdict(certified, look) if len(records) == size else "undecided"  # stopped before its end
         if verdict != "undecided" or len(records) < size:
             break
-    return Check(
+    return AccuracyCheck(
         verdict,
         test.at_least,
         procedure.radius,

@@ -10,7 +10,7 @@ from noiseproof.stats.bounds import check_probability
 from noiseproof.stats.multiple import false_certificates
 from noiseproof.stats.sequential import looks_up_to
 
-Verdict = Literal["at least", "below", "undecided"]
+ShareVerdict = Literal["at least", "below", "undecided"]
 
 _FIRST_LOOK = 20
 
@@ -35,7 +35,7 @@ class ShareTest:
     enough: tuple[int, ...]
     too_few: tuple[int, ...]
 
-    def verdict(self, certified: int, look: int) -> Verdict:
+    def verdict(self, certified: int, look: int) -> ShareVerdict:
         """What ``certified`` inputs among the first ``looks[look]`` say."""
         if certified >= self.enough[look]:
             return "at least"
