@@ -23,3 +23,17 @@ class Progress:
     unit: str
     note: str = ""
     seconds_left: float = inf
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    >>> duration(4.2), duration(75), duration(8000)
+    ('4 s', '1 min 15 s', '2 h 13 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -8,7 +8,7 @@ from math import inf
 from types import TracebackType
 from typing import Self
 
-from noiseproof.progress import Progress
+from noiseproof.progress import Progress, duration
 
 _EVERY = 5.0  # seconds between lines where there is no terminal
 
@@ -61,17 +61,3 @@ class ProgressBar:
     ) -> None:
         if self._terminal:
             self._bar.stop()
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them.
-
-    >>> duration(4.2), duration(75), duration(8000)
-    ('4 s', '1 min 15 s', '2 h 13 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

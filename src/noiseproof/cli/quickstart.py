@@ -67,7 +67,9 @@ def _fashion_mnist(out: Path, epochs: int, inputs: int, n: int) -> None:
     print("3.", line("verify", {}, run))
     held = verify(run)
     print(f"   {held.records} certificates follow from their {held.draws:,} draws")
-    print("4.", line("report", {"radii": RADII, "out": str(out / "report")}, run))
-    written = report([run], radii=RADII, out=out / "report")
+    page = out / "report.html"
+    print("4.", line("report", {"radii": RADII, "out": str(out / "report"), "html": str(page)}, run))
+    written = report([run], radii=RADII, out=out / "report", html=page)
     print(f"\n{written.text}\n")
-    print("written: " + ", ".join(str(path) for path in written.files))
+    print("written: " + ", ".join(str(path) for path in written.files if path != page))
+    print(f"Look at it in a browser: {page.resolve().as_uri()}")

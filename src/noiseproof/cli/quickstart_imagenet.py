@@ -122,7 +122,7 @@ def _finish(
     from noiseproof.reports.imagenet_panel import draw_panel
     from noiseproof.reports.report import report
 
-    written = report([certified.path], radii=RADII, out=out / "report")
+    written = report([certified.path], radii=RADII, out=out / "report", html=out / "report.html")
     print(f"\n{written.text}\n")
     decisions = {record.index: record for record in decided.records}
     rows = [

@@ -18,6 +18,7 @@ AnyNoise = Annotated[Noise, Spread("Noise", NOISES, "noise", NOISES), "Family of
 AnySubject = Annotated[Subject, Spread("Subject")]
 AnyCompute = Annotated[Compute, Spread("Compute")]
 FoundElsewhere = Annotated[Elsewhere, Spread("Subject")]
+PicturesElsewhere = Annotated[Elsewhere, Spread("Subject", without=("model", "denoiser"))]
 JudgedOn = Annotated[Compute, Spread("Compute", without=("precision", "backend", *OF_RUNS))]
 DrawnOn = Annotated[Compute, Spread("Compute", without=("precision", "backend", "batch_size", *OF_RUNS))]
 

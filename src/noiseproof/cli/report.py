@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noiseproof.cli.records import Folder, Radii
+from noiseproof.cli.records import Folder, PicturesElsewhere, Radii
 
 if TYPE_CHECKING:
     from noiseproof.reports.compare import Comparison
     from noiseproof.reports.report import Report
 
 
-def report(runs: list[Path], /, *, out: Folder, radii: Radii = "0:1.5:0.25") -> None:
-    """Certified accuracy with its band, from stored counts: tables as text, Markdown, LaTeX; curves as PNG, PDF.
+def report(
+    runs: list[Path],
+    /,
+    pictures: PicturesElsewhere,
+    *,
+    out: Path | None = None,
+    html: Path | None = None,
+    radii: Radii = "0:1.5:0.25",
+) -> int:
+    """Certified accuracy with its band, from stored counts: tables and curves, or a page; exits 1 if a run on it fails.
 
     Args:
-        runs: Run folders of certify.
+        runs: Run folders of certify; for --html, of any verb.
+        out: Folder for tables as text, Markdown, LaTeX, and the curves as PNG, PDF.
+        html: One page with everything, to be opened from disk: curves, pictures, cost, promise.
     """
     from noiseproof.reports.report import report as write_report
 
-    _print(write_report(runs, radii=radii, out=out))
+    written = write_report(runs, radii=radii, out=out, html=html, elsewhere=pictures)
+    _print(written)
+    for said in written.wrong:
+        print(f"noiseproof: {said}", file=sys.stderr)
+    return 1 if written.wrong else 0
 
 
 def compare(runs: list[Path], /, *, out: Folder, radii: Radii = "0:1.5:0.25") -> None:
@@ -35,5 +50,6 @@ def compare(runs: list[Path], /, *, out: Folder, radii: Radii = "0:1.5:0.25") ->
 
 
 def _print(written: Report | Comparison) -> None:
-    print(written.text)
+    if written.text:
+        print(written.text)
     print("written: " + ", ".join(map(str, written.files)))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from noiseproof.asked import Asked
 from noiseproof.asked.options import line
-from noiseproof.cli.progress import ProgressBar, duration
+from noiseproof.cli.progress import ProgressBar
 from noiseproof.cli.records import DryRun, Out, asked_for
+from noiseproof.progress import duration
 
 if TYPE_CHECKING:
     from noiseproof.runners import Job

@@ -11,6 +11,7 @@ from noiseproof.errors import RunError
 from noiseproof.procedures.radii import parse_radii
 from noiseproof.reports.summaries import DEFAULT_RADII, run_summary, shared_draws
 from noiseproof.reports.tables import Table, norm_name, percent_down
+from noiseproof.reports.units import down
 from noiseproof.stats import false_certificates
 from noiseproof.store.manifest import KIND_IMPORT
 from noiseproof.store.run import Run, read_run
@@ -43,9 +44,13 @@ def card(run: str | Path) -> str:
         raise RunError(f"{path} has no finished input yet; run its {found.manifest.kind} line again")
     if not all(isinstance(record.outcome, Certificate) for record in found.records):
         raise RunError(f"{path} is a run of {found.manifest.kind}, which promises no radius; give a run of certify")
-    held = verify(path)
+    return card_of(found, verify(path))
+
+
+def card_of(found: Run, held: Verification) -> str:
+    """The card of a run with certificates that was read and verified, as Markdown."""
     parts = (
-        [f"# Certificate card: {path.resolve().name}", *_unfinished(found), _in_a_sentence(found)],
+        [f"# Certificate card: {found.path.resolve().name}", *_unfinished(found), _in_a_sentence(found)],
         ["## About", *_about(found, held)],
         ["## Found", *_found(found)],
         ["## Promised", *(f"- {line}" for line in _promised(found))],
@@ -114,7 +119,7 @@ def _found(run: Run) -> Iterator[str]:
     m = len(run.records)
     radii = sorted(record.outcome.radius for record in run.records if isinstance(record.outcome, Certificate))
     abstained = sum(record.outcome.abstained for record in run.records)
-    yield f"Abstained on {abstained} of {m}; the largest certified radius is {_down(radii[-1])}."
+    yield f"Abstained on {abstained} of {m}; the largest certified radius is {down(radii[-1], 4)}."
     if any(record.label is None for record in run.records):
         yield "Labels are not known: whether a certified class is the right one is not said."
         return
@@ -225,10 +230,6 @@ def _in_real_arithmetic(run: Run) -> str:
 
 def _norm(run: Run) -> str:
     return norm_name(run.noise.norm)
-
-
-def _down(radius: float) -> str:
-    return f"{math.floor(radius * 1e4) / 1e4:.4f}"  # a radius is not printed above itself
 
 
 def _rows(*rows: tuple[str, str]) -> Iterator[str]:

@@ -68,8 +68,42 @@ def compare(runs: Sequence[str | Path], *, out: str | Path, radii: str | Sequenc
     grid = parse_radii(radii) if isinstance(radii, str) else tuple(radii)
     if not grid:
         raise ValueError("radii must not be empty: name at least one")
-    read = [read_run(Path(run)) for run in runs]
-    names = _names(read)
+    compared = compare_runs([read_run(Path(run)) for run in runs], grid)
+    summaries = compared.summaries
+    figure = curves_figure(summaries, title=f"Certified accuracy on the same {summaries[0].m} inputs")
+    written = write_findings(compared.tables, figure, out, "compare")
+    return Comparison(written.text, written.files, summaries, compared.tests, compared.costs)
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Runs side by side, before anything is written.
+
+    Attributes:
+        tables: certified accuracy, differences, tests, trainings.
+        summaries: one a run, over the inputs that all runs have.
+        tests: every pair of runs at every radius.
+        costs: of the training behind each run.
+    """
+
+    tables: tuple[Table, Table, Table, Table]
+    summaries: tuple[Summary, ...]
+    tests: tuple[PairedTest, ...]
+    costs: tuple[TrainingCost, ...]
+
+
+def compare_runs(read: Sequence[Run], grid: Sequence[float]) -> SideBySide:
+    """What ``compare`` says of runs that are read.
+
+    Args:
+        read: two runs or more, of certify or import, on the same data.
+        grid: radii in input units, at least one.
+
+    Raises:
+        RunError: a run is of another kind.
+        ValueError: they are not on the same data or have no input in common.
+    """
+    names = names_apart([run.path for run in read])
     for run in read:
         run_summary(run, grid)  # refuses what has no radii, in words of that run
     records = common_inputs(read)
@@ -87,9 +121,7 @@ def compare(runs: Sequence[str | Path], *, out: str | Path, radii: str | Sequenc
         tests_table(summaries, tests),
         training_table(read, names, costs),
     )
-    figure = curves_figure(summaries, title=f"Certified accuracy on the same {summaries[0].m} inputs")
-    written = write_findings(tables, figure, out, "compare")
-    return Comparison(written.text, written.files, summaries, tests, costs)
+    return SideBySide(tables, summaries, tests, costs)
 
 
 def differences_table(summaries: Sequence[Summary], tests: Sequence[PairedTest]) -> Table:
@@ -169,9 +201,13 @@ def training_table(runs: Sequence[Run], names: Sequence[str], costs: Sequence[Tr
     )
 
 
-def _names(runs: Sequence[Run]) -> tuple[str, ...]:
-    """The folders' names; where two are alike, with as much of the path as tells them apart."""
-    paths = [run.path.resolve() for run in runs]
+def names_apart(folders: Sequence[Path]) -> tuple[str, ...]:
+    """The folders' names; where two are alike, with as much of the path as tells them apart.
+
+    Raises:
+        ValueError: one is there twice.
+    """
+    paths = [folder.resolve() for folder in folders]
     for path in paths:
         if paths.count(path) > 1:
             raise ValueError(f"runs to compare must be different ones, got {path.name} twice")

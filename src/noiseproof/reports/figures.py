@@ -88,11 +88,11 @@ def curves_figure(summaries: Sequence[Summary], *, title: str = "") -> Figure:
     if len(norms) > 1:
         raise ValueError(f"runs of one figure must have the same norm, got {', '.join(norms)}")
     figure, axes = new_axes(title or "Certified accuracy of the smoothed classifier")
-    right = 1.05 * max(_reach(summary) for summary in summaries) or 1.0
+    right = 1.05 * max(reach(summary) for summary in summaries) or 1.0
     for i, (name, summary) in enumerate(zip(names, summaries, strict=True)):
         colour, dashes = COLOURS[i % len(COLOURS)], _DASHES[i // len(COLOURS) % len(_DASHES)]
         # Beyond the ceiling there is nothing to estimate: no curve and no band.
-        radii, shares = step_curve(summary, right if summary.ceiling is None else _reach(summary))
+        radii, shares = step_curve(summary, right if summary.ceiling is None else reach(summary))
         if len(summaries) <= BANDS:
             low, high = np.maximum(shares - summary.band, 0), np.minimum(shares + summary.band_up, 1)
             axes.fill_between(radii[:-1], low[:-1], high[:-1], step="pre", color=colour, alpha=0.16, linewidth=0)
@@ -134,7 +134,8 @@ def step_curve(summary: Summary, right: float) -> tuple[NDArray[np.float64], NDA
     return np.append(radii, right), shares
 
 
-def _reach(summary: Summary) -> float:
+def reach(summary: Summary) -> float:
+    """The largest radius of a run's curve that is finite: what it reached, or what its draws could certify."""
     finite = [radius for radius in summary.right_radii if np.isfinite(radius)]
     return max(0.0, summary.ceiling or 0.0, *finite)
 

@@ -19,6 +19,16 @@ DEFAULT_RADII = "0:1.5:0.25"
 
 def summary_table(run: Run) -> str:
     """What one run says, for a terminal: certified accuracy, or for a PREDICT run right, wrong and abstained."""
+    return run_table(run).text()
+
+
+def run_table(run: Run, radii: Sequence[float] | None = None) -> Table:
+    """The same as a table.
+
+    Args:
+        run: of certify, import, predict or decide.
+        radii: where certified accuracy is evaluated, in input units.
+    """
     if run.manifest.kind == "predict":
         shares = prediction_table(run.records)
         table = Table(
@@ -28,10 +38,10 @@ def summary_table(run: Run) -> str:
             ),
             caption=(f"PREDICT, {_draws(run)}, alpha = {run.procedure.alpha:g}.",),
         )
-        return with_gaps(table, [run]).text()
+        return with_gaps(table, [run])
     if run.manifest.kind == "decide":
-        return with_gaps(_decisions(run), [run]).text()
-    return with_gaps(accuracy_table([run_summary(run, parse_radii(DEFAULT_RADII))]), [run]).text()
+        return with_gaps(_decisions(run), [run])
+    return with_gaps(accuracy_table([run_summary(run, radii or parse_radii(DEFAULT_RADII))]), [run])
 
 
 def with_gaps(table: Table, runs: Sequence[Run]) -> Table:

@@ -7,6 +7,16 @@ from dataclasses import dataclass
 from noiseproof.procedures.radii import parse_radii
 
 
+def down(value: float, digits: int) -> str:
+    """A radius or a bound, not printed above itself.
+
+    >>> down(0.67559, 3), down(0.3, 2)
+    ('0.675', '0.30')
+    """
+    shown = f"{value:.{digits}f}"
+    return shown if float(shown) <= value else f"{float(shown) - 10.0**-digits:.{digits}f}"
+
+
 @dataclass(frozen=True)
 class Units:
     """Radii in input units, or in units of 1/255: one step of one 8-bit pixel.

@@ -16,6 +16,7 @@ from noiseproof.errors import RunError
 _MARK = b',"hash":"'
 _HASH_LENGTH = 32  # hex digits: 128 bits, plenty against accidents and edits by hand
 _SYNC_EVERY = 1.0  # seconds
+_TAIL = 1 << 12  # bytes
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,24 @@ def torn(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read(1) != b"\n"
+
+
+def last_hash(path: Path) -> str:
+    """The hash of the last whole line, which stands for all lines before it; empty where there is no line."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            back = _TAIL
+            while True:
+                file.seek(max(0, size - back))
+                whole, _, _ = file.read(back).rpartition(b"\n")
+                line = whole[whole.rfind(b"\n") + 1 :]
+                _, mark, rest = line.rpartition(_MARK)
+                if mark or back >= size:
+                    return rest[:_HASH_LENGTH].decode("ascii", "replace") if mark else ""
+                back *= 8
+    except OSError:
+        return ""
 
 
 def read_journal(path: Path, start: str) -> Iterator[Line]:
