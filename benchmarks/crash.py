@@ -42,9 +42,6 @@ from noiseproof.noises.rounded_normal import rounded_normal
 from noiseproof.progress import Progress
 from noiseproof.store import read_run, verify
 from noiseproof.store.exchange import export_run
-from noiseproof.store.journal import read_journal
-from noiseproof.store.manifest import read_manifest
-from noiseproof.store.state import State
 
 INPUTS, PAUSE, REFUSED = 3, 0.003, 3
 
@@ -113,11 +110,7 @@ def size(path: Path) -> int:
 
 def open_inputs(out: Path) -> int:
     """How many inputs the journal has begun and not finished."""
-    state = State()
-    if (out / "manifest.json").exists():
-        for line in read_journal(out / "journal.jsonl", read_manifest(out).meaning_hash):
-            state.apply(line.entry)
-    return len(state.open)
+    return len(read_run(out).state.open) if (out / "manifest.json").exists() else 0
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,18 @@
 """A second opinion on a run folder, in plain Python and mpmath: ``python tools/verify_run.py RUN``.
 
-Written from docs/format.md and docs/soundness.md; it shares no line with noiseproof. Exact values have 40 digits: what
-is printed must lie on the safe side of its own, and near it. Nothing is drawn again, and where a sequential procedure
-stopped is not looked at: what is promised holds there.
+Written from docs/format.md and docs/soundness.md; it shares no line with noiseproof. What is printed must lie on the
+safe side of its own 40 digits, and near them. Nothing is drawn again; a sequential procedure may stop where it likes.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import sys
 from bisect import bisect_left
-from itertools import accumulate
+from collections import Counter
+from hashlib import sha256
+from itertools import accumulate, takewhile
 from operator import mul
 from pathlib import Path
 
@@ -29,46 +29,51 @@ def need(holds: object, why: str) -> None:
         raise ValueError(why)
 
 
-def read(folder: Path) -> tuple[dict, list[dict], int]:
-    """Meaning with its design whole, finished inputs with their votes, and how many inputs are under way."""
+def read(folder: Path) -> tuple[str, dict]:  # the hash that the journal continues; the meaning, its design whole
     stored = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    need(stored["format"] == 1, f"the manifest has format {stored['format']}")
+    need(stored["format"] in (1, 2), f"the manifest has format {stored['format']}")
     meaning = stored["meaning"]
     text = json.dumps([stored["kind"], meaning], sort_keys=True, separators=(",", ":"), allow_nan=False)
-    previous = hashlib.sha256(text.encode()).hexdigest()
-    need(previous == stored["meaning_hash"], "the meaning does not have the hash that pins it")
-    levels, tests = stored.get("levels"), meaning.get("design", [])
-    need(not levels or len(levels) == len(tests), "there are not as many levels as tests")
-    design, done, open_inputs = [a | b for a, b in zip(tests, levels or [{}] * len(tests))], {}, {}
-    journal = (folder / "journal.jsonl").read_bytes().split(b"\n")[:-1]  # a torn last line is no line
-    for number, raw in enumerate(journal, start=1):
+    need(sha256(text.encode()).hexdigest() == stored["meaning_hash"], "the meaning does not have the hash that pins it")
+    levels = stored.get("levels") or [{} for _ in meaning.get("design", [])]
+    design = [a | b for a, b in zip(meaning.get("design", []), levels, strict=True)]
+    return stored["meaning_hash"], meaning | {"design": design}
+
+
+def finished(folder: Path, previous: str, classes: int | None, under_way: dict):
+    """Finished inputs with what was voted up to the end of each request; those under way stay in ``under_way``."""
+    done = set()
+    whole = takewhile(lambda raw: raw.endswith(b"\n"), (folder / "journal.jsonl").open("rb"))  # a torn line is none
+    for number, raw in enumerate(whole, start=1):
         body, mark, rest = raw.rpartition(b',"hash":"')
-        previous = hashlib.sha256(previous.encode() + b"\n" + body).hexdigest()[:32]
-        need(mark and rest == previous.encode() + b'"}', f"line {number}: the chain is broken")
+        previous = sha256(previous.encode() + b"\n" + body).hexdigest()[:32]
+        need(mark and rest == previous.encode() + b'"}\n', f"line {number}: the chain is broken")
         entry = json.loads(body + b"}")
         need(entry.get("key") not in done, f"line {number}: an input goes on that is finished")
         match entry["is"]:
-            case "restart":
-                open_inputs.pop(entry["key"], None)
             case "range":
-                n, votes, classes = entry["n"], entry["votes"], meaning["model"].get("num_classes", len(entry["votes"]))
-                ends = open_inputs.setdefault(entry["key"], {}).setdefault(entry["stage"], {0: [0] * classes})
-                need(all(type(each) is int for each in (n, *votes)), f"line {number}: counts are no integers")
-                need(entry["first"] == max(ends), f"line {number}: a range does not go on where the last ended")
-                need(n > 0 <= min(votes) and sum(votes) <= n, f"line {number}: votes that {n} draws cannot give")
-                ends[max(ends) + n] = [a + b for a, b in zip(ends[max(ends)], votes, strict=True)]
+                n, votes = entry["n"], entry["votes"]  # of all classes, or by class
+                votes = Counter({int(c): votes[c] for c in (range(len(votes)) if isinstance(votes, list) else votes)})
+                ends = under_way.setdefault(entry["key"], {}).setdefault(entry["stage"], {0: Counter()})
+                right = all(type(each) is int for each in (n, *votes.values())) and entry["first"] == max(ends)
+                right &= votes.total() <= n > 0 <= min([*votes, *votes.values()], default=0) and max(
+                    votes, default=0
+                ) < (classes or 1e18)
+                need(right, f"line {number}: votes that {n} draws cannot give, or not where the last range ended")
+                ends[max(ends) + n] = ends[max(ends)] + votes
             case "record":
-                stages, drawn = open_inputs.pop(entry["key"], {}), {stage: [] for stage, _ in entry["requests"]}
+                stages, drawn = under_way.pop(entry["key"], {}), {stage: [] for stage, _ in entry["requests"]}
                 for stage, n in entry["requests"]:
                     at = n + (drawn[stage][-1][0] if drawn[stage] else 0)
                     need(n > 0 and at in stages.get(stage, {}), f"line {number}: draws are missing, or out of step")
                     drawn[stage].append((at, stages[stage][at]))
                 asked = {stage: looks[-1][0] for stage, looks in drawn.items()}
                 need(asked == {stage: max(ends) for stage, ends in stages.items()}, f"line {number}: draws too many")
-                done[entry["key"]] = entry | {"drawn": drawn}
+                done.add(entry["key"])
+                yield entry | {"drawn": drawn}
             case other:
-                need(other in ("session", "seal"), f"line {number}: a line is {other!r}, which is not known")
-    return meaning | {"design": design}, list(done.values()), len(open_inputs)
+                need(other in ("session", "seal", "restart"), f"line {number}: a line is {other!r}, which is not known")
+                under_way.pop(entry.get("key"), None)
 
 
 def upper_tail(k: int, n: int, p) -> mpf:
@@ -89,14 +94,12 @@ def upper_tail(k: int, n: int, p) -> mpf:
 
 def check_bound(q, looks: list[tuple[int, int, float]]) -> None:
     """q is at least the least Clopper-Pearson bound on 1 - p over (k, n, level), and near it."""
-    if q < 1:
-        need(any(upper_tail(k, n, 1 - q) <= level for k, n, level in looks), f"the bound {float(q)} is not earned")
-    q = q * (1 - mpf(NEAR))
-    need(all(upper_tail(k, n, 1 - q) > level for k, n, level in looks), f"the bound {float(q)} is far from exact")
+    earned = q >= 1 or any(upper_tail(k, n, 1 - q) <= level for k, n, level in looks)
+    near = all(upper_tail(k, n, 1 - q * (1 - mpf(NEAR))) > level for k, n, level in looks)
+    need(earned and near, f"the bound {float(q)} is not {'near the exact one' if earned else 'earned'}")
 
 
-def lost(noise: dict) -> mpf:
-    """Total variation between a sampled noise vector and the law of the theorem."""
+def lost(noise: dict) -> mpf:  # total variation between a sampled noise vector and the law of the theorem
     need(noise["family"] == "gaussian", f"this verifier knows no {noise['family']} noise")
     if noise["dimension"] is None or noise["grid"] is None:
         return (noise["dimension"] or 0) * mpf(2) ** -53
@@ -123,13 +126,11 @@ def looks_of(n_max: int, first: int, ratio: float) -> list[int]:
     return [*looks, n_max]
 
 
-def law(n: int, p: float) -> tuple[int, list[float]]:
-    """Binomial(n, p) within 10 standard deviations: the first count, and probabilities."""
+def law(n: int, p: float) -> tuple[int, list[float]]:  # Binomial(n, p) within 10 sd: first count, probabilities
     spread = 10 * math.sqrt(n * p * (1 - p)) + 10
     low, high, mode = max(0, int(n * p - spread)), min(n, math.ceil(n * p + spread)), int((n + 1) * p)
-    odds = p / (1 - p)
-    up = accumulate(range(mode, high), lambda mass, k: mass * (n - k) / (k + 1) * odds, initial=1.0)
-    down = accumulate(range(mode, low, -1), lambda mass, k: mass * k / (n - k + 1) / odds, initial=1.0)
+    up = accumulate(range(mode, high), lambda mass, k: mass * (n - k) / (k + 1) * p / (1 - p), initial=1.0)
+    down = accumulate(range(mode, low, -1), lambda mass, k: mass * k / (n - k + 1) * (1 - p) / p, initial=1.0)
     total = math.fsum(masses := [*[*down][:0:-1], *up])
     return low, [each / total for each in masses]
 
@@ -148,8 +149,7 @@ def crossing(looks: list[int], accept: list[int], p: float) -> float:  # P(reach
     return math.fsum(crossed)
 
 
-def boundaries(p0: float, level: float, asked: dict) -> dict:
-    """Looks, accept and stop as docs/format.md constructs them."""
+def boundaries(p0: float, level: float, asked: dict) -> dict:  # as docs/format.md constructs them
     n_max, looks = asked["n_max"], looks_of(asked["n_max"], asked["first_look"], asked["ratio"])
     tails = [(low + len(mass), [0.0, *accumulate(reversed(mass))]) for low, mass in (law(n, p0) for n in looks)]
 
@@ -178,8 +178,7 @@ def check_design(meaning: dict) -> None:
         p0 = float(p_needed(r, noise))
         level = asked["alpha"] * (1 if asked.get("label_aware") else p0)
         own = boundaries(p0, level, asked)
-        for name, value in own.items():
-            need(value == test[name], f"{name} of the test of radius {r} is {test[name]}, not {value}")
+        need(own == {name: test[name] for name in own}, f"the test of radius {r} is {test}, not {own}")
         need((size := crossing(own["looks"], own["accept"], p0)) <= level, f"the test of radius {r} has size {size}")
         for name, value in (("p0", p0), ("alpha", level), ("size", size)):
             need(math.isclose(test.get(name, -1), value, rel_tol=CLOSE), f"{name} is {test.get(name)}, not {value}")
@@ -187,13 +186,15 @@ def check_design(meaning: dict) -> None:
         need(beyond or asked.get("label_aware"), "the test does not hold for every class")
 
 
-def rival_of(votes: list[int], top: int, n: int) -> int:
-    return max(votes[:top] + votes[top + 1 :]) + n - sum(votes)  # void draws count for the rival
+def top_of(votes: Counter) -> int:
+    return min(votes, key=lambda c: (-votes[c], c), default=0)
 
 
-def wealth(k: int, n: int, p0) -> mpf:
-    """Of the bet that p > p0 in docs/format.md."""
+def rival_of(votes: Counter, top: int, n: int) -> int:
+    return max((votes[c] for c in votes if c != top), default=0) + n - votes.total()  # void draws count for the rival
 
+
+def wealth(k: int, n: int, p0) -> mpf:  # of the bet that p > p0 in docs/format.md
     def mass(a, b):  # of the beta law above p0, not normalised
         mode, sd = a / (a + b), mp.sqrt(a * b / (a + b) ** 3)
         points = {p0, mpf(1)} | {t for each in (-12, -6, -3, 0, 3, 6, 12) if p0 < (t := mode + each * sd) < 1}
@@ -202,7 +203,7 @@ def wealth(k: int, n: int, p0) -> mpf:
     return mass(k + 0.5, n - k + 0.5) / (mass(0.5, 0.5) * p0**k * (1 - p0) ** (n - k))
 
 
-def certificate(said: dict, top: int, looks: list[tuple[int, list[int], float]], noise: dict, both: bool) -> None:
+def certificate(said: dict, top: int, looks: list[tuple[int, Counter, float]], noise: dict, both: bool) -> None:
     """The best bound of all looks (draws, votes, level) counts, for the top class and for its rival."""
     tail, rival = 1 - mpf(said["p_lower"]) - mpf(2) ** -52 if both else mpf(said["p_upper"]), mpf(said["p_upper"])
     check_bound(tail, [(votes[top], n, level / (1 + both)) for n, votes, level in looks])
@@ -241,9 +242,9 @@ def check(record: dict, meaning: dict) -> None:
         need(got == (ends[: len(got)] if early else ends), f"draws of {stage} are not those of the procedure: {got}")
     need(drawn.keys() == planned.keys(), "draws of a stage that the procedure does not have")
     n, votes = (looks := drawn[[*planned][-1]])[-1]
-    top = votes.index(max(votes))
+    top = top_of(votes)
     if name in ("certify", "sequential"):
-        top = (chosen := drawn["select"][-1][1]).index(max(chosen))
+        top = top_of(drawn["select"][-1][1])
         levels = [(*look, alpha * share) for look, share in zip(looks, shares(len(planned["estimate"]), 0.7))]
         return certificate(said, top, [(n, votes, alpha)] if name == "certify" else levels, noise, asked["two_sided"])
     if name == "predict":
@@ -252,16 +253,15 @@ def check(record: dict, meaning: dict) -> None:
         need(math.isclose(said["p_value"], p, rel_tol=CLOSE, abs_tol=1e-290), f"the p-value is {float(p)}")
         return need(said["prediction"] == (top if said["p_value"] <= alpha else -1), "another class is printed")
     if name == "curve":
-        up = []  # how far up the grid each class has come
-        for c in range(len(votes)):
+        up = Counter()  # how far up the grid each class has come
+        for c in votes:
             reached = [any(v[c] >= accept for (_, v), accept in zip(looks, test["accept"])) for test in design]
-            up.append([*reached, False].index(False))
-        top, r = up.index(max(up)), [0.0, *asked["radii"]][max(up)]
-        p0 = float(p_needed(r, noise)) if max(up) else 0.0
-        need(said["prediction"] == (top if max(up) else -1), "another class is printed than won")
-        need(said["radius"] == r, "another radius is printed than was reached")
+            up[c] = [*reached, False].index(False)
+        r = [0.0, *asked["radii"]][up[top := top_of(up)]]
+        p0 = float(p_needed(r, noise)) if up[top] else 0.0
+        need(said["prediction"] == (top if up[top] else -1), "another class is printed than won")
         same = math.isclose(said["p_lower"], p0, rel_tol=CLOSE) and math.isclose(said["p_upper"], 1 - p0, rel_tol=CLOSE)
-        return need(same, f"p_lower and p_upper are not those of p0 = {p0}")
+        return need(same and said["radius"] == r, f"printed are not the radius {r} and the p0 {p0} that were reached")
     answer = "undecided"
     if name == "anytime":
         p0 = p_needed(asked["radius"], noise)
@@ -270,27 +270,27 @@ def check(record: dict, meaning: dict) -> None:
     else:
         for (n, votes), accept, stop in zip(looks, design[0]["accept"], design[0]["stop"]):
             need(answer == "undecided", "it went on after it had decided")
-            top = record["label"] if asked["label_aware"] else votes.index(max(votes))
+            top = record["label"] if asked["label_aware"] else top_of(votes)
             futile = votes[top] <= stop and n < asked["n_max"]
             answer = "certified" if votes[top] >= accept else "not certified" if futile else "undecided"
     need(answer != "undecided" or n == asked["n_max"] or "budget" in meaning, "it ended without a decision")
-    need(said["answer"] == answer, f"{said['answer']!r} is printed, but it is {answer!r}")
-    need(said["radius"] == asked["radius"], "another radius is printed than was asked about")
+    need((said["answer"], said["radius"]) == (answer, asked["radius"]), f"it is {answer!r} about {asked['radius']}")
     need(said["prediction"] == (top if answer == "certified" else -1), "another class is printed than won")
 
 
 def verify(folder: Path) -> tuple[int, int]:
     """How many finished inputs hold, and how many are under way; ``ValueError`` where the run does not hold."""
-    record = {}
+    record, holding, under_way = {}, 0, {}
     try:
-        meaning, records, under_way = read(folder)
+        pinned, meaning = read(folder)
         need(not meaning.get("tally"), "this verifier counts class votes alone")
         check_design(meaning)
-        for record in records:
+        for record in finished(folder, pinned, meaning["model"].get("num_classes"), under_way):
             check(record, meaning)
+            record, holding = {}, holding + 1
     except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as why:
         raise ValueError(f"input {record['index']} (key {record['key']}): {why}" if record else repr(why)) from None
-    return len(records), under_way
+    return holding, len(under_way)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
-from noiseproof.tallies import CLASS_VOTES, Tally
+from noiseproof.tallies import CLASS_VOTES, Tally, Votes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,7 +119,52 @@ class Answer:
 
     stage: str
     n: int
-    votes: tuple[int, ...]
+    votes: Sequence[int]
+
+
+class Answers(Sequence[Answer]):
+    """The answers of a finished input: what was asked is at hand, what was voted is fetched when it is looked at.
+
+    It is equal to the tuple of them.
+
+    Attributes:
+        requests: (stage, draws) in order.
+        draws: of all requests.
+        void: how many of them were void.
+    """
+
+    __slots__ = ("_votes", "draws", "requests", "void")
+
+    def __init__(
+        self, requests: tuple[tuple[str, int], ...], draws: int, void: int, votes: Callable[[], Sequence[Votes]]
+    ) -> None:
+        """Answers to these requests; ``votes`` fetches theirs."""
+        self.requests, self.draws, self.void, self._votes = requests, draws, void, votes
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    def __iter__(self) -> Iterator[Answer]:
+        voted = zip(self.requests, self._votes(), strict=True)
+        return iter([Answer(stage, n, votes) for (stage, n), votes in voted])
+
+    @overload
+    def __getitem__(self, at: int) -> Answer: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Answer, ...]: ...
+    def __getitem__(self, at: int | slice) -> Answer | tuple[Answer, ...]:
+        return tuple(self)[at]
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Answers) and (self.requests, self.void) != (other.requests, other.void):
+            return False
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
 
 
 @dataclass(frozen=True)
@@ -141,7 +187,7 @@ class Record:
     key: str
     index: int
     label: int | None
-    answers: tuple[Answer, ...]
+    answers: Sequence[Answer]
     outcome: Outcome
     seconds: float
     skipped: str | None = None
@@ -149,11 +195,19 @@ class Record:
     clean: int | None = None
 
     @property
+    def requests(self) -> tuple[tuple[str, int], ...]:
+        """What was asked for, (stage, draws) in order."""
+        answers = self.answers
+        return answers.requests if isinstance(answers, Answers) else tuple((each.stage, each.n) for each in answers)
+
+    @property
     def draws(self) -> int:
         """How many draws this input cost."""
-        return sum(answer.n for answer in self.answers)
+        return self.answers.draws if isinstance(self.answers, Answers) else sum(answer.n for answer in self.answers)
 
     @property
     def void(self) -> int:
         """How many draws had scores that were NaN or infinite."""
+        if isinstance(self.answers, Answers):
+            return self.answers.void
         return sum(self.tally.void(answer.votes, answer.n) for answer in self.answers)

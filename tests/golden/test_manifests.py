@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from noiseproof.cli.main import run
-from noiseproof.store.manifest import Manifest
+from noiseproof.store.manifest import FORMAT, Manifest
 
 HERE = Path(__file__).parent
 
@@ -35,7 +35,7 @@ def test_the_meaning_is_what_it_was(name, cases, workplace):
     for before in [*case.after, name]:
         need(cases[before])
     found = json.loads((workplace / case.out / "manifest.json").read_text())
-    assert (found["kind"], found["format"]) == (wanted["kind"], 1)
+    assert (found["kind"], found["format"]) == (wanted["kind"], FORMAT)
     for where in case.chance:
         take_over(found["meaning"], wanted["meaning"], where.split("."))
     assert found["meaning"] == wanted["meaning"]

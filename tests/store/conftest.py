@@ -98,6 +98,8 @@ def _entries(run: Path) -> list[dict[str, Any]]:
     found = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
     for entry in found:
         del entry["hash"]
+        if entry["is"] == "range":  # all votes, as a folder of format 1 has them: lists are changed more easily
+            entry["votes"] = [entry["votes"].get(str(slot), 0) for slot in range(CLASSES)]
     return found
 
 

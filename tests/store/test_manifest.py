@@ -57,8 +57,8 @@ def test_a_damaged_field(tmp_path, manifest, name, value):
 def test_another_format_names_both(tmp_path, manifest):
     write_manifest(tmp_path, manifest)
     path = tmp_path / "manifest.json"
-    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
-    with pytest.raises(RunError, match="has format 2, this version reads 1; use the version that wrote it"):
+    path.write_text(path.read_text().replace('"format": 2', '"format": 3'))
+    with pytest.raises(RunError, match="has format 3, this version reads 1 and 2; use the version that wrote it"):
         read_manifest(tmp_path)
 
 

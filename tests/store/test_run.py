@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 
@@ -235,3 +236,56 @@ def test_a_folder_of_training_has_no_certificates(tmp_path):
         pass
     with pytest.raises(RunError, match="is the run folder of noiseproof train, which has no certificates"):
         read_run(tmp_path)
+
+
+def ranges_of(path):
+    lines = [json.loads(line) for line in (path / "journal.jsonl").read_text().splitlines()]
+    return [line["votes"] for line in lines if line["is"] == "range"]
+
+
+def test_a_folder_goes_on_in_the_format_it_began_in(tmp_path, manifest, environment, serve):
+    """Votes of 0 are written where an earlier version must be able to read them, and nowhere else."""
+    for form, kind in ((1, list), (2, dict)):
+        path = tmp_path / str(form)
+        with RunFolder(path, replace(manifest, format=form)) as folder:
+            folder.begin(environment, {})
+            serve(folder, "a-0", 0, top=0, right=0.9)
+        with RunFolder(path, manifest) as folder:  # this version asks for the new one
+            folder.begin(environment, {})
+            serve(folder, "b-0", 1, top=2, right=0.8, void=0.1)
+        assert json.loads((path / "manifest.json").read_text())["format"] == form
+        assert {type(votes) for votes in ranges_of(path)} == {kind}
+        assert verify(path).records == 2
+    assert read_run(tmp_path / "1").state.records == read_run(tmp_path / "2").state.records
+    assert ranges_of(tmp_path / "2")[0] == {"0": 3}
+
+
+def test_a_meaning_without_classes_has_all_votes(tmp_path, manifest, environment, serve):
+    with RunFolder(tmp_path, replace(manifest, meaning=manifest.meaning | {"model": {}})) as folder:
+        folder.begin(environment, {})
+        serve(folder, "a-0", 0, top=0, right=0.9)
+    assert {type(votes) for votes in ranges_of(tmp_path)} == {list}
+    assert verify(tmp_path).records == 1
+
+
+def test_votes_are_read_when_they_are_looked_at(finished_run, manifest, environment, serve):
+    run = read_run(finished_run)
+    raw = (finished_run / "journal.jsonl").read_bytes()
+    (finished_run / "journal.jsonl").unlink()
+    record = run.records[0]
+    assert (record.draws, record.void, len(record.answers)) == (210, 0, 3)
+    assert record.requests == (("select", 10), ("estimate", 100), ("estimate", 100))
+    with pytest.raises(RunError, match=r"journal\.jsonl was changed while it was read; run the same line again"):
+        _ = record.answers[0]
+    (finished_run / "journal.jsonl").write_bytes(raw)
+    with RunFolder(finished_run, manifest) as folder:  # as a budget's rounds do, after more has been written
+        folder.begin(environment, {})
+        serve(folder, "e-0", 4, top=1, right=0.9)
+        assert [answer.votes for answer in folder.state.records["e-0"].answers] == [
+            (0, 9, 1), (0, 90, 10), (0, 90, 10),
+        ]  # fmt: skip
+    assert [answer.votes for answer in record.answers] == [(0, 0, 10), (1, 0, 99), (1, 0, 99)]
+    assert record.answers == tuple(record.answers)
+    assert record.answers[1:] == tuple(record.answers)[1:]
+    assert record == read_run(finished_run).records[0]
+    assert record.answers != read_run(finished_run).records[1].answers

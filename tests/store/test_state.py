@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from noiseproof.errors import RunError
-from noiseproof.store.state import Range, State, range_entry, record_entry
+from noiseproof.store.lines import decoded
+from noiseproof.store.state import Range, State, range_line, record_line
 from noiseproof.types import Answer, Certificate, Prediction
 
 OUTCOME = Certificate(1, 0.5, 0.9, 0.1)
 
 
 def range_of(first: int, n: int, votes: tuple[int, ...] = (1, 2), stage: str = "s", key: str = "k") -> dict[str, Any]:
-    return range_entry(key, stage, Range(first, n, votes, 0.5))
+    return msgspec.to_builtins(range_line(key, stage, Range(first, n, votes, 0.5), dense=True))
 
 
 def record_of(*requests: tuple[str, int], key: str = "k") -> dict[str, Any]:
-    return record_entry(key, 7, 1, list(requests), OUTCOME)
+    return msgspec.to_builtins(record_line(key, 7, 1, list(requests), OUTCOME))
 
 
 def state_of(*entries: dict[str, Any]) -> State:
@@ -47,7 +49,7 @@ def test_ranges_are_put_together_to_the_requests_they_answer():
 
 
 def test_a_prediction_is_an_outcome_too():
-    said = record_entry("k", 7, None, [("s", 3)], Prediction(1, 0.25))
+    said = msgspec.to_builtins(record_line("k", 7, None, [("s", 3)], Prediction(1, 0.25)))
     assert state_of(range_of(0, 3), said).records["k"].outcome == Prediction(1, 0.25)
 
 
@@ -117,3 +119,51 @@ def test_what_contradicts_the_lines_before_is_refused_and_changes_nothing(entrie
     with pytest.raises(RunError, match=text):
         state.apply(entries[-1])
     assert json.dumps([state.open, state.drawn_in, list(state.records)], default=repr) == before
+
+
+def sparse(first: int, n: int, votes: object) -> dict[str, Any]:
+    return range_of(first, n) | {"votes": votes}
+
+
+def test_votes_by_class_are_those_of_all_classes():
+    state = State(slots=4)
+    for entry in (sparse(0, 5, {"1": 2, "3": 3}), range_of(5, 3, (0, 1, 0, 2)), sparse(8, 2, {}), record_of(("s", 10))):
+        state.apply(json.loads(json.dumps(entry)))
+    record = state.records["k"]
+    assert record.answers == (Answer("s", 10, (0, 3, 0, 5)),)
+    assert (record.draws, record.void, record.requests) == (10, 2, (("s", 10),))
+
+
+@pytest.mark.parametrize(
+    ("votes", "text"),
+    [
+        ({"4": 1}, r"votes must be for the slots 0\.\.3, got some for 4\.\.4"),
+        ({"-1": 1}, "got some for -1..-1"),
+        ({"1": 0}, "a vote of 0 is not written"),
+        ({"1": 1.0}, "malformed"),
+        ({"1": True}, "malformed"),
+        ({"1": "1"}, "malformed"),
+        ({"one": 1}, "malformed"),
+        ({"01": 1}, "malformed"),
+        ({"1": 1 << 63}, "malformed"),
+        ({"1": 6}, r"5 draws of input k cannot give the votes \[0, 6, 0, 0\]"),
+        ({"1": -1}, r"cannot give the votes \[0, -1, 0, 0\]"),
+        ("1", "malformed"),
+        ([1, 2, 0], "input k has votes for 4 and for 3 classes"),
+    ],
+)
+@pytest.mark.parametrize("written", [True, False], ids=["as this package writes", "in another order"])
+def test_votes_that_are_none(votes, text, written):
+    state = State(slots=4)
+    state.apply(sparse(0, 5, {"1": 2}))
+    entry = sparse(5, 5, votes)
+    if not written:
+        entry = dict(reversed(entry.items()))
+    with pytest.raises(RunError, match=text):
+        state.apply(decoded(json.dumps(entry, separators=(",", ":")).encode()))
+    assert [drawn.first for drawn in state.open["k"]["s"]] == [0]
+
+
+def test_votes_by_class_need_to_know_how_many_there_are():
+    with pytest.raises(RunError, match="the manifest does not say of how many"):
+        State().apply(sparse(0, 5, {"1": 2}))

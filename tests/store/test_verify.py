@@ -257,7 +257,7 @@ def test_a_changed_meaning_breaks_the_chain_at_its_first_line(finished_run, mani
         ("procedure", {"alpha": 0.01}),
         ("procedure", {"two_sided": True}),
         ("procedure", {"n": 300}),
-        ("model", {"num_classes": 10}),
+        ("model", {"num_classes": 4}),
     ],
 )
 def test_a_changed_meaning_with_a_chain_made_anew_still_fails(finished_run, manifest, entries, rechain, room, change):

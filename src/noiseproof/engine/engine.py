@@ -13,7 +13,7 @@ import numpy as np
 
 from noiseproof.engine.backend import Backend, Pending, Segment
 from noiseproof.noises.words import Words
-from noiseproof.tallies import CLASS_VOTES
+from noiseproof.tallies import CLASS_VOTES, Votes
 from noiseproof.types import Answer, Draw
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Task:
 
     key: str
     x: NDArray[Any]
-    drawn: dict[str, list[tuple[int, int, tuple[int, ...]]]] = field(default_factory=dict)
+    drawn: dict[str, list[tuple[int, int, Sequence[int]]]] = field(default_factory=dict)
     label: int | None = None
     index: int | None = None
     clean: int | None = None
@@ -61,7 +61,7 @@ class Drawn:
     stage: str
     first: int
     n: int
-    votes: tuple[int, ...]
+    votes: Votes
     seconds: float
 
 
@@ -282,7 +282,7 @@ class _Lane:
     def _keep(self) -> None:
         stage = self._request.stage
         first = self._start.get(stage, 0) + self._kept
-        votes = tuple(int(count) for count in np.asarray(self._unkept))
+        votes = Votes.of(np.asarray(self._unkept))
         self._events.append(
             Drawn(self._task, stage, first, self._received - self._kept, votes, round(self._seconds, 6))
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,7 +58,7 @@ def replay(procedure: Procedure, noise: Noise, answers: Iterable[Answer], label:
 
 
 def check_under_way(
-    procedure: Procedure, noise: Noise, drawn: Mapping[str, Iterable[tuple[int, tuple[int, ...]]]]
+    procedure: Procedure, noise: Noise, drawn: Mapping[str, Iterable[tuple[int, Sequence[int]]]]
 ) -> None:
     """Refuse draws of an unfinished input that the procedure, as far as it came, would not have asked for.
 
@@ -84,7 +84,7 @@ def check_under_way(
 
 
 def _check_under_way(
-    procedure: Procedure, noise: Noise, drawn: Mapping[str, list[tuple[int, tuple[int, ...]]]], label: int | None
+    procedure: Procedure, noise: Noise, drawn: Mapping[str, list[tuple[int, Sequence[int]]]], label: int | None
 ) -> None:
     left = {stage: deque(ranges) for stage, ranges in drawn.items()}
     asking = procedure.run(noise, label)

@@ -7,7 +7,7 @@ import logging
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
@@ -322,9 +322,9 @@ class _Watch:
         return Progress(self.done, self._total, "inputs", f"{rate:,.0f} draws/s", left)
 
 
-def _ranges(record: Record) -> dict[str, list[tuple[int, int, tuple[int, ...]]]]:
+def _ranges(record: Record) -> dict[str, list[tuple[int, int, Sequence[int]]]]:
     """The draws of a finished input, as a task takes them."""
-    drawn: dict[str, list[tuple[int, int, tuple[int, ...]]]] = {}
+    drawn: dict[str, list[tuple[int, int, Sequence[int]]]] = {}
     for answer in record.answers:
         ranges = drawn.setdefault(answer.stage, [])
         ranges.append((sum(n for _, n, _ in ranges), answer.n, answer.votes))

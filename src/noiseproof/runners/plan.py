@@ -142,7 +142,7 @@ def _measure(job: Job, inputs: int, n: int, seconds: float, progress: Callable[[
             requests = [(f"calibration {stage}" if stage else "pilot", each)]
             for task, answer in engine.draw((task, requests) for _, task in tasks.values()):
                 drawn += answer.n
-                votes.setdefault(task.key, answer.votes)  # the first are the pilot's
+                votes.setdefault(task.key, tuple(answer.votes))  # the first are the pilot's
                 if progress is not None:
                     progress(Progress(min(drawn, count * n), count * n, "pilot draws"))
             stage += 1

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from noiseproof.errors import RunError
-from noiseproof.store.journal import ChainError, Journal, Line
+from noiseproof.store.journal import ChainError, Journal, Line, Mark
 from noiseproof.store.lock import FolderLock
 from noiseproof.store.manifest import MANIFEST, Manifest, check_meaning, read_manifest, write_manifest, write_text
 from noiseproof.store.settings import to_toml
@@ -55,8 +55,12 @@ class JournalFolder:
         self._journal: Journal | None = None
         self._made = False  # whether the manifest was written by this very object
 
-    def open(self, take: Callable[[Line], None]) -> None:
+    def open(self, take: Callable[[Line], object], known: Callable[[Manifest], Mark | None] = lambda _: None) -> None:
         """Lock, create or resume; each line that is there already is handed to ``take``.
+
+        Args:
+            take: takes in a line.
+            known: up to where the lines are known already, asked once the folder is locked.
 
         Raises:
             RunError: the folder is locked, unwritable, damaged, holds other files, or is of another meaning.
@@ -77,10 +81,8 @@ class JournalFolder:
             else:
                 write_manifest(self.path, self.manifest)
                 self._made = True
-            self._journal = Journal(self.path / JOURNAL, self.manifest.meaning_hash)
-            for line in self._journal.lines:
-                take(line)
-            self._journal.lines.clear()
+            start, after = self.manifest.meaning_hash, known(self.manifest)
+            self._journal = Journal(self.path / JOURNAL, start, take, after)
         except BaseException:
             self.close()
             raise
@@ -90,10 +92,11 @@ class JournalFolder:
         write_text(self.path / SETTINGS, to_toml(settings))
         return {"is": "session", **environment, "settings": settings}
 
-    def append(self, entry: dict[str, Any]) -> None:
-        """Write one line."""
+    def append(self, entry: dict[str, Any] | bytes) -> Mark:
+        """Write one line; returns where the journal ends now."""
         assert self._journal is not None, "a folder is written inside its with statement"
         self._journal.append(entry)
+        return self._journal.end
 
     def close(self, *, nothing_kept: bool = False) -> None:
         """Give the folder back.
@@ -126,7 +129,7 @@ class FolderInUse:
     """
 
     def __init__(
-        self, path: Path, manifest: Manifest, take: Callable[[Line], None], kept: Callable[[], object], *, called: str
+        self, path: Path, manifest: Manifest, take: Callable[[Line], object], kept: Callable[[], object], *, called: str
     ) -> None:
         """A folder for this manifest.
 

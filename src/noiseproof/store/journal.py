@@ -6,32 +6,53 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from noiseproof.errors import RunError
 
 _MARK = b',"hash":"'
 _HASH_LENGTH = 32  # hex digits: 128 bits, plenty against accidents and edits by hand
+_TAIL = len(_MARK) + _HASH_LENGTH + len(b'"}\n')
 _SYNC_EVERY = 1.0  # seconds
-_TAIL = 1 << 12  # bytes
+_LAST = 1 << 12  # bytes
+_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One good line of a journal.
 
     Attributes:
         number: 1 for the first.
-        entry: the object, without its hash.
+        text: the object as it is written, without its hash.
         end: file offset just behind the line.
         hash: the line's hash, which the next one continues.
     """
 
     number: int
-    entry: dict[str, Any]
+    text: bytes
+    end: int
+    hash: str
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """The object.
+
+        Raises:
+            RunError: it is none.
+        """
+        try:
+            entry: dict[str, Any] = json.loads(self.text)
+        except (ValueError, RecursionError) as error:  # of brackets too deep, too
+            raise RunError(f"not JSON ({error})") from None
+        return entry
+
+
+class Mark(NamedTuple):
+    """A place in a journal: behind its line ``number``, of that hash, which ends at that offset."""
+
+    number: int
     end: int
     hash: str
 
@@ -54,7 +75,7 @@ def last_hash(path: Path) -> str:
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            back = _TAIL
+            back = _LAST
             while True:
                 file.seek(max(0, size - back))
                 whole, _, _ = file.read(back).rpartition(b"\n")
@@ -67,89 +88,95 @@ def last_hash(path: Path) -> str:
         return ""
 
 
-def read_journal(path: Path, start: str) -> Iterator[Line]:
+def read_journal(path: Path, start: str, after: Mark | None = None) -> Iterator[Line]:
     """The good lines of a journal, in order. A torn last line (no newline) is not a line.
 
     Args:
         path: the file; a missing one has no lines.
         start: what the first line's hash continues (the run's meaning hash).
+        after: begin behind this place instead.
 
     Raises:
         ChainError: a line was changed, removed or inserted.
         RunError: the file cannot be read.
     """
     try:
-        file = path.open("rb")
+        file = path.open("rb", buffering=1 << 20)
     except FileNotFoundError:
         return
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}") from None
+    first, end, previous = after or Mark(0, 0, start)
     with file:
-        end, previous = 0, start
-        for number, raw in enumerate(file, start=1):
+        file.seek(end)
+        for number, raw in enumerate(file, start=first + 1):
             if not raw.endswith(b"\n"):
                 return
             end += len(raw)
-            body, mark, rest = raw.rpartition(_MARK)
-            found = rest[:_HASH_LENGTH].decode("ascii", "replace")
-            if not mark or rest[_HASH_LENGTH:] != b'"}\n' or found != _chain(previous, body):
+            body = raw[:-_TAIL]
+            found = _chain(previous, body)
+            if raw[len(body) :] != _MARK + found.encode() + b'"}\n':
                 raise ChainError(
                     f"{path}, line {number}: the hash does not follow from the line before; "
                     "the line was changed, or one was removed or inserted"
                 )
-            try:
-                entry = json.loads(body + b"}")
-            except (ValueError, RecursionError) as error:  # of brackets too deep, too
-                raise ChainError(f"{path}, line {number}: not JSON ({error})") from None
-            yield Line(number, entry, end, found)
+            yield Line(number, body + b"}", end, found)
             previous = found
 
 
 class Journal:
     """A journal open for appending. What a kill, a short write or a full disk leaves is cut off or taken back."""
 
-    def __init__(self, path: Path, start: str) -> None:
+    def __init__(
+        self, path: Path, start: str, take: Callable[[Line], object] = lambda _: None, after: Mark | None = None
+    ) -> None:
         """Open (or create) and read a journal.
 
         Args:
             path: the file.
             start: what the first line's hash continues.
+            take: is handed each line that is there.
+            after: but those up to here, which are known.
 
         Raises:
             ChainError: the file was changed.
             RunError: it cannot be written.
         """
         self.path = path
-        self.lines: list[Line] = list(read_journal(path, start))
-        self._hash = self.lines[-1].hash if self.lines else start
-        self._end = self.lines[-1].end if self.lines else 0
+        self.end = after or Mark(0, 0, start)
+        for line in read_journal(path, start, after):
+            take(line)
+            self.end = Mark(line.number, line.end, line.hash)
         self._synced = time.monotonic()
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            os.ftruncate(self._file, self._end)  # a torn last line is the range that was under way
+            os.ftruncate(self._file, self.end.end)  # a torn last line is the range that was under way
         except OSError as error:
             raise RunError(f"cannot write {path}: {error.strerror}; choose another --out") from None
 
-    def append(self, entry: dict[str, Any]) -> None:
+    def append(self, entry: dict[str, Any] | bytes) -> None:
         """Write one line, whole or not at all; on the disk itself within about a second.
+
+        Args:
+            entry: an object, or its text.
 
         Raises:
             RunError: the disk is full or the file cannot be written; the journal is as it was before.
         """
-        body = json.dumps(entry, separators=(",", ":"), allow_nan=False).encode()[:-1]
-        line_hash = _chain(self._hash, body)
+        body = (entry if isinstance(entry, bytes) else _encoder.encode(entry).encode())[:-1]
+        number, end, previous = self.end
+        line_hash = _chain(previous, body)
         raw = body + _MARK + line_hash.encode() + b'"}\n'
         try:
-            written = 0
+            written = os.pwrite(self._file, raw, end)
             while written < len(raw):
-                written += os.pwrite(self._file, raw[written:], self._end + written)
+                written += os.pwrite(self._file, raw[written:], end + written)
             if time.monotonic() - self._synced > _SYNC_EVERY:
                 self.sync()
         except OSError as error:
-            os.ftruncate(self._file, self._end)
+            os.ftruncate(self._file, end)
             raise self._unwritable(error) from None
-        self._end += len(raw)
-        self._hash = line_hash
+        self.end = Mark(number + 1, end + len(raw), line_hash)
 
     def sync(self) -> None:
         """Wait until everything is on the disk."""

@@ -12,7 +12,9 @@ from typing import Any
 
 from noiseproof.errors import RunError
 
-FORMAT = 1
+FORMAT = 2
+"""Of new folders; those of ``FORMATS`` are read, and go on as they began. 1 wrote votes of 0, too."""
+FORMATS = (1, 2)
 MANIFEST = "manifest.json"
 
 CLOSE = 1e-9
@@ -37,12 +39,14 @@ class Manifest:
         version: of noiseproof, when the folder was made.
         levels: p0, alpha and size of each test of the meaning's design. Floating numbers, which no hash pins: verify
             computes them again, to a relative ``CLOSE``. Empty where the meaning holds them, as it did once.
+        format: of the folder, one of ``FORMATS``.
     """
 
     kind: str
     meaning: dict[str, Any]
     version: str
     levels: list[dict[str, float]] = field(default_factory=list)
+    format: int = FORMAT
 
     @property
     def design(self) -> list[dict[str, Any]]:
@@ -77,6 +81,7 @@ def read_manifest(folder: Path) -> Manifest:
         stored = json.loads(path.read_text(encoding="utf-8"))
         manifest = Manifest(_text(stored["kind"]), dict(stored["meaning"]), _text(stored["version"]))
         manifest = replace(manifest, levels=[_level(level) for level in stored.get("levels", [])])
+        manifest = replace(manifest, format=stored["format"])
         form, pinned, found = stored["format"], str(stored["meaning_hash"]), manifest.meaning_hash
     except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{folder} is not a run folder: it has no {MANIFEST}") from None
@@ -84,8 +89,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise RunError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, RecursionError):
         raise RunError(f"{path} is damaged: not a manifest") from None
-    if form != FORMAT:
-        raise RunError(f"{path} has format {str(form)[:9]}, this version reads {FORMAT}; use the version that wrote it")
+    if form not in FORMATS or isinstance(form, bool):
+        known = " and ".join(map(str, FORMATS))
+        raise RunError(f"{path} has format {str(form)[:9]}, this version reads {known}; use the version that wrote it")
     if pinned != found:
         raise RunError(f"{path} was changed: its meaning does not have the hash {pinned[:12]}... that pins it")
     return manifest
@@ -119,7 +125,7 @@ def import_note(manifest: Manifest) -> str:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest, whole or not at all."""
     stored = {
-        "format": FORMAT,
+        "format": manifest.format,
         "kind": manifest.kind,
         "version": manifest.version,
         "meaning_hash": manifest.meaning_hash,

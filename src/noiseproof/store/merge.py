@@ -15,6 +15,7 @@ from typing import Any
 from noiseproof.errors import RunError
 from noiseproof.store.folder import JOURNAL, SETTINGS
 from noiseproof.store.journal import Journal, read_journal
+from noiseproof.store.lines import converted, decoded, encoded, key_of
 from noiseproof.store.lock import FolderLock
 from noiseproof.store.manifest import MANIFEST, Manifest, changes, check_meaning, write_manifest, write_text
 from noiseproof.store.run import Run, empty_state, read_run, same_outcome
@@ -79,7 +80,8 @@ def merge(runs: Sequence[str | Path], *, out: str | Path) -> Merged:
     records = {key: source.run.state.records[key] for source, keys in zip(sources, kept, strict=True) for key in keys}
     if not records:
         raise RunError(f"{first.path} and the others have no finished input, so there is nothing to merge yet")
-    manifest = replace(first.manifest, version=__version__)
+    newest = max(source.run.manifest.format for source in sources)
+    manifest = replace(first.manifest, version=__version__, format=newest)
     if not _is_there(Path(out), place, manifest, records):
         folder = _Folder(Path(out), place)
         lines = (line for source, keys in zip(sources, kept, strict=True) for line in _lines(source.run, keys))
@@ -202,12 +204,14 @@ def _is_there(out: Path, place: Path, manifest: Manifest, records: dict[str, Rec
     return True
 
 
-def _lines(run: Run, keys: set[str]) -> Iterator[dict[str, Any]]:
-    """What a journal says of these inputs and of its sessions: in its order, which says what drew what."""
+def _lines(run: Run, keys: set[str]) -> Iterator[bytes]:
+    """What a journal says of these inputs and of its sessions, as it is written there and in its order."""
     if keys:
         for line in read_journal(run.path / JOURNAL, run.manifest.meaning_hash):
-            if line.entry["is"] in ("session", "seal") or line.entry["key"] in keys:
-                yield line.entry
+            entry = converted(decoded(line.text))
+            if (key := key_of(entry)) is None or key in keys:
+                encoded(entry)  # refuses what JSON has not
+                yield line.text
 
 
 def _settings(runs: list[Run], kept: list[set[str]]) -> dict[str, Any]:
@@ -256,7 +260,7 @@ class _Folder:
         self._part = place.with_name(f".{place.name}.merging")
 
     def write(
-        self, manifest: Manifest, settings: dict[str, Any], lines: Iterator[dict[str, Any]], records: dict[str, Record]
+        self, manifest: Manifest, settings: dict[str, Any], lines: Iterator[bytes], records: dict[str, Record]
     ) -> None:
         """Write it all, or nothing: what an earlier merge left behind when it was killed is cleared away first."""
         try:
@@ -278,13 +282,13 @@ class _Folder:
         except OSError as error:
             raise RunError(f"cannot make the folder {self._out}: {error.strerror}; choose another --out") from None
 
-    def _copy(self, manifest: Manifest, lines: Iterator[dict[str, Any]], records: dict[str, Record]) -> None:
+    def _copy(self, manifest: Manifest, lines: Iterator[bytes], records: dict[str, Record]) -> None:
         state = empty_state(self._part, manifest)
         journal = Journal(self._part / JOURNAL, manifest.meaning_hash)
         try:
-            for entry in lines:
-                state.apply(entry)
-                journal.append(entry)
+            for text in lines:
+                state.apply(decoded(text))
+                journal.append(text)
         except ValueError as error:  # an infinite number, which a hand-made line may hold and JSON has not
             raise RunError(f"a run has a line that cannot be written again ({error}); see noiseproof verify") from None
         finally:

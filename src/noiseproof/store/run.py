@@ -12,10 +12,12 @@ from typing import Any
 from noiseproof.errors import RunError
 from noiseproof.noises import Noise, noise_from
 from noiseproof.procedures import Procedure, procedure_from
-from noiseproof.store.folder import JOURNAL, FolderInUse, taken
-from noiseproof.store.journal import Line, read_journal
+from noiseproof.store.folder import JOURNAL, FolderInUse
+from noiseproof.store.journal import ChainError, Line, Mark, read_journal
+from noiseproof.store.lines import Entry, decoded, encoded
 from noiseproof.store.manifest import CLOSE, Manifest, read_manifest
-from noiseproof.store.state import ASKED, Range, State, range_entry, record_entry, skipped_key
+from noiseproof.store.state import ASKED, Range, State, range_line, record_line, skipped_key
+from noiseproof.store.votes import StoredVotes
 from noiseproof.store.whole import Selection, seal_entry
 from noiseproof.tallies import tally_of
 from noiseproof.types import Outcome, Prediction, Record
@@ -81,7 +83,7 @@ def read_run(path: Path) -> Run:
     if "procedure" not in manifest.meaning:
         raise RunError(f"{path} is the run folder of noiseproof {manifest.kind}, which has no certificates")
     state = empty_state(path, manifest)
-    for _ in apply_lines(path, manifest, state):
+    for _ in finished(path, manifest, state):
         pass
     return Run(path, manifest, state)
 
@@ -105,19 +107,25 @@ def empty_state(path: Path, manifest: Manifest) -> State:
         RunError: they count what this version does not know.
     """
     with _known(path):
-        return State(tally=tally_of(manifest.meaning))
+        tally, classes = tally_of(manifest.meaning), manifest.meaning.get("model", {}).get("num_classes")
+        slots = None if classes is None else tally.slots(classes)
+    return State(tally=tally, slots=slots, fetch=StoredVotes(path, manifest, tally, slots).of)
 
 
-def apply_lines(path: Path, manifest: Manifest, state: State) -> Iterator[dict[str, Any]]:
-    """Each journal line, after the state has taken it in; errors name the line."""
-    for line in read_journal(path / JOURNAL, manifest.meaning_hash):
-        _take(path, line, state)
-        yield line.entry
+def finished(path: Path, manifest: Manifest, state: State, after: Mark | None = None) -> Iterator[Record | None]:
+    """Take the lines of a journal in; for each the input that it finished, its votes at hand. Errors name the line."""
+    for line in read_journal(path / JOURNAL, manifest.meaning_hash, after):
+        yield _take(path, line, state)
 
 
-def _take(path: Path, line: Line, state: State) -> None:
-    with taken(path, line) as entry:
-        state.apply(entry)
+def _take(path: Path, line: Line, state: State) -> Record | None:
+    try:
+        return state.apply(decoded(line.text))
+    except RunError as error:
+        said = str(error)
+    except (ValueError, RecursionError) as error:  # of brackets too deep, too
+        said = f"not JSON ({error})"
+    raise ChainError(f"{path / JOURNAL}, line {line.number}: {said}")
 
 
 class RunFolder(FolderInUse):
@@ -159,7 +167,7 @@ class RunFolder(FolderInUse):
 
     def add_range(self, key: str, stage: str, drawn: Range) -> None:
         """Keep a range of draws."""
-        self._append(range_entry(key, stage, drawn))
+        self._append(range_line(key, stage, drawn, dense=self.manifest.format == 1 or self.state.slots is None))
 
     def add_record(
         self,
@@ -169,7 +177,7 @@ class RunFolder(FolderInUse):
         requests: list[tuple[str, int]],
         outcome: Outcome,
         *,
-        seconds: float | None = None,
+        seconds: float = 0.0,
         clean: int | None = None,
     ) -> Record:
         """Close an input.
@@ -183,18 +191,19 @@ class RunFolder(FolderInUse):
             seconds: those that no range accounts for (an imported record has no ranges).
             clean: its class without noise.
         """
-        self._append(record_entry(key, index, label, requests, outcome, seconds, clean=clean))
+        self._append(record_line(key, index, label, requests, outcome, seconds, clean=clean))
         return self.state.records[key]
 
     def add_skipped(self, index: int, label: int | None, why: str, outcome: Outcome) -> None:
         """Close an input whose picture could not be read: an abstention that every denominator counts."""
-        self._append(record_entry(skipped_key(index), index, label, [], outcome, skipped=why))
+        self._append(record_line(skipped_key(index), index, label, [], outcome, skipped=why))
 
     def seal(self, selection: Selection) -> None:
         """Say that a session came to its end; what was said already is not said again."""
         if not (self.state.sealed and self.state.seals[-1] == selection):
             self._append(seal_entry(selection))
 
-    def _append(self, entry: dict[str, Any]) -> None:
+    def _append(self, entry: Entry) -> None:
+        text = encoded(entry)
         self.state.apply(entry)  # first: a line that could not be read back is never written
-        self._folder.append(entry)
+        self._folder.append(text)

@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
 
 from noiseproof.errors import RunError
+from noiseproof.store.lines import (
+    Count,
+    Entry,
+    RangeLine,
+    RecordLine,
+    converted,
+    malformed,
+    outcome_line,
+    outcome_of,
+)
 from noiseproof.store.whole import Selection
-from noiseproof.tallies import CLASS_VOTES, Tally
-from noiseproof.types import Answer, Certificate, Decision, Outcome, Prediction, Record
+from noiseproof.tallies import CLASS_VOTES, Tally, Votes
+from noiseproof.types import Answers, Outcome, Record
 
-_T = TypeVar("_T")
 ASKED = "asked"
 """Of a session line: which inputs it was asked for."""
 
-_OUTCOMES = {"certificate": Certificate, "prediction": Prediction, "decision": Decision}
 
-
-@dataclass(frozen=True)
-class Range:
-    """A range of draws of one stage of one input, with its votes."""
+class Range(msgspec.Struct, frozen=True, gc=False):
+    """A range of draws of one stage of one input, with its votes: one a slot of the tally, as ``Votes`` or a tuple."""
 
     first: int
     n: int
-    votes: tuple[int, ...]
+    votes: Any
     seconds: float
+
+
+class SealLine(msgspec.Struct):
+    """See ``Selection``."""
+
+    every: Count
+    start: Count
+    limit: Count | None
+    of: Count
 
 
 @dataclass
@@ -44,6 +61,8 @@ class State:
         sealed: whether a session came to its end after the last record.
         begun: what each session was asked for; None where its line does not say.
         tally: what the ranges count.
+        slots: how many counts an input has; None where only the lines say it.
+        fetch: the votes of a finished input, by key, from the journal; without it they are kept.
     """
 
     sessions: list[dict[str, Any]] = field(default_factory=list)
@@ -55,141 +74,124 @@ class State:
     begun: list[Selection | None] = field(default_factory=list)
     _indices: set[int] = field(default_factory=set)
     tally: Tally = CLASS_VOTES
+    slots: int | None = None
+    fetch: Callable[[str], Sequence[Votes]] | None = field(default=None, compare=False, repr=False)
 
-    def apply(self, entry: dict[str, Any]) -> None:
-        """Take one line in.
+    def apply(self, entry: Entry) -> Record | None:
+        """Take one line in; returns the input that it finished, its votes at hand.
 
         Raises:
             RunError: it contradicts the lines before.
         """
+        entry = converted(entry)
+        if isinstance(entry, RangeLine):
+            self._range(entry)
+        elif isinstance(entry, RecordLine):
+            return self._record(entry)
+        else:
+            self._other(entry)
+        return None
+
+    def add(self, record: Record) -> None:
+        """Take a finished input in whole."""
+        self.records[record.key] = record
+        self._indices.add(record.index)
+        self.sealed = False
+
+    def _other(self, entry: dict[str, Any]) -> None:
         try:
             match entry["is"]:
                 case "session":
                     self.begun.append(_selection(entry[ASKED]) if ASKED in entry else None)
                     self.sessions.append({k: v for k, v in entry.items() if k not in ("is", ASKED)})
-                case "range":
-                    self._range(entry)
                 case "restart":
                     self.open.pop(entry["key"], None)
                     self.drawn_in.pop(entry["key"], None)
-                case "record":
-                    self._record(entry)
                 case "seal":
-                    self._seal(entry)
+                    self.seals.append(_selection(entry))
+                    self.sealed = True
                 case other:
                     raise RunError(f"a line is a {str(other)[:40]!r}, which this version does not know")
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise RunError(
-                f"a {str(entry.get('is', 'nameless'))[:40]!r} line is malformed ({repr(error)[:200]})"
-            ) from None
+            raise malformed(entry.get("is", "nameless"), error) from None
 
-    def _range(self, entry: dict[str, Any]) -> None:
-        key, stage = _is(str, entry["key"]), _is(str, entry["stage"])
-        votes = tuple(_count(vote) for vote in _is(list, entry["votes"]))
-        drawn = Range(_count(entry["first"]), _count(entry["n"]), votes, _number(entry["seconds"]))
+    def _range(self, line: RangeLine) -> None:
+        key, stage, n, votes = line.key, line.stage, line.n, self._votes(line)
         if key in self.records:
             raise RunError(f"input {key} is finished, but more of its draws follow")
-        if drawn.n < 1 or not self.tally.holds(drawn.votes, drawn.n):
-            raise RunError(f"{drawn.n} draws of input {key} cannot give the votes {list(drawn.votes)}")
+        if n < 1 or not self.tally.holds(votes, n):
+            raise RunError(f"{n} draws of input {key} cannot give the votes {list(votes)}")
         stages = self.open.get(key, {})
-        for other in (ranges[0] for ranges in stages.values()):
-            if len(other.votes) != len(drawn.votes):
-                raise RunError(f"input {key} has votes for {len(other.votes)} and for {len(drawn.votes)} classes")
+        for ranges in stages.values():
+            if (slots := ranges[0].votes.slots) != votes.slots:
+                raise RunError(f"input {key} has votes for {slots} and for {votes.slots} classes")
+            break  # the others have as many as the first
         before = stages.get(stage)
         expected = before[-1].first + before[-1].n if before else 0
-        if drawn.first != expected:
+        if line.first != expected:
             raise RunError(
-                f"draws of {stage!r} of input {key} should go on at {expected}, but a range begins at {drawn.first}"
+                f"draws of {stage!r} of input {key} should go on at {expected}, but a range begins at {line.first}"
             )
-        self.open.setdefault(key, {}).setdefault(stage, []).append(drawn)
-        self.drawn_in.setdefault(key, len(self.sessions) - 1)
+        drawn = Range(line.first, n, votes, line.seconds)
+        if before:
+            before.append(drawn)
+        else:
+            self.open.setdefault(key, {})[stage] = [drawn]
+            self.drawn_in.setdefault(key, len(self.sessions) - 1)
 
-    def _record(self, entry: dict[str, Any]) -> None:
-        key = _is(str, entry["key"])
+    def _votes(self, line: RangeLine) -> Votes:
+        votes = line.votes
+        if isinstance(votes, list):
+            return Votes.of(votes)
+        try:
+            if self.slots is None:
+                raise ValueError("votes by class, but the manifest does not say of how many")
+            if 0 in votes.values():
+                raise ValueError("a vote of 0 is not written")
+            return Votes(self.slots, votes)
+        except ValueError as error:
+            raise malformed("range", error) from None
+
+    def _record(self, line: RecordLine) -> Record:
+        key = line.key
         if key in self.records:
             raise RunError(f"input {key} is finished twice")
-        if (index := _count(entry["index"])) in self._indices:
-            raise RunError(f"input {index} has two records")
+        if line.index in self._indices:
+            raise RunError(f"input {line.index} has two records")
         stages = self.open.get(key, {})
-        answers = tuple(_answers(key, entry["requests"], stages))
-        outcome = _is(dict, entry["outcome"]) | {}
-        skipped = None if "skipped" not in entry else _is(str, entry["skipped"])
-        if skipped is not None and (answers or key != skipped_key(_count(entry["index"]))):
+        votes = tuple(_answers(key, line.requests, stages))
+        if line.skipped is not None and (votes or key != skipped_key(line.index)):
             raise RunError(f"input {key} is skipped, but has draws or another input's key")
-        self.records[key] = Record(
-            key=key,
-            index=_count(entry["index"]),
-            label=None if entry["label"] is None else _count(entry["label"]),
-            answers=answers,
-            outcome=_outcome(outcome),
-            seconds=_number(entry.get("seconds", 0.0))
-            + sum(drawn.seconds for ranges in stages.values() for drawn in ranges),
-            skipped=skipped,
-            tally=self.tally,
-            clean=None if (clean := entry.get("clean")) is None else _count(clean),
-        )
+        asked = line.requests
+        void = sum([self.tally.void(each, n) for each, (_, n) in zip(votes, asked, strict=True)])
+        answers = Answers(asked, sum([n for _, n in asked]), void, lambda: votes)
+        seconds = line.seconds + sum([drawn.seconds for ranges in stages.values() for drawn in ranges])
+        outcome = outcome_of(line.outcome)
+        record = Record(key, line.index, line.label, answers, outcome, seconds, line.skipped, self.tally, line.clean)
+        self.add(record if self.fetch is None else self.fetched(record))
         self.open.pop(key, None)
         self.drawn_in.pop(key, None)
-        self._indices.add(index)
-        self.sealed = False
+        return record
 
-    def _seal(self, entry: dict[str, Any]) -> None:
-        self.seals.append(_selection(entry))
-        self.sealed = True
+    def fetched(self, record: Record) -> Record:
+        """The record without its votes, which are fetched when they are looked at."""
+        key, fetch = record.key, self.fetch
+        assert fetch is not None, "see apply"
+        return replace(record, answers=Answers(record.requests, record.draws, record.void, lambda: fetch(key)))
 
 
-def _selection(table: dict[str, Any]) -> Selection:
-    every, start, limit, of = (
-        None if name == "limit" and table[name] is None else _count(table[name])
-        for name in ("every", "start", "limit", "of")
-    )
-    if not (every and every > 0 and start is not None and start >= 0 and of and (limit is None or limit > 0)):
+def _selection(table: object) -> Selection:
+    said = msgspec.convert(table, SealLine)
+    every, start, limit, of = said.every, said.start, said.limit, said.of
+    if not (every > 0 and start >= 0 and of and (limit is None or limit > 0)):
         raise RunError(f"a session cannot have been asked for every {every}-th of {of} inputs")
     return Selection(every, start, limit, of)
 
 
-def _outcome(table: dict[str, Any]) -> Outcome:
-    made: type[Outcome] = _OUTCOMES[_is(str, table.pop("type"))]
-    for name, value in table.items():
-        if name in ("answer", "norm"):
-            _is(str, value)
-        elif name == "prediction":
-            _count(value)
-        else:
-            _number(value)
-    return made(**table)
-
-
-def _is(kind: type[_T], value: object) -> _T:
-    if not isinstance(value, kind):
-        raise TypeError(f"{str(value)[:40]!r} is no {kind.__name__}")
-    return value
-
-
-def _count(value: object) -> int:
-    """An integer as a journal has them: no text, no fraction, no truth value, and room for it in 64 bits."""
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 1 << 63:
-        raise TypeError(f"{str(value)[:40]!r} is no count")
-    return value
-
-
-def _number(value: object) -> float:
-    if isinstance(value, float):
-        return value  # whether it may be infinite or none is for verify to say
-    return _count(value)
-
-
-def range_entry(key: str, stage: str, drawn: Range) -> dict[str, Any]:
-    """A range as a journal line."""
-    return {
-        "is": "range",
-        "key": key,
-        "stage": stage,
-        "first": drawn.first,
-        "n": drawn.n,
-        "votes": list(drawn.votes),
-        "seconds": drawn.seconds,
-    }
+def range_line(key: str, stage: str, drawn: Range, *, dense: bool = False) -> RangeLine:
+    """A range as a journal line; ``dense``: votes of 0 too."""
+    votes = Votes.of(drawn.votes)
+    return RangeLine(key, stage, drawn.first, drawn.n, list(votes) if dense else dict(votes.counts), drawn.seconds)
 
 
 def skipped_key(index: int) -> str:
@@ -201,47 +203,37 @@ def skipped_key(index: int) -> str:
     return f"skipped-{index}"
 
 
-def record_entry(
+def record_line(
     key: str,
     index: int,
     label: int | None,
-    requests: list[tuple[str, int]],
+    requests: Sequence[tuple[str, int]],
     outcome: Outcome,
-    seconds: float | None = None,
+    seconds: float = 0.0,
     skipped: str | None = None,
     clean: int | None = None,
-) -> dict[str, Any]:
+) -> RecordLine:
     """The closing line of an input: what was asked for, the outcome as printed, seconds no range accounts for.
 
     Of an input whose picture could not be read, ``skipped`` says why; ``clean`` is its class without noise.
     """
-    entry = {
-        "is": "record",
-        "key": key,
-        "index": index,
-        "label": label,
-        "requests": [list(request) for request in requests],
-        "outcome": {"type": type(outcome).__name__.lower()} | asdict(outcome),
-    }
-    more = {"seconds": seconds, "skipped": skipped, "clean": clean}
-    return entry | {name: value for name, value in more.items() if value is not None}
+    return RecordLine(key, index, label, tuple(requests), outcome_line(outcome), seconds, skipped, clean)
 
 
-def _answers(key: str, requests: list[list[Any]], stages: dict[str, list[Range]]) -> Iterator[Answer]:
-    """The ranges of an input put together to the requests they answer; every draw used once."""
+def _answers(key: str, requests: Sequence[tuple[str, int]], stages: dict[str, list[Range]]) -> Iterator[Votes]:
+    """The votes of the requests of an input, from the ranges that answer them; every draw used once."""
     left = {stage: iter(ranges) for stage, ranges in stages.items()}
-    for stage, n in _is(list, requests):
-        _count(n)
+    for stage, n in requests:
         got, votes = 0, None
         while got < n:
             drawn = next(left.get(stage, iter(())), None)
             if drawn is None:
                 raise RunError(f"input {key} is closed, but {n - got} of {n} draws of {stage!r} are missing")
             got += drawn.n
-            votes = drawn.votes if votes is None else tuple(map(sum, zip(votes, drawn.votes, strict=True)))
+            votes = drawn.votes if votes is None else votes + drawn.votes
         if got > n or votes is None:
             raise RunError(f"input {key}: a range of {stage!r} straddles the request of {n} draws")
-        yield Answer(stage, n, votes)
+        yield votes
     for stage, rest in left.items():
         if next(rest, None) is not None:
             raise RunError(f"input {key} is closed, but has more draws of {stage!r} than were asked for")

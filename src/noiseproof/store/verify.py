@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from noiseproof.stats.sequential import crossing
 from noiseproof.store.folder import JOURNAL
 from noiseproof.store.journal import ChainError
 from noiseproof.store.manifest import read_manifest, same_design
-from noiseproof.store.run import MALFORMED, apply_lines, empty_state, same_outcome
+from noiseproof.store.run import MALFORMED, empty_state, finished, same_outcome
 from noiseproof.tallies import tally_of
 from noiseproof.types import Outcome, Record
 
@@ -83,18 +84,19 @@ def verify(run: str | Path) -> Verification:
     if not (path / JOURNAL).exists():
         raise VerificationError(f"{path} has no {JOURNAL}: nothing was drawn, or it was removed")
     state = empty_state(path, manifest)
+    draws = void = skipped = 0
     try:
-        for entry in apply_lines(path, manifest, state):
-            if entry["is"] == "record":
-                record = state.records[entry["key"]]
-                try:
-                    if record.skipped is None:
-                        _check_slots(tally, record.answers[0].votes, classes)
-                        _check(record, replay(procedure, noise, record.answers, record.label))
-                    else:
-                        _check(record, procedure.nothing_known(noise))
-                except MALFORMED as error:
-                    raise VerificationError(f"input {record.index} (key {record.key}) does not hold: {error}") from None
+        for record in filter(None, finished(path, manifest, state)):
+            try:
+                if record.skipped is None:
+                    _check_slots(tally, record.answers[0].votes, classes)
+                    _check(record, replay(procedure, noise, record.answers, record.label))
+                else:
+                    _check(record, procedure.nothing_known(noise))
+            except MALFORMED as error:
+                raise VerificationError(f"input {record.index} (key {record.key}) does not hold: {error}") from None
+            draws, void = draws + record.draws, void + record.void
+            skipped += record.skipped is not None
     except ChainError as error:
         raise VerificationError(str(error)) from None
     for key, stages in state.open.items():
@@ -106,11 +108,11 @@ def verify(run: str | Path) -> Verification:
             raise VerificationError(f"the unfinished input with key {key} does not hold: {error}") from None
     return Verification(
         records=len(state.records),
-        draws=sum(record.draws for record in state.records.values()),
-        void=sum(record.void for record in state.records.values()),
+        draws=draws,
+        void=void,
         unfinished=len(state.open),
         arithmetic=str(manifest.meaning.get("arithmetic", "")),
-        skipped=sum(record.skipped is not None for record in state.records.values()),
+        skipped=skipped,
     )
 
 
@@ -129,6 +131,6 @@ def _check(record: Record, outcome: Outcome) -> None:
         raise ValueError(f"its counts give {outcome}, but {record.outcome} is printed")
 
 
-def _check_slots(tally: Tally, votes: tuple[int, ...], classes: int | None) -> None:
+def _check_slots(tally: Tally, votes: Sequence[int], classes: int | None) -> None:
     if classes is not None and len(votes) != tally.slots(classes):
         raise ValueError(f"it has {len(votes)} counts, but a model of {classes} classes has {tally.slots(classes)}")

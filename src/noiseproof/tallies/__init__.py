@@ -7,6 +7,7 @@ from typing import Any
 from noiseproof.registry import Registry, made_from
 from noiseproof.tallies.base import VOID, Tally
 from noiseproof.tallies.class_votes import ClassVotes
+from noiseproof.tallies.votes import Votes
 
 TALLIES: Registry[type[Tally]] = Registry("tally", lambda made: made.name, [ClassVotes], group="noiseproof.tallies")
 
@@ -35,4 +36,4 @@ def in_meaning(tally: Tally) -> dict[str, Any]:
     return {} if tally == CLASS_VOTES else {"tally": tally.config()}
 
 
-__all__ = ["CLASS_VOTES", "TALLIES", "VOID", "ClassVotes", "Tally", "in_meaning", "tally_of"]
+__all__ = ["CLASS_VOTES", "TALLIES", "VOID", "ClassVotes", "Tally", "Votes", "in_meaning", "tally_of"]

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from noiseproof.tallies.votes import Votes
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -75,7 +77,7 @@ class Tally(ABC):
         import numpy as np  # whoever lists tallies needs none
 
         votes: NDArray[np.int64] = np.asarray(counts, dtype=np.int64)
-        if votes.ndim != 1 or not self.holds(votes.tolist(), n):
+        if votes.ndim != 1 or not self.holds(Votes.of(votes), n):
             raise ValueError(f"votes must be {self.rule(n)}, got {votes.tolist()}")
         return votes
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from noiseproof.tallies.base import Tally
+from noiseproof.tallies.votes import Votes
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class ClassVotes(Tally):
 
     def holds(self, counts: Sequence[int], n: int) -> bool:
         """Two counts or more, none below 0, of n draws at most."""
-        return len(counts) >= 2 and min(counts) >= 0 and sum(counts) <= n
+        votes = Votes.of(counts)
+        return votes.slots >= 2 and votes.least >= 0 and votes.total <= n
 
     def rule(self, n: int) -> str:
         """As ``holds``, in words."""
@@ -42,4 +44,4 @@ class ClassVotes(Tally):
 
     def void(self, counts: Sequence[int], n: int) -> int:
         """What is missing to n."""
-        return n - sum(counts)
+        return n - Votes.of(counts).total
