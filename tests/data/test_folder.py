@@ -157,8 +157,11 @@ def test_a_folder_without_classes_is_refused(tmp_path):
     folder.mkdir()
     Image.new("RGB", (2, 2)).save(folder / "x.png")
     assert refused(folder) == (
-        f"folder:{folder}: expected a subfolder for each class, found none; put one folder a class there"
+        f"folder:{folder}: expected a subfolder for each class, found none; put one folder a class there; "
+        f"of one class, give the folder above, folder:{tmp_path}"
     )
+    (folder / "x.png").unlink()
+    assert refused(folder).endswith("put one folder a class there")
 
 
 def test_an_empty_class_keeps_its_place_and_is_named(tree, caplog):
@@ -245,6 +248,26 @@ def test_a_folder_of_splits_is_told_from_a_folder_of_classes(tree):
     assert refused(tree.parent).endswith(
         f"{tree}: expected pictures of the class 'pets', found none; did you mean folder:{tree}?"
     )
+
+
+@pytest.mark.parametrize("split", ["train", "val", "Testing", "valid"])
+def test_a_split_is_suggested_and_a_class_is_not(tree, tmp_path, split):
+    tree.rename(tmp_path / split)
+    (tmp_path / "pets" / "other").mkdir(parents=True)
+    (tmp_path / split).rename(tmp_path / "pets" / split)
+    assert refused(tree).endswith(f"did you mean folder:{tree}/{split}?")
+    (tmp_path / "pets" / "other").rmdir()
+    (tree / "few").mkdir()
+    (tree / split / "cat" / "a.png").rename(tree / "few" / "a.png")  # a class of its own, as it seems
+    assert refused(tree).endswith(f"did you mean folder:{tree}/{split}?")
+
+
+def test_pictures_that_lie_too_deep_are_named(tree):
+    (tree / "cat" / "more").mkdir()
+    for name in ("a.png", "b.bmp"):
+        (tree / "cat" / name).rename(tree / "cat" / "more" / name)
+    said = f"{tree}/cat: expected pictures of the class 'cat', found none; "
+    assert refused(tree) == said + f"its folder more is no class; put its pictures into {tree}/cat itself"
 
 
 def test_a_tree_of_jpeg_pictures_loads(tmp_path, shared):

@@ -141,6 +141,17 @@ def test_a_class_folder_too_few_leaves_the_labels_unknown(tmp_path, val):
     )
 
 
+@pytest.mark.parametrize("spec", ["imagenet:val", "imagenet", "imagenet:train"])
+def test_a_flat_folder_is_told_from_none(tmp_path, pixels, spec):
+    place = tmp_path / ("train" if spec.endswith("train") else "val")
+    place.mkdir()
+    Image.fromarray(pixels).save(place / "ILSVRC2012_val_00000001.JPEG")
+    assert refused(spec, tmp_path) == (
+        f"{place}: expected a folder for each class, found pictures without, whose labels nothing says; move each into "
+        "the folder of its WordNet id (n01440764, ...), or write a labels.csv there with the columns file and index"
+    )
+
+
 @pytest.mark.parametrize(("spec", "below"), [("val", "val"), ("sample", "sample"), ("sample", ".")])
 def test_a_table(tmp_path, pixels, spec, below):
     folder = tmp_path / "imagenet" / below

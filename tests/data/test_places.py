@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from noiseproof.data.places import destination, find, near, places, roots
+from noiseproof.data.places import destination, find, lacking, near, places, roots
 
 
 def test_the_most_explicit_place_comes_first(bare_disk, monkeypatch):
@@ -56,6 +56,14 @@ def test_an_unpacked_file_counts_and_a_folder_of_its_name_does_not(folders):
     (a / "x.gz").mkdir()
     (b / "x").touch()
     assert find(["x.gz"], folders) == [b / "x"]
+
+
+def test_what_a_folder_that_has_some_lacks_is_named(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    (other / "b").mkdir(parents=True)
+    (other / "a").touch()
+    assert lacking(["a.gz", "b", "c", "d"], [one, other]) == f" ({other} lacks c, d)"
+    assert lacking(["a", "b"], [one, other]) == lacking(["c", "d"], [one, other]) == ""
 
 
 def test_nothing_found_is_none(folders):

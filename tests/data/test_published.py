@@ -28,6 +28,9 @@ def test_a_split_has_its_own_pictures_and_labels(tmp_path, tiny, tiny_files, tin
 def test_one_split_is_enough(tmp_path, tiny, tiny_files):
     put(tmp_path / "tiny", {name: raw for name, raw in tiny_files.items() if name.startswith("t10k")})
     assert len(tiny.load("test", tmp_path)) == 3
+    (tmp_path / "tiny" / "t10k-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(DataError, match=r"^no tiny:test in .*tiny lacks t10k-labels-idx1-ubyte.gz\); run"):
+        tiny.load("test", tmp_path)
 
 
 def test_a_missing_set_names_the_places_and_the_remedies(tmp_path, tiny, bare_disk, monkeypatch):

@@ -113,9 +113,9 @@ def _check_data(runs: Sequence[Run]) -> None:
     known = [(run, run.manifest.meaning["data"]) for run in runs if "data" in run.manifest.meaning]
     for run, data in known[1:]:
         first, expected = known[0]
-        if data != expected:
+        if differing := differences(data, expected):
             got = f"got {expected['name']} in {first.path.name} and {data['name']} in {run.path.name}"
-            more = f" ({'; '.join(differences(data, expected))})" if data["name"] == expected["name"] else ""
+            more = f" ({'; '.join(differing)})" if data["name"] == expected["name"] else ""
             raise ValueError(f"runs to compare must be on the same data, {got}{more}")
 
 

@@ -9,6 +9,7 @@ from noiseproof.asked import OF_RUNS, SELECTION, Compute, Subject
 from noiseproof.cli.flags import Spread
 from noiseproof.cli.records import Rng, Seed
 from noiseproof.noises import NOISES, Noise
+from noiseproof.screen import fold
 
 
 def doctor(
@@ -45,7 +46,7 @@ def doctor(
         raise ValueError("--model and --data must be given, or --test-noise to test the noise alone")
     else:
         found = examine(subject, noise, compute, seed=seed)
-    print(found.text())
+    print(fold(found.text()))
     if json is not None:
         write_text(json, dumps(found.table(), indent=2) + "\n")
         print(f"written: {json}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from noiseproof.screen import fold
+
 
 def experiment(
     name: str | None = None,
@@ -28,7 +30,7 @@ def experiment(
 
     if name is None:
         for known in EXPERIMENTS.names():
-            print(f"{known:16}{EXPERIMENTS[known].takes}: {EXPERIMENTS[known].about}")
+            print(fold(f"{known:16}{EXPERIMENTS[known].takes}: {EXPERIMENTS[known].about}"))
         return
     if out is None:
         raise ValueError("--out must be given: a folder for the tables and the figure")

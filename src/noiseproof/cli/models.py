@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from noiseproof.screen import fold
+
 
 def models() -> None:
     """What --model takes: every source of models, what it needs, and whether that is installed here."""
@@ -14,4 +16,4 @@ def models() -> None:
             state = f'needs {", ".join(missing)}: pip install "noiseproof[{source.extra}]"'
         else:
             state = f"ready ({', '.join(source.packages)})"
-        print(f"{source.spec:28} {source.what:66} {state}")
+        print(fold(f"{source.spec:28} {source.what:66} {state}"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from noiseproof.screen import fold
+
 
 def show(run: Path, /) -> None:
     """A run's settings, progress and fingerprints.
@@ -13,4 +15,4 @@ def show(run: Path, /) -> None:
     """
     from noiseproof.reports.show import show as show_run
 
-    print(show_run(run))
+    print(fold(show_run(run)))

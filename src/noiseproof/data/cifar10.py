@@ -5,14 +5,20 @@ from __future__ import annotations
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from noiseproof.data.batches import read_binary_batch, read_python_batch
 from noiseproof.data.dataset import DataSet
-from noiseproof.data.places import near, roots
+from noiseproof.data.places import lacking, near, roots
 from noiseproof.data.published import Fetched, PublishedFile
 from noiseproof.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from noiseproof.data.batches import Batch
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 """The ten classes in the official order, from the file batches.meta of the data set."""
@@ -43,16 +49,33 @@ class CIFAR10(Fetched):
         Raises:
             DataError: no place has it, or a batch is damaged.
         """
+        found = self._batches(split, root)
+        if found is None:
+            looked = ", ".join(map(str, roots(root)))
+            for below, suffix, _ in _KINDS:
+                tried = [place for folder in near(self.name, root) for place in (folder / below, folder)]
+                looked += lacking([f"{batch}{suffix}" for batch in _BATCHES[split]], tried)
+            raise DataError(f"no {self.name}:{split} in {looked}; {self.remedy}")
+        files, read = found
+        pictures, labels = zip(*(read(file, SHAPE) for file in files), strict=True)
+        return DataSet(f"{self.name}:{split}", CLASSES, SHAPE, np.concatenate(labels), np.concatenate(pictures))
+
+    def where(self, split: str, root: Path | None) -> Path | None:
+        """See ``Located``."""
+        found = self._batches(split, root)
+        return None if found is None else found[0][0].parent
+
+    def _batches(
+        self, split: str, root: Path | None
+    ) -> tuple[list[Path], Callable[[Path, tuple[int, int, int]], Batch]] | None:
+        """The files of a split, and what reads them."""
         for folder in near(self.name, root):
             for below, suffix, read in _KINDS:
                 for place in (folder / below, folder):
                     files = [place / f"{batch}{suffix}" for batch in _BATCHES[split]]
                     if all(file.is_file() for file in files):
-                        pictures, labels = zip(*(read(file, SHAPE) for file in files), strict=True)
-                        name = f"{self.name}:{split}"
-                        return DataSet(name, CLASSES, SHAPE, np.concatenate(labels), np.concatenate(pictures))
-        looked = ", ".join(map(str, roots(root)))
-        raise DataError(f"no {self.name}:{split} in {looked}; {self.remedy}")
+                        return files, read
+        return None
 
     def unpack(self, folder: Path) -> None:
         """Unpacks the archive beside itself; no member of it is written outside the folder.

@@ -18,7 +18,7 @@ from PIL import features
 from noiseproof.data.cifar10 import CLASSES
 from noiseproof.data.dataset import DataSet
 from noiseproof.data.picture import SUFFIXES, converted, open_picture, planes
-from noiseproof.data.places import cache, near, roots
+from noiseproof.data.places import cache, lacking, near, roots
 from noiseproof.errors import DataError, one_line
 
 if TYPE_CHECKING:
@@ -64,13 +64,23 @@ class CIFAR10Jpeg:
         Raises:
             DataError: no place has it, a picture is damaged or not 32x32, or a class has no pictures.
         """
+        place = self.where(split, root)
+        if place is None:
+            names = [f"{split}/{name}" for name in CLASSES]
+            looked = ", ".join(map(str, roots(root))) + lacking(names, near(self.name, root))
+            raise DataError(f"no {self.name}:{split} in {looked}; {self.remedy}")
+        if place.name == _ARCHIVE:
+            return self._from_archive(split, place)
+        return self._arranged(split, place.parent, _in_folder(place.parent, split))
+
+    def where(self, split: str, root: Path | None) -> Path | None:
+        """See ``Located``: the folder of the split, or the archive."""
         for folder in near(self.name, root):
             if all((folder / split / name).is_dir() for name in CLASSES):
-                return self._arranged(split, folder, _in_folder(folder, split))
+                return folder / split
             if (folder / _ARCHIVE).is_file():
-                return self._from_archive(split, folder / _ARCHIVE)
-        looked = ", ".join(map(str, roots(root)))
-        raise DataError(f"no {self.name}:{split} in {looked}; {self.remedy}")
+                return folder / _ARCHIVE
+        return None
 
     @property
     def remedy(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PASSED_OVER = "%s: %d entries are no pictures that can be read here, and were passed over: %s; convert pictures to PNG"
+_SPLIT = re.compile("train|test|val|eval|dev", re.IGNORECASE)
+"""A folder of such a name holds class folders, and is no class."""
 _NAMED = 5
 """Of what is passed over so many are named."""
 
@@ -44,9 +47,9 @@ def load_folder(path: str | Path) -> DataSet:
     folder = Path(path).expanduser()
     if not str(path) or not folder.is_dir():
         raise DataError(f"folder:{path}: expected a folder of class folders, found none; give an existing path")
-    classes = sorted(entry.name for entry in _visible(folder) if entry.is_dir())
+    classes = _folders(folder)
     if not classes:
-        raise DataError(f"folder:{path}: expected a subfolder for each class, found none; put one folder a class there")
+        raise DataError(f"folder:{path}: expected a subfolder for each class, found none; {_of_one_class(folder)}")
     files: list[Path] = []
     labels: list[int] = []
     others = [entry for entry in _visible(folder) if not entry.is_dir()]
@@ -56,9 +59,12 @@ def load_folder(path: str | Path) -> DataSet:
         others += [entry for entry in entries if entry not in set(mine)]
         files += mine
         labels += [label] * len(mine)
-    if not files:
-        raise DataError(_empty(folder, classes[0]))
-    _tell(f"folder:{path}", folder, others, [name for label, name in enumerate(classes) if label not in set(labels)])
+    taken = set(labels)
+    empty = [name for label, name in enumerate(classes) if label not in taken]
+    deeper = [name for name in empty if _folders(folder / name)]
+    if deeper or not files:
+        raise DataError(_empty(folder, next(filter(_SPLIT.search, deeper), (deeper or classes)[0]), classes))
+    _tell(f"folder:{path}", folder, others, empty)
     shapes, unreadable = {}, {}
     for index, file in enumerate(files):
         try:
@@ -98,6 +104,10 @@ def _visible(folder: Path) -> list[Path]:
     return [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
 
 
+def _folders(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in _visible(folder) if entry.is_dir())
+
+
 def _is_picture(entry: Path) -> bool:
     """By its name, which a damaged picture has too, or by what is in it."""
     if entry.is_dir():
@@ -128,9 +138,22 @@ def some(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
 
 
-def _empty(folder: Path, name: str) -> str:
-    below = any(entry.is_dir() for entry in _visible(folder / name))
-    hint = f"did you mean folder:{folder / name}?" if below else "put pictures there or remove the folder"
+def _of_one_class(folder: Path) -> str:
+    """What to do where there are no class folders."""
+    if any(_is_picture(entry) for entry in _visible(folder)):
+        return f"put one folder a class there; of one class, give the folder above, folder:{folder.parent}"
+    return "put one folder a class there"
+
+
+def _empty(folder: Path, name: str, classes: list[str]) -> str:
+    """What to do where a class has no pictures."""
+    below = _folders(folder / name)
+    if not below:
+        hint = "put pictures there or remove the folder"
+    elif len(classes) == 1 or _SPLIT.search(name):
+        hint = f"did you mean folder:{folder / name}?"
+    else:
+        hint = f"its folder {below[0]} is no class; put its pictures into {folder / name} itself"
     return f"{folder / name}: expected pictures of the class {name!r}, found none; {hint}"
 
 

@@ -42,19 +42,23 @@ class FoolboxImageNet:
         """What to do where the package is missing."""
         return "pip install foolbox"
 
+    def where(self, split: str, root: Path | None) -> Path | None:
+        """See ``Located``."""
+        found = find_spec("foolbox")  # finds a package of the top level without importing it
+        folders = found.submodule_search_locations if found is not None else None
+        return Path(folders[0]) / "data" if folders else None
+
     def load(self, split: str, root: Path | None) -> DataSet:
         """The pictures in the order of their numbers; ``root`` changes nothing.
 
         Raises:
             DataError: the package is not installed, or its pictures are not as known.
         """
-        found = find_spec("foolbox")  # finds a package of the top level without importing it
-        folders = found.submodule_search_locations if found is not None else None
-        if not folders:
+        folder = self.where(split, root)
+        if folder is None:
             raise DataError(
                 f"{self.name}:{split} comes with the package foolbox, which is not installed; {self.remedy}"
             )
-        folder = Path(folders[0]) / "data"
         numbered = sorted(
             (int(match[1]), int(match[2]), file)
             for file in (folder.iterdir() if folder.is_dir() else ())

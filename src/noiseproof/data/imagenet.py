@@ -63,14 +63,29 @@ class ImageNet:
             DataError: no place has it, or the folder or its table is not as said.
         """
         split = "val" if split == "test" else split
+        place = self.where(split, root)
+        if place is None:
+            flat = next((each / split for each in near(self.name, root) if _holds_pictures(each / split)), None)
+            if flat is not None:
+                raise DataError(
+                    f"{flat}: expected a folder for each class, found pictures without, whose labels nothing says; "
+                    "move each into the folder of its WordNet id (n01440764, ...), or write a "
+                    f"{_TABLE} there with the columns file and index"
+                )
+            looked = ", ".join(map(str, roots(root)))
+            raise DataError(f"no {self.name}:{split} in {looked}; {self.remedy}")
+        if (place / _TABLE).is_file():
+            return _from_table(f"{self.name}:{split}", place)
+        return _from_folders(f"{self.name}:{split}", place)
+
+    def where(self, split: str, root: Path | None) -> Path | None:
+        """See ``Located``."""
+        split = "val" if split == "test" else split
         for folder in near(self.name, root):
             for place in (folder / split, *([folder] if split == "sample" else [])):
-                if (place / _TABLE).is_file():
-                    return _from_table(f"{self.name}:{split}", place)
-                if split != "sample" and place.is_dir() and _wnids(place):
-                    return _from_folders(f"{self.name}:{split}", place)
-        looked = ", ".join(map(str, roots(root)))
-        raise DataError(f"no {self.name}:{split} in {looked}; {self.remedy}")
+                if (place / _TABLE).is_file() or (split != "sample" and place.is_dir() and _wnids(place)):
+                    return place
+        return None
 
     @property
     def remedy(self) -> str:
@@ -178,6 +193,10 @@ def _from_table(name: str, place: Path) -> DataSet:
             f"{table}: expected the columns file and index (0..{CLASSES - 1}), found: {found}; mend the table"
         ) from error
     return DataSet(name, tuple(classes), (3, SIZE, SIZE), np.array(labels, dtype=np.int64), Cropped(tuple(files)))
+
+
+def _holds_pictures(place: Path) -> bool:
+    return place.is_dir() and any(entry.suffix.lower() in SUFFIXES for entry in place.iterdir())
 
 
 def _wnids(place: Path) -> list[str]:

@@ -63,6 +63,21 @@ def find(files: Iterable[str], folders: Iterable[Path]) -> list[Path] | None:
     return None
 
 
+def lacking(files: Iterable[str], folders: Iterable[Path]) -> str:
+    """What to add where no folder has every one of these: the first that has some, and which it lacks.
+
+    Args:
+        files: names, of folders too, as ``find`` takes them.
+        folders: where it was looked, in order.
+    """
+    names = list(files)
+    for folder in folders:
+        absent = [name for name in names if not ((folder / name).exists() or _present(folder, name))]
+        if 0 < len(absent) < len(names):
+            return f" ({folder} lacks {', '.join(absent)})"
+    return ""
+
+
 def _present(folder: Path, name: str) -> Path | None:
     for candidate in (folder / name, folder / name.removesuffix(".gz")):
         if candidate.is_file():

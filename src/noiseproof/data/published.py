@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
-from noiseproof.data.places import find, places
+from noiseproof.data.places import find, lacking, places
 from noiseproof.data.source import Source, from_idx
 from noiseproof.errors import DataError
 
@@ -113,11 +113,22 @@ class Published(Fetched):
         Raises:
             DataError: no place has them, or they are damaged.
         """
-        folders = places(self.name, root)
-        pair = self.train if split == "train" else self.test
-        found = find([file.name for file in pair], folders)
+        found = self._pair(split, root)
         if found is None:
-            looked = ", ".join(map(str, folders))
+            folders = places(self.name, root)
+            looked = ", ".join(map(str, folders)) + lacking(self._names(split), folders)
             raise DataError(f"no {self.name}:{split} in {looked}; {self.remedy}")
         images, labels = found
         return from_idx(f"{self.name}:{split}", self.classes, images, labels, self.again)
+
+    def where(self, split: str, root: Path | None) -> Path | None:
+        """See ``Located``."""
+        found = self._pair(split, root)
+        return None if found is None else found[0].parent
+
+    def _pair(self, split: str, root: Path | None) -> list[Path] | None:
+        """Pictures and labels of a split."""
+        return find(self._names(split), places(self.name, root))
+
+    def _names(self, split: str) -> list[str]:
+        return [file.name for file in (self.train if split == "train" else self.test)]

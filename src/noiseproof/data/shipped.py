@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from noiseproof.data.source import from_idx
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
-    from pathlib import Path
 
     from noiseproof.data.dataset import DataSet
 
@@ -44,6 +44,10 @@ class Shipped:
         """
         images, labels = (self._file(f"{split}-{kind}.gz") for kind in ("images-idx3-ubyte", "labels-idx1-ubyte"))
         return from_idx(f"{self.name}:{split}", self.classes, images, labels, self.remedy)
+
+    def where(self, split: str, root: Path | None) -> Path | None:
+        """See ``Located``."""
+        return Path(str(self._file("LICENSE"))).parent
 
     @property
     def remedy(self) -> str:

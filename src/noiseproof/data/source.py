@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -38,6 +38,15 @@ class Source(Protocol):
         Raises:
             DataError: it is missing or damaged.
         """
+        ...
+
+
+@runtime_checkable
+class Located(Source, Protocol):
+    """A data set that says where it is without reading it."""
+
+    def where(self, split: str, root: Path | None) -> Path | None:
+        """The place that the named split would be loaded from; None where there is none."""
         ...
 
 

@@ -39,12 +39,18 @@ class SVHN(Fetched):
         Raises:
             DataError: no place has it, or it is damaged.
         """
-        file = self.train if split == "train" else self.test
-        for folder in near(self.name, root):
-            if (folder / file.name).is_file():
-                return self._read(split, folder / file.name)
-        looked = ", ".join(map(str, roots(root)))
-        raise DataError(f"no {self.name}:{split} in {looked}; {self.remedy}")
+        folder = self.where(split, root)
+        if folder is None:
+            looked = ", ".join(map(str, roots(root)))
+            raise DataError(f"no {self.name}:{split} in {looked}; {self.remedy}")
+        return self._read(split, folder / self._file(split).name)
+
+    def where(self, split: str, root: Path | None) -> Path | None:
+        """See ``Located``."""
+        return next((each for each in near(self.name, root) if (each / self._file(split).name).is_file()), None)
+
+    def _file(self, split: str) -> PublishedFile:
+        return self.train if split == "train" else self.test
 
     def _read(self, split: str, path: Path) -> DataSet:
         try:

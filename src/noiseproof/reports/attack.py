@@ -206,4 +206,4 @@ def write_attack(
     write_text(text, "\n\n".join(filter(None, [table.text(), contradiction])) + "\n")
     write_text(markdown, "\n\n".join(filter(None, [table.markdown(), contradiction])) + "\n")
     draw_attack(points, figure)
-    return AttackReport(table.text(), (text, markdown, figure), points, contradiction)
+    return AttackReport(table.screen(), (text, markdown, figure), points, contradiction)

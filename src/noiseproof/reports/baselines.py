@@ -22,6 +22,7 @@ from noiseproof.reports.tables import Table
 from noiseproof.stats import dkw_band, lecuyer_radius, li_radius
 from noiseproof.store.attacks import AttackRun, read_attack
 from noiseproof.store.baselines import Baseline, read_baseline
+from noiseproof.store.manifest import differences
 from noiseproof.store.run import Run, read_run
 from noiseproof.types import Certificate
 
@@ -169,7 +170,7 @@ def _common(runs: Sequence[Run], found: Sequence[Baseline]) -> set[int]:
     on_grid = runs[0].manifest.meaning["noise"].get("grid") == 255
     for baseline in found:
         data, expected = baseline.manifest.meaning["data"], runs[0].manifest.meaning.get("data")
-        if expected is not None and data != expected:
+        if expected is not None and differences(data, expected):
             raise ValueError(
                 f"methods must be on the same data, got {data['name']} in {baseline.path.name} "
                 f"and {expected['name']} in {runs[0].path.name}"

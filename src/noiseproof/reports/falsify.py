@@ -218,8 +218,7 @@ def write_falsify(
     if left_out:
         notes.insert(0, f"The base classifier has no gradients: {', '.join(left_out)} left out.")
     text, markdown, plain = folder / "report.txt", folder / "report.md", folder / "report.json"
-    said = "\n\n".join([*(table.text() for table in tables), *notes])
-    write_text(text, said + "\n")
+    write_text(text, "\n\n".join([*(table.text() for table in tables), *notes]) + "\n")
     laid_out = ["# Falsifier", *(table.markdown() for table in tables), "![sandwich](sandwich.png)", *notes]
     write_text(markdown, "\n\n".join(laid_out) + "\n")
     contradictions, kept = _keep_contradictions(folder, records, points, clean)
@@ -238,6 +237,7 @@ def write_falsify(
     }
     write_text(plain, _json(everything))
     figures = [draw_sandwich(found, folder / f"sandwich.{suffix}") for suffix in ("png", "pdf")]
+    said = "\n\n".join([*(table.screen() for table in tables), *notes])
     return FalsifyReport(said, (text, markdown, plain, *figures, *kept), points, contradiction, found)
 
 

@@ -71,4 +71,4 @@ def write_findings(tables: Sequence[Table], figure: Figure, out: str | Path, ste
     folder = make_folder(out)
     files = write_tables(tables, folder, stem)
     figures = tuple(save_figure(figure, folder / f"{stem}{suffix}") for suffix in (".png", ".pdf"))
-    return Written("\n\n".join(table.text() for table in tables), (*files, *figures))
+    return Written("\n\n".join(table.screen() for table in tables), (*files, *figures))

@@ -52,7 +52,7 @@ def radii_text(noise: Noise, *, alpha: float, radii: Sequence[float] = ()) -> st
             f"{alpha:g}: all n votes agree. Input units: pixels in [0, 1].",
             *needs,
         ),
-    ).text()
+    ).screen()
 
 
 def plan_text(plan: Plan, *, devices: int = 1, within: float | None = None) -> str:
@@ -63,9 +63,9 @@ def plan_text(plan: Plan, *, devices: int = 1, within: float | None = None) -> s
         devices: like the one that was measured, to share the inputs.
         within: seconds in which all should be done, or None.
     """
-    lines = [*_measured(plan), "", _costs(plan, devices).text(), *plan.left_out]
+    lines = [*_measured(plan), "", _costs(plan, devices).screen(), *plan.left_out]
     if plan.target.kind == "radii":
-        lines += ["", _found(plan).text(), ""]
+        lines += ["", _found(plan).screen(), ""]
     if plan.takes:
         lines.append(f"A draw takes {plan.takes}; draws a second include that.")
     best = plan.best
@@ -96,7 +96,7 @@ def outcome_text(plan: Plan, outcome: PlanOutcome) -> str:
         rows=tuple(rows),
         caption=(f"Planned for {plan.target.name}.", *(("*: not as planned.",) if marked else ())),
         marked=marked,
-    ).text()
+    ).screen()
     deviations = [*outcome.deviations, *(_deviation(each) for each in outcome.rows if not each.held)]
     return "\n".join([table, *(deviations or ["as planned: every number lies where it was expected"])])
 

@@ -71,4 +71,4 @@ def report(
     tables = [with_gaps(accuracy_table(summaries), found), *(guarantees_table(summary) for summary in summaries)]
     files = write_tables(tables, folder, "table")
     curves = tuple(draw_curves(summaries, folder / name) for name in ("curves.png", "curves.pdf"))
-    return Report(tables[0].text(), (*files, *curves, *pages), summaries)
+    return Report(tables[0].screen(), (*files, *curves, *pages), summaries)

@@ -16,6 +16,7 @@ from noiseproof.reports.summaries import run_summary
 from noiseproof.reports.tables import Table, accuracy_table, guarantees_table, norm_name
 from noiseproof.reports.units import Units
 from noiseproof.stats import bernstein_lower
+from noiseproof.store.manifest import differences
 from noiseproof.store.run import Run
 
 if TYPE_CHECKING:
@@ -262,7 +263,7 @@ def _check_comparable(runs: Sequence[Run]) -> tuple[str, ...]:
     ]  # imports do not say
     for run, data in known[1:]:
         first, expected = known[0]
-        if data != expected:
+        if differences(data, expected):
             raise ValueError(
                 f"runs of one experiment must be on the same data, got {expected['name']} in {first.path.name} "
                 f"and {data['name']} in {run.path.name}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from noiseproof.reports.units import INPUT_UNITS
+from noiseproof.screen import fold, width
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,8 +35,12 @@ class Table:
     caption: tuple[str, ...]
     marked: frozenset[tuple[int, int]] = frozenset()
 
-    def text(self) -> str:
-        """Columns aligned for a terminal, the caption below."""
+    def text(self, width: int | None = None) -> str:
+        """Columns aligned for a terminal, the caption below.
+
+        Args:
+            width: that a line may have: columns beyond it stand in further blocks, each behind the first column.
+        """
         starred = {column for _, column in self.marked}
         cells = (
             self.header,
@@ -47,12 +52,19 @@ class Table:
             ),
         )
         widths = [max(len(row[i]) for row in cells) for i in range(len(self.header))]
-        lines = [
-            "  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
-            for row in cells
-        ]
-        rule = "-" * len(lines[0])
-        return "\n".join([lines[0], rule, *lines[1:], rule, *self.caption])
+        blocks = []
+        for columns in _blocks(widths, width):
+            lines = [
+                "  ".join(row[i].rjust(widths[i]) if i else row[i].ljust(widths[i]) for i in columns) for row in cells
+            ]
+            rule = "-" * len(lines[0])
+            blocks += [lines[0], rule, *lines[1:], rule]
+        caption = self.caption if width is None else [fold(each, width) for each in self.caption]
+        return "\n".join([*blocks, *caption])
+
+    def screen(self) -> str:
+        """The text, as wide as the terminal where there is one."""
+        return self.text(width())
 
     def markdown(self) -> str:
         """A Markdown table, the caption below as one paragraph."""
@@ -195,6 +207,21 @@ def guarantees_table(summary: Summary, *, units: Units = INPUT_UNITS) -> Table:
             *_shared(run_names([summary]), [summary]),
         ),
     )
+
+
+def _blocks(widths: Sequence[int], most: int | None) -> list[list[int]]:
+    """Which columns stand side by side.
+
+    >>> _blocks([5, 5, 5, 5], None), _blocks([5, 5, 5, 5], 20), _blocks([5, 90, 5], 20)
+    ([[0, 1, 2, 3]], [[0, 1, 2], [0, 3]], [[0, 1], [0, 2]])
+    """
+    blocks = [[0]]
+    for i in range(1, len(widths)):
+        wide = sum(widths[j] + 2 for j in blocks[-1]) + widths[i]
+        if most is not None and wide > most and len(blocks[-1]) > 1:
+            blocks.append([0])
+        blocks[-1].append(i)
+    return blocks
 
 
 def norm_name(norm: str) -> str:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noiseproof.asked import Asked, Compute, Elsewhere
-from noiseproof.errors import ModelError, RunError, UnsupportedError
+from noiseproof.errors import DataError, ModelError, RunError, UnsupportedError
 from noiseproof.noises.keys import input_key
 from noiseproof.runners.resolve import resolve
 from noiseproof.store import Run, read_run
-from noiseproof.store.manifest import differences
+from noiseproof.store.manifest import differences, is_path
 from noiseproof.types import Certificate, Decision, Record
 
 if TYPE_CHECKING:
@@ -94,7 +94,12 @@ def certified_job(run: Run, procedure: Procedure, elsewhere: Elsewhere, compute:
     except ModelError as error:
         remedy = "; give the certified model with --model" if elsewhere.model is None else ""
         raise ModelError(f"{error}{remedy}") from None
+    except DataError as error:
+        remedy = "; give the certified data set with --data" if elsewhere.data is None else ""
+        raise DataError(f"{error}{remedy}") from None
     found = asked.manifest.meaning
+    if elsewhere.data is not None and is_path(meaning["data"]["name"]):  # it was moved: what it holds is compared
+        found["data"]["name"] = meaning["data"]["name"]
     wanted, got = meaning["model"]["fingerprint"], found["model"]["fingerprint"]
     if got != wanted:
         raise ModelError(

@@ -210,16 +210,35 @@ def changes(stored: Manifest, wanted: Manifest) -> list[str]:
 
 
 def differences(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> list[str]:
-    """The fields in which two meanings differ, each with both values.
+    """The fields in which two meanings differ, each with both values; one path written in two ways is one value.
 
     >>> differences({"noise": {"sigma": 0.25}, "seed": 0}, {"noise": {"sigma": 0.5}, "seed": 0})
     ['noise.sigma is 0.25, not 0.5']
+    >>> differences({"name": "folder:d"}, {"name": "folder:./d/"})
+    []
     """
     found = []
     for name in list(stored) + [name for name in wanted if name not in stored]:
         old, new = stored.get(name), wanted.get(name)
         if isinstance(old, dict) and isinstance(new, dict):
             found += differences(old, new, f"{prefix}{name}.")
-        elif old != new:
+        elif old != new and not (is_path(old) and _path_of(old) == _path_of(new)):
             found.append(f"{prefix}{name} is {old!r}, not {new!r}")
     return found
+
+
+def is_path(data: object) -> bool:
+    """Whether a data set is called by where it lies: folder:PATH or FILE.py:NAME.
+
+    >>> is_path("folder:d"), is_path("d.py:made"), is_path("mnist:test")
+    (True, True, False)
+    """
+    return _path_of(data) is not None
+
+
+def _path_of(data: object) -> tuple[str, str] | None:
+    kind, _, path = str(data).partition(":")
+    if kind == "folder":
+        return kind, os.path.realpath(os.path.expanduser(path))  # noqa: PTH111  # "~x" of nobody stays as it is
+    file, _, name = str(data).rpartition(":")
+    return (name, os.path.realpath(file)) if file.endswith(".py") else None
