@@ -40,12 +40,14 @@ class RoundedNormal:
         cap: largest |eta|.
         thresholds: T_k for k = -cap .. cap - 1, uint64, ascending.
         guide: eta for each leading 16 bits, or -32768 where a threshold straddles them; int16 ``[65536]``.
+        below: how many thresholds are at most those 16 bits and zeros; int32 ``[65536]``.
         scale: s, the standard deviation in grid steps.
     """
 
     cap: int
     thresholds: NDArray[np.uint64]
     guide: NDArray[np.int16]
+    below: NDArray[np.int32]
     scale: float
 
     def sample(self, words: Words, first: int, n: int, dimension: int) -> NDArray[np.int16]:
@@ -56,12 +58,22 @@ class RoundedNormal:
         bits = np.ascontiguousarray(bits)
         eta = np.empty((n, dimension), np.int16)
         np.take(self.guide, bits, out=eta, mode="clip")  # "clip" spares a buffered copy; no index is out of range
-        undecided = np.flatnonzero(eta.ravel() == _STRADDLES)
+        undecided = np.flatnonzero(eta == _STRADDLES)
         if undecided.size:
-            rest = _rest_bits(words, first, n, dimension, undecided)
-            u = (bits.ravel()[undecided].astype(np.uint64) << np.uint64(_REST)) | rest
-            eta.ravel()[undecided] = np.searchsorted(self.thresholds, u, side="right") - self.cap
+            eta.ravel()[undecided] = self._decided(
+                bits.ravel()[undecided], _rest_bits(words, first, n, dimension, undecided)
+            )
         return eta
+
+    def _decided(self, leading: NDArray[np.uint16], rest: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """The smallest k with u < T_k, u made of its leading 16 bits and the rest; searched for where it must be."""
+        u = (leading.astype(np.uint64) << np.uint64(_REST)) | rest
+        found = self.below[leading].astype(np.int64)
+        found += self.thresholds[found] <= u
+        # an interval holds one threshold, but for those of the tails
+        more = np.flatnonzero(self.thresholds.take(found, mode="clip") <= u)
+        found[more] = np.searchsorted(self.thresholds, u[more], side="right")
+        return found - self.cap
 
     def total_variation(self, dimension: int) -> float:
         """Upper bound on the total variation between a sampled vector and the rounded Gaussian.
@@ -112,7 +124,7 @@ def rounded_normal(sigma: float, grid: int) -> RoundedNormal:
     low = np.searchsorted(thresholds, starts, side="right")
     high = np.searchsorted(thresholds, starts + np.uint64((1 << _REST) - 1), side="right")
     guide = np.where(low == high, low - cap, _STRADDLES).astype(np.int16)
-    return RoundedNormal(cap=cap, thresholds=thresholds, guide=guide, scale=float(s))
+    return RoundedNormal(cap=cap, thresholds=thresholds, guide=guide, below=low.astype(np.int32), scale=float(s))
 
 
 def _rest_bits(words: Words, first: int, n: int, dimension: int, undecided: NDArray[np.intp]) -> NDArray[np.uint64]:
@@ -120,13 +132,13 @@ def _rest_bits(words: Words, first: int, n: int, dimension: int, undecided: NDAr
 
     Rank r takes word r mod P of page 1 + r div P, P = ceil(d / 64) rounded up to whole blocks.
     """
-    draw = undecided // dimension
-    rank = np.arange(undecided.size) - np.searchsorted(draw, draw, side="left")
+    starts = np.searchsorted(undecided, np.arange(n + 1) * dimension)
+    many = np.diff(starts)
+    draw, rank = np.repeat(np.arange(n), many), np.arange(undecided.size) - np.repeat(starts[:-1], many)
     per_page = whole_blocks(-(-dimension // 64))
-    rest = np.empty(undecided.size, np.uint64)
-    for page in range(int(rank.max()) // per_page + 1):
-        here = rank // per_page == page
-        rest[here] = words.take(first, n, per_page, page=page + 1)[draw[here], rank[here] % per_page]
+    pages = range(1, int(rank.max()) // per_page + 2)
+    # page behind page, so that rank r is column r
+    rest = np.concatenate([words.take(first, n, per_page, page=page) for page in pages], axis=1)[draw, rank]
     return rest >> np.uint64(64 - _REST)
 
 

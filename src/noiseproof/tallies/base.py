@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import fields
+from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from noiseproof.tallies.votes import Votes
@@ -63,9 +64,10 @@ class Tally(ABC):
         Void are rows with a score that is no finite number, and those whose margin is at most the share ``tolerance``
         of their largest |score|: their place would hang on the arithmetic. Each is judged by its own scores.
         """
-        void = ~scores.isfinite().all(dim=1)
+        largest = scores.abs().amax(dim=1)  # NaN where any is
+        void = ~(largest < inf)
         if tolerance > 0:
-            void |= ~(self.margin(scores) > tolerance * scores.abs().amax(dim=1).float())
+            void |= ~(self.margin(scores) > tolerance * largest.float())
         return self.places(scores).masked_fill_(void.unsqueeze(1), VOID)
 
     def check(self, counts: NDArray[np.int64], n: int) -> NDArray[np.int64]:
