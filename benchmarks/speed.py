@@ -1,6 +1,11 @@
-"""Draws a second as ratios, beside the project's targets: every backend and the textbook loop, interleaved in one run.
+"""Draws a CPU second and a second: every backend, and what others run, beside Cohen's loop at its best batch.
 
-On two cores, exact-grid noise included:  python benchmarks/speed.py [--seconds 240] [--out FILE.json]
+Each contestant has a process of its own and one thread a worker; they are measured in turn, in rounds, everything
+included (exact noise, packing, counting). CPU seconds hold on a busy machine, where seconds do not.
+
+    python benchmarks/speed.py [--seconds 600] [--networks lenet resnet20] [--workers 2] [--out FILE.json]
+
+With ART in an environment of its own (which has numpy, scipy, pillow and safetensors too): --art VENV/bin/python
 With a trained model also what a decision costs:  --decide runs/model --data fashion-mnist-small:test
 """
 
@@ -9,53 +14,38 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
-from typing import Any
-
-if hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[-2:]))  # before torch counts the cores
+from typing import Any, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from noiseproof.engine.choose import backend_for
-from noiseproof.engine.require import check_available
-from noiseproof.errors import ModelError
 from noiseproof.models import build
 from noiseproof.noises import Gaussian
-from noiseproof.runners.rates import certify_rate, forward_rate, interleaved, mflop, peak_rate, processor
-from noiseproof.runners.textbook import BATCHES, PUBLISHED_BATCH, TextbookProcess
+from noiseproof.runners.textbook import BATCHES, PUBLISHED_BATCH, textbook
 
-ROUNDS = 5
-CONTESTANTS = (
-    ("torch fp32", "torch", "fp32"),
-    ("torch bf16", "torch", "bf16"),
-    ("onnxruntime fp32", "onnxruntime", "fp32"),
-    ("openvino fp32", "openvino", "fp32"),
-    ("openvino bf16", "openvino", "bf16"),
-)
-# what, over what, target for ResNet-20, target for the small CNN
-TARGETS = (
-    ("torch fp32", "textbook best", 1.5, 2.0),
-    ("torch bf16", "textbook best", 2.4, 3.0),
-    ("openvino fp32", "textbook best", 2.1, 3.8),
-    ("onnxruntime fp32", "textbook best", None, None),
-    ("openvino bf16", "textbook best", 4.0, 6.5),
-    ("torch fp32", "textbook 1000", 3.0, 4.0),
-    ("openvino fp32", "textbook 1000", None, None),
-    ("openvino bf16", "textbook 1000", 9.0, 12.0),
-    ("torch fp32", "torch fp32 forward", 0.93, 0.85),
-    ("onnxruntime fp32", "onnxruntime fp32 forward", 0.93, 0.85),
-    ("openvino fp32", "openvino fp32 forward", 0.93, 0.85),
-    ("openvino bf16", "openvino bf16 forward", 0.93, 0.85),
-    ("torch fp32", "torch fp32, 1 worker", 1.85, 1.7),
-    ("openvino fp32", "openvino fp32, 1 worker", 1.85, 1.7),
-)
+ROUNDS = 9
+SIGMA = 0.5
+COHEN = "Cohen's loop, best batch"
+CONTESTANTS = {
+    COHEN: "textbook:best",
+    f"Cohen's loop, batch {PUBLISHED_BATCH}": f"textbook:{PUBLISHED_BATCH}",
+    "ART": "art:32",
+    "torch fp32": "torch:fp32",
+    "ONNX Runtime fp32": "onnxruntime:fp32",
+    "OpenVINO fp32": "openvino:fp32",
+    "torch bf16": "torch:bf16",
+    "OpenVINO bf16": "openvino:bf16",
+}
+WANTED, WANTED_OF_FORWARD = 1.8, 0.93
 
 
 class SmallCNN(nn.Module):
@@ -73,59 +63,183 @@ class SmallCNN(nn.Module):
         return self.fc2(F.relu(self.fc1(x.flatten(1))))
 
 
-def measured(base: nn.Module, shape: tuple[int, ...], seconds: float) -> dict[str, Any]:
-    """Draws a second of everything in each round."""
-    base = base.eval().requires_grad_(False)
-    noise = Gaussian(sigma=0.5).on(shape)
+NETWORKS = {"small-cnn": (1, 28, 28), "lenet": (1, 28, 28), "resnet20": (3, 32, 32), "resnet110": (3, 32, 32)}
+
+
+def network(name: str) -> tuple[nn.Module, tuple[int, ...]]:
+    torch.manual_seed(0)
+    shape = NETWORKS[name]
+    module = SmallCNN() if name == "small-cnn" else build(name, num_classes=10, shape=shape)
+    return module.eval().requires_grad_(False), shape
+
+
+# one contestant, in its own process
+
+
+Rate = Callable[[float], float]
+"""Draws a second, over some seconds."""
+
+
+def ours(kind: str, precision: str, base: nn.Module, shape: tuple[int, ...], options: Any) -> dict[str, Rate]:
+    from noiseproof.engine.choose import backend_for
+    from noiseproof.engine.require import check_available
+    from noiseproof.runners.rates import certify_rate, forward_rate
+
+    check_available(kind, precision)
+    noise = Gaussian(sigma=SIGMA).on(shape)
     generator = np.random.default_rng(0)
     inputs = [generator.integers(0, 256, shape, dtype=np.uint8) for _ in range(4)]
-    left_out: dict[str, str] = {}
-    runs: dict[str, Any] = {}
+    set_up = {"precision": precision, "workers": options.workers, "batch_size": options.batch_size}
+    made = backend_for(kind, base, num_classes=10, noise=noise, shape=shape, **set_up)
+    return {
+        "certify": lambda seconds: certify_rate(made, noise, inputs, seconds),
+        "forward": lambda seconds: forward_rate(made, seconds),
+    }
+
+
+def loop(batch: str, base: nn.Module, shape: tuple[int, ...]) -> dict[str, Rate]:
+    x = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape).astype(np.float32) / 255)
+
+    def rate(seconds: float, rows: int) -> float:
+        draws, started = 0, time.perf_counter()
+        while (elapsed := time.perf_counter() - started) < seconds:
+            textbook(base, x, sigma=SIGMA, n=rows, batch=rows, num_classes=10)
+            draws += rows
+        return draws / elapsed
+
+    if batch != "best":
+        return {"certify": lambda seconds: rate(seconds, int(batch))}
+    tried = {
+        rows: max(timed(lambda seconds, rows=rows: rate(seconds, rows), 0.5)[0] for _ in range(3)) for rows in BATCHES
+    }
+    best = max(tried, key=lambda rows: tried[rows])
+    return {f"certify, batch {best}": lambda seconds: rate(seconds, best)}
+
+
+def art(batch: int, base: nn.Module, shape: tuple[int, ...]) -> dict[str, Rate]:
+    """CERTIFY of the Adversarial Robustness Toolbox, its defaults, n0 = 100."""
+    from art.estimators.certification.randomized_smoothing import PyTorchRandomizedSmoothing
+
+    smoothed = PyTorchRandomizedSmoothing(
+        model=base, loss=nn.CrossEntropyLoss(), input_shape=shape, nb_classes=10, sample_size=100, scale=SIGMA
+    )
+    x = np.random.default_rng(0).integers(0, 256, (1, *shape)).astype(np.float32) / 255
+
+    def rate(seconds: float) -> float:
+        draws, started = 0, time.perf_counter()
+        while (elapsed := time.perf_counter() - started) < seconds:
+            smoothed.certify(x, n=1000, batch_size=batch)
+            draws += 1100
+        return draws / elapsed
+
+    return {"certify": rate}
+
+
+def timed(rate: Rate, seconds: float) -> tuple[float, float]:
+    """Draws a CPU second of this process, and draws a second."""
+    spent, started = time.process_time(), time.perf_counter()
+    found = rate(seconds)
+    return found * (time.perf_counter() - started) / (time.process_time() - spent), found
+
+
+def contest(options: Any) -> None:
+    """Answer seconds with rates, a line each, until the input ends."""
+    torch.set_num_threads(options.workers)
+    base, shape = network(options.networks[0])
+    kind, _, how = options.contestant.partition(":")
+    try:
+        if kind == "textbook":
+            rates = loop(how, base, shape)
+        else:
+            rates = art(int(how), base, shape) if kind == "art" else ours(kind, how, base, shape, options)
+        for rate in rates.values():
+            rate(0.2)
+    except Exception as error:  # noqa: BLE001  # told, and left out
+        print(json.dumps(str(error).splitlines()[0]), flush=True)
+        return
+    print(json.dumps(list(rates)), flush=True)
+    for line in sys.stdin:
+        print(json.dumps([timed(rate, float(line)) for rate in rates.values()]), flush=True)
+
+
+# all of them
+
+
+class Contestant:
+    """A process that waits while it is not asked."""
+
+    def __init__(self, python: str, spec: str, name: str, options: Any) -> None:
+        line = [python, __file__, "--contestant", spec, "--networks", name, "--workers", str(options.workers)]
+        line += [] if options.batch_size is None else ["--batch-size", str(options.batch_size)]
+        env = os.environ | {"OMP_NUM_THREADS": str(options.workers)}
+        self._process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+        self.columns = self._said()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def rates(self, seconds: float) -> dict[str, tuple[float, float]]:
+        assert self._process.stdin is not None
+        print(seconds, file=self._process.stdin, flush=True)
+        return dict(zip(self.columns, self._said(), strict=True))
+
+    def _said(self) -> Any:
+        assert self._process.stdout is not None
+        return json.loads(self._process.stdout.readline() or '"it ended without a word"')
+
+
+def measured(name: str, options: Any) -> dict[str, Any]:
+    """Of each contestant, its draws a CPU second and a second in each round."""
+    rates: dict[str, list[tuple[float, float]]] = {}
+    left_out = {}
     with ExitStack() as stack:
-        for title, name, precision in CONTESTANTS:
-            try:
-                check_available(name, precision)
-            except ModelError as error:
-                left_out[title] = str(error)
+        ready = {}
+        for title, spec in CONTESTANTS.items():
+            python = options.art if title == "ART" else sys.executable
+            if python is None or (options.only and title not in options.only and title != COHEN):
                 continue
-            for workers in (2, 1) if precision == "fp32" and name != "onnxruntime" else (2,):
-                made = backend_for(
-                    name, base, num_classes=10, noise=noise, shape=shape, precision=precision, workers=workers
-                )
-                stack.callback(made.close)
-                key = title if workers == 2 else f"{title}, 1 worker"
-                runs[key] = lambda span, b=made: (certify_rate(b, noise, inputs, span), 0.0)
-                if workers == 2:
-                    runs[f"{title} forward"] = lambda span, b=made: (forward_rate(b, span), 0.0)
-                if title == "torch fp32" and workers == 2:
-                    runs["peak"] = lambda span, b=made: (peak_rate(b, span / 2), 0.0)
-        loop = TextbookProcess(base, {"device": "cpu", "threads": 2}, inputs[0] / 255, sigma=0.5, num_classes=10)
-        stack.enter_context(loop)
-        tries = {batch: max(loop.rate(batch, 0.5)[0] for _ in range(2)) for batch in BATCHES}
-        best = max(tries, key=lambda batch: tries[batch])
-        runs["textbook best"] = lambda span: loop.rate(best, span)
-        runs["textbook 1000"] = lambda span: loop.rate(PUBLISHED_BATCH, span)
-        rates, foreign = interleaved(runs, seconds=seconds / ROUNDS / len(runs), rounds=ROUNDS)
-    return {"rates": rates, "foreign": foreign, "best_batch": best, "left_out": left_out, "mflop": mflop(base, shape)}
+            one = stack.enter_context(Contestant(python, spec, name, options))
+            if isinstance(one.columns, str):
+                left_out[title] = one.columns
+            else:
+                ready[title] = one
+        each = options.seconds / len(options.networks) / ROUNDS / sum(len(one.columns) for one in ready.values())
+        for _ in range(ROUNDS):
+            for title, one in ready.items():
+                for column, found in one.rates(each).items():
+                    rates.setdefault(title + column.removeprefix("certify").replace("forward", ", forward"), []).append(
+                        found
+                    )
+    return {"rates": rates, "left_out": left_out}
 
 
-def ratio(rates: dict[str, tuple[float, ...]], one: str, other: str) -> float | None:
-    if one not in rates or other not in rates:
-        return None
-    return median(a / b for a, b in zip(rates[one], rates[other], strict=True))
+def ratio(rates: dict[str, list[tuple[float, float]]], one: str, other: str, column: int = 0) -> float:
+    return median(a[column] / b[column] for a, b in zip(rates[one], rates[other], strict=True))
 
 
-def cell(found: float | None, target: float | None) -> str:
-    if found is None:
-        return f"not here (target {target:g})" if target else "not here"
-    if target is None:
-        return f"{found:.2f}"
-    verdict = "reached" if found >= target else "above the floor" if found >= 0.9 * target else "BELOW THE FLOOR"
-    return f"{found:.2f} (target {target:g}: {verdict})"
+def table(name: str, found: dict[str, Any]) -> str:
+    rates = found["rates"]
+    base = next(title for title in rates if title.startswith(COHEN))
+    rows = [
+        f"| {name} | draws a CPU second | lowest to highest | over Cohen's loop (wanted {WANTED}) | "
+        f"over own forward (wanted {WANTED_OF_FORWARD}) | draws a second | over Cohen's loop |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for title, each in rates.items():
+        cpu, wall = zip(*each, strict=True)
+        forward = f"{ratio(rates, title, f'{title}, forward'):.3f}" if f"{title}, forward" in rates else ""
+        rows.append(
+            f"| {title} | {median(cpu):,.0f} | {min(cpu):,.0f} to {max(cpu):,.0f} | {ratio(rates, title, base):.2f} | "
+            f"{forward} | {median(wall):,.0f} | {ratio(rates, title, base, 1):.2f} |"
+        )
+    return "\n".join(rows + [f"\n{title} is not here: {why}" for title, why in found["left_out"].items()])
 
 
-def decide_cost(model: str, data: str, published: float) -> str:
-    """Seconds of a decision at r = .5 against the textbook loop's 100,000 draws."""
+def decide_cost(model: str, data: str) -> str:
+    """CPU seconds of a decision at r = .5, and those of the textbook loop's 100,000 draws, batch 1000."""
     from noiseproof import SmoothedClassifier
     from noiseproof.data import load as load_data
     from noiseproof.models import load
@@ -134,53 +248,43 @@ def decide_cost(model: str, data: str, published: float) -> str:
     pictures = load_data(data, split="test").images()[::10][:100]
     g = SmoothedClassifier(base.module, base.num_classes, Gaussian(sigma=0.5), workers=2)
     g.decide(pictures[:2], radius=0.5)
-    started = time.perf_counter()
+    started = time.process_time()
     said = g.decide(pictures, radius=0.5)
-    each = (time.perf_counter() - started) / len(pictures)
-    textbook = 100_000 / published
+    each = (time.process_time() - started) / len(pictures)
+    published, _ = timed(loop(str(PUBLISHED_BATCH), base.module, tuple(pictures.shape[1:]))["certify"], 5.0)
     return (
-        f"decide at r = .5: {each:.3f} s an input ({said.draws.mean():,.0f} draws in the mean); textbook certify at "
-        f"{published:,.0f} draws/s: {textbook:.1f} s; {textbook / each:,.0f} times (target 300)"
+        f"decide at r = .5: {each:.3f} CPU seconds an input ({said.draws.mean():,.0f} draws in the mean); textbook "
+        f"certify, {published:,.0f} draws a CPU second: {100_000 / published:.1f} s; "
+        f"{100_000 / published / each:,.0f} times (wanted 300)"
     )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=240.0, help="of measurement, both models together")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=600.0, help="of measurement, all networks together")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--only", nargs="+", choices=CONTESTANTS, help="these, beside Cohen's loop")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--batch-size", type=int, help="of ours; by default what a run takes")
+    parser.add_argument("--art", metavar="PYTHON", help="of an environment that has ART")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--decide", metavar="MODEL", help="a trained model at sigma .5, for the cost of a decision")
     parser.add_argument("--data", default="fashion-mnist-small:test")
+    parser.add_argument("--contestant", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    torch.manual_seed(0)
-    models = {
-        "ResNet-20, 3x32x32": (build("resnet20", num_classes=10, shape=(3, 32, 32)), (3, 32, 32)),
-        "small CNN, 1x28x28": (SmallCNN(), (1, 28, 28)),
-    }
-    found = {name: measured(base, shape, options.seconds / 2) for name, (base, shape) in models.items()}
-    print(f"{processor()}, cores {sorted(os.sched_getaffinity(0))}, torch {torch.__version__}, sigma .5, exact noise\n")
-    for name, one in found.items():
-        print(
-            f"**{name}**: {one['mflop']:.1f} MFLOP a draw; textbook loop at its best in batches of "
-            f"{one['best_batch']}; other processes took {one['foreign']:.0%} of these cores\n"
-        )
-        print("| draws/s | median | lowest to highest | share of fp32 peak |\n|---|---|---|---|")
-        peak = median(one["rates"]["peak"])
-        for key, rates in one["rates"].items():
-            share = "" if key == "peak" else f"{median(rates) * one['mflop'] / 1000 / peak:.0%}"
-            label = "peak, GFLOP/s" if key == "peak" else key
-            print(f"| {label} | {median(rates):,.0f} | {min(rates):,.0f} to {max(rates):,.0f} | {share} |")
-        print()
-    print("| ratio | " + " | ".join(found) + " |\n|---|---|---|")
-    for one, other, *targets in TARGETS:
-        cells = [
-            cell(ratio(each["rates"], one, other), target) for each, target in zip(found.values(), targets, strict=True)
-        ]
-        print(f"| {one} / {other} | {' | '.join(cells)} |")
-    for title, reason in next(iter(found.values()))["left_out"].items():
-        print(f"\n{title} is not here: {reason}")
+    if options.contestant:
+        contest(options)
+        return
+    from noiseproof.runners.rates import mflop, processor
+
+    print(f"{processor()}, torch {torch.__version__}, sigma {SIGMA}, exact noise, {options.workers} worker(s)")
+    found = {}
+    for name in options.networks:
+        found[name] = measured(name, options)
+        load = " ".join(f"{each:.1f}" for each in os.getloadavg())
+        print(f"\n{mflop(*network(name)):.1f} MFLOP a draw; load {load}\n\n{table(name, found[name])}", flush=True)
     if options.decide:
-        published = median(found["small CNN, 1x28x28"]["rates"]["textbook 1000"])
-        print("\n" + decide_cost(options.decide, options.data, published))
+        print("\n" + decide_cost(options.decide, options.data))
     if options.out:
         options.out.write_text(json.dumps(found, indent=2) + "\n")
 
