@@ -62,7 +62,7 @@ def _run(made: type[Procedure], given: dict[str, Any]) -> Any:
     said = asked(taken(made, settings), **settings)
     return noiseproof.run(
         said.procedure, said.noise, said.subject, said.compute, out=out, progress=progress,
-        seed=said.seed, rng=said.rng, budget=said.budget,
+        seed=said.seed, rng=said.rng, budget=said.budget, common_noise=said.common_noise,
     )  # fmt: skip
 
 

@@ -264,8 +264,9 @@ def scarce():
 
 def test_memory_that_runs_out_halves_the_batch_and_gives_the_same_counts():
     base, sizes = scarce()
-    x = batch()
-    assert same(smoothed(base, batch_size=100).certify(x, n=300), smoothed(batch_size=12).certify(x, n=300))
+    x, plain = batch(), linear()
+    ample = smoothed(lambda x: plain(x), batch_size=12)
+    assert same(smoothed(base, batch_size=100).certify(x, n=300), ample.certify(x, n=300))
     assert list(dict.fromkeys(sizes)) == [100, 50, 25, 12]
 
 
@@ -278,8 +279,9 @@ def test_memory_that_runs_out_late_does_not_lose_what_is_finished():
             raise MemoryError
         return inner(x)
 
-    x = batch()
-    assert same(smoothed(base, batch_size=64).certify(x, n=200), smoothed(batch_size=64).certify(x, n=200))
+    x, plain = batch(), linear()
+    ample = smoothed(lambda x: plain(x), batch_size=64)
+    assert same(smoothed(base, batch_size=64).certify(x, n=200), ample.certify(x, n=200))
     assert sum(rows[17:]) < 5 * 300
 
 
@@ -353,13 +355,17 @@ def test_it_computes_where_the_base_classifier_is_now():
 def test_a_certificate_is_the_one_of_the_procedure():
     """What the arrays hold is what CERTIFY says of the counts, for the noise that knows its dimension."""
     from noiseproof.engine import Engine, Finished, Task, TorchBackend
+    from noiseproof.models.base import fingerprint
+    from noiseproof.noises.keys import binding
     from noiseproof.procedures import Certify
 
-    x = batch(1)
+    x, asked = batch(1), Certify(n=500)
     noise = Gaussian(sigma=0.5).on(SHAPE)
     backend = TorchBackend(linear(), num_classes=3, noise=noise, shape=SHAPE, workers=1)
+    model = {"fingerprint": fingerprint(linear(), "torch.nn.modules.container.Sequential")}
+    bound_to = binding({"model": model, "noise": noise.config(), "procedure": asked.config()})
     try:
-        events = list(Engine(backend, noise, 0).run(Certify(n=500), [Task(input_key(x[0]), x[0])]))
+        events = list(Engine(backend, noise, 0, binding=bound_to).run(asked, [Task(input_key(x[0]), x[0])]))
     finally:
         backend.close()
     (said,) = [event.outcome for event in events if isinstance(event, Finished)]

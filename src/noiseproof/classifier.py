@@ -17,8 +17,9 @@ from noiseproof.engine import Engine, Finished, OutOfMemoryError, Task
 from noiseproof.engine.choose import backend_for
 from noiseproof.engine.contract import check_backend, check_eval_mode, check_options, check_precision
 from noiseproof.engine.require import check_available
+from noiseproof.models.base import fingerprint
 from noiseproof.models.contents import contents
-from noiseproof.noises.keys import input_key
+from noiseproof.noises.keys import binding, input_key
 from noiseproof.procedures import Certify, Decide, Predict, Procedure
 from noiseproof.types import ABSTAIN, Certificate, Decision, Prediction
 
@@ -99,7 +100,8 @@ class SmoothedClassifier(nn.Module):
     """g(x) = the class that the base classifier most probably gives x + noise.
 
     The base classifier takes inputs in [0, 1] plus noise (never clipped) and normalises inside, if at all. It must
-    be in eval mode. Certificates of one (seed, input) always use the same draws; give another seed for fresh ones.
+    be in eval mode. Certificates of one (seed, input) always use the same draws as long as weights, noise and settings
+    are the same, n apart; give another seed for fresh ones.
 
     What it computes with, a copy of the base classifier and its workers, is kept for the next call as long as nothing
     it depends on changes; weights may be changed in place at any time. ``close``, or ``with``, gives it back.
@@ -287,6 +289,7 @@ class SmoothedClassifier(nn.Module):
     ) -> list[tuple[Outcome, int]]:
         outcomes: dict[str, tuple[Outcome, int]] = {}
         made_of = self._made_of(self.noise.on(encoded.shape[1:]))
+        bound_to = self._bound_to(procedure, self.noise.on(encoded.shape[1:]))
         backend, batch_size = self._take(made_of), self.batch_size
         threads = torch.get_num_threads()  # a worker that starts sets it for threads that are none of ours
         while len(outcomes) < len(keys):
@@ -296,7 +299,7 @@ class SmoothedClassifier(nn.Module):
             try:
                 if fresh:
                     backend.tolerance = brief_check(backend, list(encoded[:16])).tolerance
-                for event in Engine(backend, backend.noise, self.seed).run(procedure, tasks):
+                for event in Engine(backend, backend.noise, self.seed, binding=bound_to).run(procedure, tasks):
                     if isinstance(event, Finished):
                         outcomes[event.task.key] = event.outcome, sum(n for _, n in event.requests)
             except OutOfMemoryError:
@@ -313,6 +316,14 @@ class SmoothedClassifier(nn.Module):
         assert backend is not None, "there is an input"
         self._kept = _Kept(backend, self.base, made_of)
         return [outcomes[key] for key in keys]
+
+    def _bound_to(self, procedure: Procedure, noise: Noise) -> str:
+        """What the words of a call are bound to, as those of a run are; of what is no module, to no weights."""
+        kind = type(self.base)  # named as in a run of this very module, which then has the same draws
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        of_weights = fingerprint(self.base, name) if isinstance(self.base, nn.Module) else ""
+        about = {"noise": noise.config(), "procedure": procedure.config()}
+        return binding(about | {"model": {"fingerprint": of_weights}})
 
     def _made(self, noise: Noise, shape: tuple[int, ...], batch_size: int | None) -> PooledBackend:
         check_available(self.backend, self.precision)

@@ -69,16 +69,17 @@ def test_the_counts_are_those_of_the_mean(certified, as_set, models):
     mean = nn.Linear(16, 3)
     mean.weight.data = sum(model[1].weight for model in models) / 3
     mean.bias.data = sum(model[1].bias for model in models) / 3
-    wanted = as_set(certified("mean", model=nn.Sequential(nn.Flatten(), mean).eval()))
-    assert as_set(certified(model=models)) == wanted
-    assert as_set(certified("first", model=models[:1])) != wanted
+    wanted = as_set(certified("mean", model=nn.Sequential(nn.Flatten(), mean).eval(), common_noise=True))
+    assert as_set(certified(model=models, common_noise=True)) == wanted
+    assert as_set(certified("first", model=models[:1], common_noise=True)) != wanted
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 32, 100])
 def test_the_counts_of_a_consensus_are_those_of_its_rule_in_any_batch(certified, as_set, models, batch_size):
-    wanted = as_set(certified("rule", model=Rule(models, 2).eval(), limit=4))
-    assert as_set(certified(model=models, consensus=2, limit=4, batch_size=batch_size)) == wanted
-    assert as_set(certified("mean", model=models, limit=4)) != wanted
+    alike = {"limit": 4, "common_noise": True}
+    wanted = as_set(certified("rule", model=Rule(models, 2).eval(), **alike))
+    assert as_set(certified(model=models, consensus=2, batch_size=batch_size, **alike)) == wanted
+    assert as_set(certified("mean", model=models, **alike)) != wanted
 
 
 def test_a_run_says_its_models_and_what_a_draw_takes(certified, specs, tmp_path):

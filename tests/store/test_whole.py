@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -62,6 +63,17 @@ def test_dropped_inputs_are_missing_however_the_chain_was_made(make_run, tmp_pat
     assert said in show(path)
     assert said in card(path)
     assert said in report([path], out=tmp_path / "report").text
+
+
+@pytest.mark.parametrize(("number", "seen"), [("23", True), ("01", True), ("-1", True), ("1_0", True), ("0", False)])
+def test_a_number_that_was_chosen_among_equal_pictures_is_shown(make_run, number, seen):
+    """The attack: the occurrence number as a second seed, the 24th of pictures of which there is one."""
+    path = sealed(make_run("run", [0.9] * 3), replace(ALL, of=3))
+    entries = [entry | ({"key": f"k1-{number}"} if entry.get("key") == "k1-0" else {}) for entry in entries_of(path)]
+    path = chained_anew(path, entries)
+    whole = wholeness(read_run(path).state)
+    assert whole.out_of_turn == ((1,) if seen else ())
+    assert ("drawn as a later one of equal pictures" in whole.text) == seen
 
 
 def test_no_selection_can_say_what_was_dropped(make_run):

@@ -1,6 +1,5 @@
 """Draws made one row at a time: slow, and the same."""
 
-from noiseproof.engine import Engine
 from noiseproof.runners.executors import Began, Executor
 from noiseproof.version import __version__
 
@@ -12,7 +11,6 @@ class OneRow(Executor):
         backend = job.backend(batch_size=1)
         try:
             yield Began({"version": __version__, **backend.environment()})
-            engine = Engine(backend, job.noise, job.seed, job.asked.rng)
-            yield from engine.run(job.asked.procedure, job.tasks(state), job.asked.budget)
+            yield from job.engine(backend).run(job.asked.procedure, job.tasks(state), job.asked.budget)
         finally:
             backend.close()

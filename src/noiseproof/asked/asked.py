@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noiseproof.arguments import integer
+from noiseproof.arguments import flag, integer
 from noiseproof.asked.compute import Compute
 from noiseproof.asked.options import asked_of, line
 from noiseproof.asked.subject import Subject
@@ -31,6 +31,7 @@ class Asked:
         seed: Of the noise; left out with chacha20.
         rng: Generator of the noise: philox; or chacha20, keyed by the operating system, the key kept with the run.
         budget: Draws for all inputs together, given to those nearest to a decision.
+        common_noise: The same noise for every model and setting of a seed, to compare them; else each has its own.
 
     Raises:
         ValueError: the generator is unknown, or a number is none.
@@ -43,9 +44,11 @@ class Asked:
     seed: int = 0
     rng: Generator = "philox"
     budget: int | None = None
+    common_noise: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seed", integer("seed", self.seed))  # 5.0 would be another stream than 5
+        object.__setattr__(self, "common_noise", flag("common_noise", self.common_noise))
         if self.budget is not None:
             object.__setattr__(self, "budget", integer("budget", self.budget))
         if self.rng not in GENERATORS:
@@ -65,9 +68,8 @@ class Asked:
             said["procedure"] = self.procedure.name
         said |= asked_of(self.procedure)
         defaults = {each.name: each.default for each in fields(self)}
-        said |= {
-            name: getattr(self, name) for name in ("budget", "seed", "rng") if getattr(self, name) != defaults[name]
-        }
+        own = ("budget", "seed", "rng", "common_noise")
+        said |= {name: getattr(self, name) for name in own if getattr(self, name) != defaults[name]}
         return said | asked_of(self.compute)
 
     def line(self, out: str | Path | None = None) -> str:
@@ -98,4 +100,5 @@ class Asked:
             seed=int(meaning["seed"]) if rng == "philox" else 0,
             rng=rng,
             budget=meaning["budget"]["draws"] if "budget" in meaning else None,
+            common_noise="words" not in meaning,
         )

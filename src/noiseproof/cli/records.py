@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -32,7 +33,24 @@ Folder = Annotated[Path, "Folder for what is written."]
 Radii = Annotated[str, "START:STOP:STEP (both ends in) or a,b,c, in input units (L2)."]
 Data = Annotated[str, "Data set, folder:PATH or file.py:name; `noiseproof data list`."]
 Root = Annotated[Path | None, "Where data sets lie (or NOISEPROOF_DATA)."]
-DryRun = Annotated[bool, "Say what it will cost, and stop."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Before:
+    """What is wanted before a run draws.
+
+    Attributes:
+        dry_run: Say what it will cost, and stop.
+        commit: Write down in this file what the run will be, and stop: publish it, then draw.
+        sign: Private key of OpenSSH (Ed25519) that signs the end of the run; `verify --trust`.
+    """
+
+    dry_run: bool = False
+    commit: Path | None = None
+    sign: Path | None = None
+
+
+AskedBefore = Annotated[Before, Spread("Run")]
 
 
 def asked_for(verb: str, about: str) -> Spread:

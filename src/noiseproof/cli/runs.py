@@ -9,41 +9,52 @@ from typing import TYPE_CHECKING, Annotated
 from noiseproof.asked import Asked
 from noiseproof.asked.options import line
 from noiseproof.cli.progress import ProgressBar
-from noiseproof.cli.records import DryRun, Out, asked_for
+from noiseproof.cli.records import AskedBefore, Before, Out, asked_for
 from noiseproof.progress import duration
 
 if TYPE_CHECKING:
     from noiseproof.runners import Job
     from noiseproof.store import Run
+    from noiseproof.store.signing import Signer
 
 _OTHERS = "Another one's flags: add --help behind its name."
 
 
-def certify(asked: Annotated[Asked, asked_for("certify", _OTHERS)], *, out: Out, dry_run: DryRun = False) -> None:
+def certify(asked: Annotated[Asked, asked_for("certify", _OTHERS)], before: AskedBefore, *, out: Out) -> None:
     """Certify inputs: the class of the smoothed classifier and the radius inside which it cannot change."""
     following = line("report", {"out": "report"}, out)
-    run_asked(asked, out, dry_run=dry_run, then=f"certified inputs; next: {following}")
+    run_asked(asked, out, before, then=f"certified inputs; next: {following}")
 
 
-def decide(asked: Annotated[Asked, asked_for("decide", _OTHERS)], *, out: Out, dry_run: DryRun = False) -> None:
+def decide(asked: Annotated[Asked, asked_for("decide", _OTHERS)], before: AskedBefore, *, out: Out) -> None:
     """Decide whether inputs are certified at one radius, each with as few draws as it takes."""
-    run_asked(asked, out, dry_run=dry_run, then=f"decisions; next: {line('verify', {}, out)}")
+    run_asked(asked, out, before, then=f"decisions; next: {line('verify', {}, out)}")
 
 
-def predict(asked: Annotated[Asked, asked_for("predict", _OTHERS)], *, out: Out, dry_run: DryRun = False) -> None:
+def predict(asked: Annotated[Asked, asked_for("predict", _OTHERS)], before: AskedBefore, *, out: Out) -> None:
     """Predict inputs: the class of the smoothed classifier, or an abstention."""
-    run_asked(asked, out, dry_run=dry_run, then="predictions")
+    run_asked(asked, out, before, then="predictions")
 
 
-def run_asked(asked: Asked, out: Path, *, dry_run: bool, then: str) -> None:
-    """Run what is asked and say what came of it, or what it will cost."""
+def run_asked(asked: Asked, out: Path, before: Before, *, then: str) -> None:
+    """Run what is asked and say what came of it; or only what it will cost, or will be."""
+    from getpass import getpass
+
     from noiseproof.runners import resolve
+    from noiseproof.store.signing import signer
 
+    signed_by = None if before.sign is None else signer(before.sign, getpass)
     job = resolve(asked)
-    if dry_run:
+    if before.dry_run:
         _print_cost(job, out)
         return
-    run = run_job(job, out)
+    if before.commit is not None:
+        made = job.commit(out, before.commit)
+        inputs = f"{len(made.selection.indices):,} inputs"
+        print(f"{before.commit} commits to {made.kind} of {inputs} in {out}; nothing is drawn yet")
+        print(f"publish it, or its SHA-256 {made.sha256}, then give the same line without --commit")
+        return
+    run = run_job(job, out, signed_by)
     void = sum(record.void for record in run.records)
     if void:
         print(
@@ -59,12 +70,12 @@ def run_asked(asked: Asked, out: Path, *, dry_run: bool, then: str) -> None:
     print(f"{out} holds {len(run.records)} {then}")
 
 
-def run_job(job: Job, out: Path) -> Run:
+def run_job(job: Job, out: Path, signer: Signer | None = None) -> Run:
     """Run a job with a progress bar."""
     for said in _takes(job):
         print(f"noiseproof: {said}", file=sys.stderr)
     with ProgressBar(job.asked.procedure.verb) as bar:
-        return job.run(out, bar.show)
+        return job.run(out, bar.show, signer=signer)
 
 
 def _print_cost(job: Job, out: Path) -> None:

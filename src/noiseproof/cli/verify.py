@@ -7,27 +7,41 @@ from pathlib import Path
 from noiseproof.cli.records import DrawnOn, FoundElsewhere
 
 
-def verify(run: Path, /, elsewhere: FoundElsewhere, compute: DrawnOn, *, replay: str = "0") -> None:
+def verify(
+    run: Path,
+    /,
+    elsewhere: FoundElsewhere,
+    compute: DrawnOn,
+    *,
+    replay: str = "0",
+    commitment: Path | None = None,
+    trust: Path | None = None,
+) -> None:
     """Replay a run's journal: hash chain, statistics, printed certificates. Exits 1 at the first that does not hold.
 
     Args:
         run: Run folder of certify, predict or decide.
         replay: Draw so many inputs again from their keys (or all) and compare the counts; labels and pictures of all.
+        commitment: What certify --commit wrote: the run must be just that, its n and its inputs too.
+        trust: Public keys of OpenSSH, one a line: the run must end with a seal that one of them signed.
     """
     if not (replay == "all" or replay.isdecimal()):
         raise ValueError(f"replay must be a number >= 0, or all, got {replay!r}")
+    from noiseproof.store.commitment import check_commitment
     from noiseproof.store.folder import JOURNAL
     from noiseproof.store.journal import torn
+    from noiseproof.store.manifest import noise_note, read_manifest
     from noiseproof.store.run import read_run
+    from noiseproof.store.signing import check_signature
     from noiseproof.store.verify import verify as verify_run
     from noiseproof.store.whole import wholeness
 
-    held, whole = verify_run(run), wholeness(read_run(run).state)
+    held, whole, note = verify_run(run), wholeness(read_run(run).state), noise_note(read_manifest(run))
     print(
         f"{run}: {held.records:,} certificates follow from their {held.draws:,} draws "
         f"({held.void:,} void), the chain is whole; {held.unfinished} inputs under way"
         + (f"; {held.skipped} pictures skipped as unreadable, counted as abstentions" if held.skipped else "")
-        + (f"; noise: {held.arithmetic}" if held.arithmetic else "")
+        + (f"; noise: {noise}" if (noise := ", ".join(filter(None, (held.arithmetic, note)))) else "")
         + (
             "; a torn last line, which is not counted: the run was killed or is under way"
             if torn(run / JOURNAL)
@@ -35,6 +49,11 @@ def verify(run: Path, /, elsewhere: FoundElsewhere, compute: DrawnOn, *, replay:
         )
         + (f"; {whole.text}" if whole.text else "; sealed: all inputs asked for are there")
     )
+    if commitment is not None:
+        made = check_commitment(run, commitment)
+        print(f"it is what {commitment} (SHA-256 {made.sha256}) committed to, with all its inputs and no others")
+    if trust is not None:
+        print(f"sealed and signed by {check_signature(run, trust)}, and unchanged since")
     if replay == "0":
         return
     from noiseproof.cli.progress import ProgressBar

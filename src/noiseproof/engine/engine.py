@@ -78,19 +78,22 @@ class Finished:
 class Engine:
     """Draws for many inputs at once: for a procedure that says something of each, or just so many.
 
-    Counts do not depend on how draws are packed: a draw is a pure function of (seed, key, stage, index).
+    Counts do not depend on how draws are packed: a draw is a pure function of (binding, seed, key,
+    stage, index).
 
     Attributes:
         backend: turns segments of noisy inputs into votes.
         noise: what the certificate is about.
         seed: of the noise.
         rng: generator of the random words, one of ``noises.words.GENERATORS``.
+        binding: what the words are bound to (``noises.keys.binding``); empty for common noise.
     """
 
     backend: Backend
     noise: Noise
     seed: int = 0
     rng: str = "philox"
+    binding: str = ""
 
     def run(self, procedure: Procedure, tasks: Iterable[Task], budget: int | None = None) -> Iterator[Drawn | Finished]:
         """Ask a procedure about each task; ranges of an input come in order, and its end after its last range.
@@ -158,7 +161,7 @@ class Engine:
             pass
 
     def _lane(self, task: Task, asking: Asking, *, in_rounds: bool = False) -> _Lane:
-        return _Lane(task, asking, Words(self.seed, task.key, "", self.rng), in_rounds=in_rounds)
+        return _Lane(task, asking, Words(self.seed, task.key, "", self.rng, self.binding), in_rounds=in_rounds)
 
     def _serve(self, waiting: Iterator[_Lane], tally: Tally) -> Iterator[Drawn | Finished]:
         """Draw what the lanes ask for.

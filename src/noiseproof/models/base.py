@@ -53,9 +53,10 @@ def fingerprint(module: nn.Module, name: str) -> str:
     """SHA-256 (hex) over the architecture's name and every tensor's name, dtype, shape and bytes.
 
     Independent of file, order, device and memory layout. Buffers outside the ``state_dict`` (the constants of
-    the normalisation) count: they are part of the function.
+    the normalisation) count: they are part of the function; what else a ``state_dict`` may hold does not.
     """
-    tensors = {**module.state_dict(), **dict(module.named_buffers())}
+    named = {**module.state_dict(), **dict(module.named_buffers())}
+    tensors = {key: value for key, value in named.items() if isinstance(value, torch.Tensor)}
     digest = hashlib.sha256(json.dumps(name).encode())
     for key in sorted(tensors):
         tensor = tensors[key].detach().cpu().contiguous()

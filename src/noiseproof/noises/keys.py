@@ -1,13 +1,35 @@
-"""Input keys: what the noise of an input is keyed by."""
+"""What the noise of an input is keyed by: the input, and what the run is about."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container
+import json
+from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+def binding(meaning: Mapping[str, Any]) -> str:
+    """What the words of a run are bound to: SHA-256 (hex) of the model's fingerprint, the noise and the procedure.
+
+    So these cannot be changed afterwards without changing every draw, and a model cannot have seen its draws while it
+    was trained. Left out is what must not move a draw: n (fewer draws are the first of more), precision and backend
+    (votes are the same up to rounding, so nobody can choose), data and inputs (a picture's draws are its own).
+
+    Args:
+        meaning: a table that holds at least these; what else it holds does not matter.
+
+    >>> about = {"model": {"fingerprint": "5f3a"}, "noise": {"family": "gaussian", "sigma": 0.25}}
+    >>> one, more, other = ({"alpha": 0.001, "n": 100}, {"alpha": 0.001, "n": 1000}, {"alpha": 0.3, "n": 100})
+    >>> [binding(about | {"procedure": each}) == binding(about | {"procedure": one}) for each in (more, other)]
+    [True, False]
+    """
+    procedure = {name: value for name, value in meaning["procedure"].items() if name != "n"}
+    table = {"model": meaning["model"]["fingerprint"], "noise": meaning["noise"], "procedure": procedure}
+    text = json.dumps(table, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def input_key(x: NDArray[Any], taken: Container[str] = ()) -> str:

@@ -1,4 +1,4 @@
-"""Random words as pure functions of (seed, input key, stage, draw index)."""
+"""Random words as pure functions of (what the run is about, seed, input key, stage, draw index)."""
 
 from __future__ import annotations
 
@@ -27,21 +27,24 @@ BLOCK = 4
 class Words:
     """The random words of one stage of one input.
 
-    Philox4x64-10 (Salmon et al. 2011, as numpy ships it), or ChaCha20, under a key hashed from seed, input key, stage
-    and page. A page is a stream of its own; on each page, draw i owns the words ``[i * per_draw, (i + 1) * per_draw)``.
-    So a word never depends on how draws are grouped, ordered or spread over workers.
+    Philox4x64-10 (Salmon et al. 2011, as numpy ships it), or ChaCha20, under a key hashed from binding, seed, input
+    key, stage and page. A page is a stream of its own; on each page, draw i owns the words
+    ``[i * per_draw, (i + 1) * per_draw)``. So a word never depends on how draws are grouped, ordered or spread over
+    workers.
 
     Attributes:
         seed: the run's seed, any integer.
         key: the input key.
         stage: the stage's name; stages never share words.
         rng: one of ``GENERATORS``.
+        binding: a hash of what the draws are about (``keys.binding``); empty for common noise.
     """
 
     seed: int
     key: str
     stage: str
     rng: str = "philox"
+    binding: str = ""
 
     def take(self, first: int, n: int, per_draw: int, page: int = 0) -> NDArray[np.uint64]:
         """Words of draws ``first`` to ``first + n - 1``: uint64 ``[n, per_draw]``.
@@ -71,7 +74,8 @@ class Words:
         return np.frombuffer(self._digest(page)[:16], dtype="<u8").astype(np.uint64)
 
     def _digest(self, page: int) -> bytes:
-        text = f"noiseproof words 1\0{self.seed}\0{self.key}\0{self.stage}\0{page}"
+        form = f"noiseproof words 2\0{self.binding}" if self.binding else "noiseproof words 1"
+        text = f"{form}\0{self.seed}\0{self.key}\0{self.stage}\0{page}"
         return hashlib.sha256(text.encode()).digest()
 
 

@@ -13,7 +13,7 @@ from noiseproof.reports.summaries import DEFAULT_RADII, run_summary, shared_draw
 from noiseproof.reports.tables import Table, norm_name, percent_down
 from noiseproof.reports.units import down
 from noiseproof.stats import false_certificates
-from noiseproof.store.manifest import KIND_IMPORT
+from noiseproof.store.manifest import KIND_IMPORT, noise_note
 from noiseproof.store.run import Run, read_run
 from noiseproof.store.verify import verify
 from noiseproof.store.whole import wholeness
@@ -100,7 +100,7 @@ def _about(run: Run, held: Verification) -> Iterator[str]:
             "arithmetic",
             f"{meaning['arithmetic']} (noise); {' and '.join(machines) or meaning['precision']} (forward pass)",
         ),
-        ("seed", str(meaning["seed"])),
+        ("seed", _seed(run)),
         ("meaning", f"`{run.manifest.meaning_hash}`"),
         (
             "verified",
@@ -108,6 +108,12 @@ def _about(run: Run, held: Verification) -> Iterator[str]:
             f"the chain is whole; {held.unfinished} inputs under way",
         ),
     )
+
+
+def _seed(run: Run) -> str:
+    note = noise_note(run.manifest)
+    bound = "the draws are bound to the model, the noise and the procedure"
+    return f"{run.manifest.meaning['seed']}; {f'noise {note}' if note else bound}"
 
 
 def _whole(run: Run) -> str:

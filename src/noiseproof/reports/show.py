@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from noiseproof.errors import RunError
 from noiseproof.store.folder import SETTINGS
-from noiseproof.store.manifest import read_manifest
+from noiseproof.store.manifest import KIND_IMPORT, read_manifest
 from noiseproof.store.run import read_run
 from noiseproof.store.whole import wholeness
 
@@ -50,7 +50,7 @@ def _progress(path: Path) -> Iterator[tuple[str, str]]:
     draws = sum(record.draws for record in records)
     seconds = sum(record.seconds for record in records)
     yield "inputs finished", f"{len(records):,}"
-    if said := wholeness(found.state).text:
+    if found.manifest.kind != KIND_IMPORT and (said := wholeness(found.state).text):
         yield "not whole", said
     under_way = [drawn for stages in found.state.open.values() for ranges in stages.values() for drawn in ranges]
     yield "inputs under way", f"{len(found.state.open):,} ({sum(drawn.n for drawn in under_way):,} draws)"

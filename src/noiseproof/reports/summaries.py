@@ -9,7 +9,7 @@ from noiseproof.analysis import Summary, decision_table, prediction_table, summa
 from noiseproof.errors import RunError
 from noiseproof.procedures.radii import parse_radii
 from noiseproof.reports.tables import Table, accuracy_table, norm_name
-from noiseproof.store.manifest import KIND_IMPORT, import_note
+from noiseproof.store.manifest import KIND_IMPORT, import_note, noise_note
 from noiseproof.store.run import Run
 from noiseproof.store.whole import wholeness
 from noiseproof.types import Record
@@ -45,9 +45,14 @@ def run_table(run: Run, radii: Sequence[float] | None = None) -> Table:
 
 
 def with_gaps(table: Table, runs: Sequence[Run]) -> Table:
-    """The table, and below it which runs are not whole."""
-    said = [(run.path.name, wholeness(run.state).text) for run in runs if run.manifest.kind != KIND_IMPORT]
-    return replace(table, caption=(*table.caption, *(f"{name}: {text}." for name, text in said if text)))
+    """The table, and below it which runs are not whole, and whose noise may have been chosen."""
+    said = list(table.caption)
+    for run in runs:
+        if run.manifest.kind != KIND_IMPORT:
+            noise = noise_note(run.manifest)
+            texts = (wholeness(run.state).text, f"noise {noise}" if noise else "")
+            said += [f"{run.path.name}: {text}." for text in texts if text]
+    return replace(table, caption=tuple(said))
 
 
 def _decisions(run: Run) -> Table:

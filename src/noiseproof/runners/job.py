@@ -29,7 +29,8 @@ from noiseproof.noises.words import BLOCK
 from noiseproof.progress import Progress
 from noiseproof.runners.executors import EXECUTORS, Began
 from noiseproof.store import Manifest, Range, Run, RunFolder, check_meaning, read_manifest, read_run
-from noiseproof.store.manifest import with_design
+from noiseproof.store.commitment import Commitment, commit
+from noiseproof.store.manifest import BOUND, with_design
 from noiseproof.store.state import skipped_key
 from noiseproof.store.whole import Selection
 from noiseproof.tallies import in_meaning
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from noiseproof.engine.pooled import PooledBackend
     from noiseproof.models import BaseModel
     from noiseproof.noises import Noise
+    from noiseproof.store.signing import Signer
     from noiseproof.store.state import State
     from noiseproof.types import Record
 
@@ -84,6 +86,7 @@ class Job:
         seed: of the noise; for a cryptographic generator its key, once the run folder is known.
         skipped: wanted inputs whose picture cannot be read, and why; they are not in ``indices``.
         others: further devices, of the same kind, that draw too.
+        binding: what its words are bound to, once the run folder is known.
     """
 
     asked: Asked
@@ -95,6 +98,7 @@ class Job:
     seed: int
     skipped: dict[int, str] = field(default_factory=dict)
     others: tuple[torch.device, ...] = ()
+    binding: str = ""
 
     def __post_init__(self) -> None:
         asked, module, compute = self.asked, self.model.module, self.asked.compute
@@ -138,6 +142,8 @@ class Job:
         meaning |= in_meaning(asked.procedure.tally)
         if asked.rng != "philox":
             meaning["rng"] = asked.rng
+        if not asked.common_noise:
+            meaning["words"] = BOUND
         if asked.budget is not None:
             inputs = hashlib.sha256(np.array(self.indices, dtype="<i8").tobytes()).hexdigest()
             meaning["budget"] = {"draws": asked.budget, "inputs": inputs[:32]}
@@ -149,8 +155,30 @@ class Job:
         asked = self.asked
         return asked.table() | {"data": self.data.name} | ({} if asked.subject.denoiser else spec_of(self.model))
 
-    def run(self, out: Path, progress: Callable[[Progress], None] | None = None) -> Run:
+    @property
+    def selection(self) -> Selection:
+        """Which inputs, as a seal says it."""
+        subject = self.asked.subject
+        return Selection(subject.every, subject.start, subject.limit, len(self.data))
+
+    def commit(self, out: Path, file: Path) -> Commitment:
+        """Make the run folder, draw nothing, and write down what the run will be.
+
+        Raises:
+            RunError: the folder was begun already or cannot be used, or the file cannot be written.
+        """
+        with RunFolder(out, self._keyed(out).manifest) as folder:
+            return commit(folder, self.selection, file)
+
+    def run(
+        self, out: Path, progress: Callable[[Progress], None] | None = None, *, signer: Signer | None = None
+    ) -> Run:
         """Do what is left of the job; what is finished in the folder is not done again.
+
+        Args:
+            out: the run folder.
+            progress: called now and then.
+            signer: signs that the run came to its end.
 
         Raises:
             RunError: the folder cannot be used.
@@ -158,7 +186,7 @@ class Job:
         """
         job = self._keyed(out)
         with RunFolder(out, job.manifest) as folder:
-            job._drive(folder, progress)
+            job._drive(folder, progress, signer)
         return read_run(out)
 
     def cost(self, out: Path | None = None, seconds: float = 1.0) -> Cost:
@@ -207,6 +235,10 @@ class Job:
             workers=compute.workers,
         )
 
+    def engine(self, backend: PooledBackend) -> Engine:
+        """What draws the words of this job."""
+        return Engine(backend, self.noise, self.seed, self.asked.rng, self.binding)
+
     def tasks(self, state: State) -> Iterator[Task]:
         """The inputs that are not finished, each with the draws it has already."""
         finished = {record.index: key for key, record in state.records.items()}
@@ -228,7 +260,9 @@ class Job:
             }
             yield Task(key, x, drawn, label, index)
 
-    def _drive(self, folder: RunFolder, progress: Callable[[Progress], None] | None) -> None:
+    def _drive(
+        self, folder: RunFolder, progress: Callable[[Progress], None] | None, signer: Signer | None = None
+    ) -> None:
         """Write down what the executor draws."""
         state = folder.state
         # how it was trained is a label: the fingerprint is what counts
@@ -238,11 +272,10 @@ class Job:
                 "members": [member.fingerprint for member in self.model.members],
                 "draw_takes": passes(self.model),
             }
-        watch, subject = _Watch(self, state), self.asked.subject
-        selection = Selection(subject.every, subject.start, subject.limit, len(self.data))
+        watch = _Watch(self, state)
         for event in EXECUTORS.find(self.asked.compute.executor)().draw(self, state):
             if isinstance(event, Began):
-                folder.begin(event.environment | about, self.settings, selection)
+                folder.begin(event.environment | about, self.settings, self.selection)
                 self._skip(folder)
                 continue
             key = event.task.key
@@ -259,7 +292,7 @@ class Job:
                 progress(watch.progress())
             if watch.seconds > (self.asked.compute.stop_after or inf):
                 return
-        folder.seal(selection)
+        folder.seal(self.selection, signer)
 
     def _skip(self, folder: RunFolder) -> None:
         finished = {record.index for record in folder.state.records.values()}
@@ -270,12 +303,19 @@ class Job:
                 folder.add_skipped(index, int(self.data.labels[index]), why, nothing)
 
     def _keyed(self, out: Path) -> Job:
-        """With a key of the operating system for the cryptographic source: that of the folder where it has one."""
-        if self.asked.rng == "philox":
-            return self
-        stored = read_manifest(out).meaning if (out / "manifest.json").exists() else {}
-        same = stored.get("rng") == self.asked.rng
-        return replace(self, seed=stored["seed"] if same else secrets.randbits(256))
+        """With the words of the folder, where it is one: its form of keys, and the key of a cryptographic source.
+
+        A new folder of such a source has a key of the operating system.
+        """
+        job, stored = self, read_manifest(out) if (out / "manifest.json").exists() else None
+        meaning = {} if stored is None else stored.meaning
+        if self.asked.rng != "philox":
+            same = meaning.get("rng") == self.asked.rng
+            job = replace(job, seed=meaning["seed"] if same else secrets.randbits(256))
+        if stored is not None and "words" not in meaning and not self.asked.common_noise:
+            log.warning("%s was begun with noise that is common to all models, and goes on with it", out)
+            job = replace(job, asked=replace(job.asked, common_noise=True))
+        return replace(job, binding=(stored or job.manifest).binding)
 
     def _check_same_picture(self, index: int, key: str, finished: str) -> None:
         """The meaning holds the labels only; the key of a finished input holds its pixels."""
@@ -287,7 +327,7 @@ class Job:
 
     def _rate(self, backend: PooledBackend, seconds: float) -> float:
         x = self.input(self.indices[0])
-        engine = Engine(backend, self.noise, self.seed, self.asked.rng)
+        engine = self.engine(backend)
         engine.warm_up(x)
         draws, started = 0, time.monotonic()
         while (elapsed := time.monotonic() - started) < seconds or not draws:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import islice
 from math import log, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -85,7 +86,8 @@ def redraw(
 ) -> Redrawn:
     """Compare all labels and pictures of a run with the data, draw some inputs again, and compare the counts.
 
-    Which inputs are drawn, the operating system's random numbers say, so that nobody can know beforehand. A stored
+    Which inputs are drawn, the operating system's random numbers say, so that nobody can know beforehand. Where all
+    votes of each fell on one class, which they do on any noise, one whose votes are divided is drawn as well. A stored
     count may differ from that of this machine by no more than the draws whose vote hangs on rounding, which is
     measured on this machine now; and over the run those may not favour the certified classes. Nothing that is stored
     loosens either.
@@ -106,7 +108,7 @@ def redraw(
     if not found.records or not found.manifest.has_counts or "seed" not in found.manifest.meaning:
         raise RunError(f"{run} has no input that could be drawn again")
     drawn = [record for record in found.records if record.skipped is None]
-    chosen = random.SystemRandom().sample(drawn, len(drawn) if count is None else min(count, len(drawn)))
+    chosen = _chosen(drawn, len(drawn) if count is None else min(count, len(drawn)))
     chosen.sort(key=lambda record: record.index)
     sizes = {session.get("batch_size") for session in found.state.sessions}
     compute = replace(compute or Compute(), batch_size=sizes.pop())
@@ -140,6 +142,19 @@ def redraw(
         doubtful=doubtful,
         smaller=sum(each.smaller for each in said),
     )
+
+
+def _chosen(drawn: list[Record], count: int) -> list[Record]:
+    chance = random.SystemRandom()
+    chosen = chance.sample(drawn, count)
+    if any(_divided(record) for record in chosen):
+        return chosen
+    others = (record for record in chance.sample(drawn, len(drawn)) if _divided(record))
+    return [*chosen, *islice(others, 1)]
+
+
+def _divided(record: Record) -> bool:
+    return any(max(answer.votes) < answer.n for answer in record.answers)
 
 
 def _check_data(job: Job, records: Sequence[Record]) -> None:
@@ -181,8 +196,9 @@ class _Replay:
         Raises:
             VerificationError: a count differs by more than rounding can have moved.
         """
-        meaning, tally = self.run.manifest.meaning, record.tally
-        engine = Engine(self.backend, self.job.noise, int(meaning["seed"]), meaning.get("rng", "philox"))
+        manifest, tally = self.run.manifest, record.tally
+        seed, rng = int(manifest.meaning["seed"]), manifest.meaning.get("rng", "philox")
+        engine = Engine(self.backend, self.job.noise, seed, rng, manifest.binding)
         x = self.job.input(record.index)
         wanted = [(Task(record.key, x), [(answer.stage, answer.n) for answer in record.answers])]
         pairs = []

@@ -27,6 +27,7 @@ def run(
     seed: int = 0,
     rng: Generator = "philox",
     budget: int | None = None,
+    common_noise: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Run:
     """Ask a procedure about inputs of a data set; the same call again resumes, with more inputs it extends.
@@ -40,6 +41,8 @@ def run(
         seed: of the noise.
         rng: "philox", or "chacha20", keyed by the operating system; the key is stored with the run.
         budget: of a procedure that may end early: draws for all inputs together, given to those nearest to a decision.
+        common_noise: the same noise for every model and setting of a seed, so that differences between runs are none of
+            the noise; else the noise is bound to model, procedure and noise, and nobody can have known it before.
         progress: called now and then.
 
     Returns:
@@ -57,5 +60,6 @@ def run(
         seed=seed,
         rng=rng,
         budget=budget,
+        common_noise=common_noise,
     )
     return resolve(asked).run(Path(out), progress)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from noiseproof.errors import RunError
+from noiseproof.noises.keys import binding
 
 FORMAT = 2
 """Of new folders; those of ``FORMATS`` are read, and go on as they began. 1 wrote votes of 0, too."""
@@ -23,6 +24,9 @@ on the order in which its kernel adds them; measured are differences of 1e-15, a
 
 EXACT = ("looks", "accept", "stop")
 """What decides of a test: integers, the same on every processor, and so in the meaning."""
+
+COMMON, BOUND = 1, 2
+"""Forms of word keys. The first, which no meaning names, makes the same words for every model and setting of a seed."""
 
 KIND_IMPORT = "import"
 NO_COUNTS = "none"
@@ -62,6 +66,18 @@ class Manifest:
     def has_counts(self) -> bool:
         """Whether what is printed can be derived again; not so for an import of printed radii."""
         return self.meaning.get("counts") != NO_COUNTS
+
+    @property
+    def binding(self) -> str:
+        """What the words of its draws are bound to; empty where they are common to all runs of its seed.
+
+        Raises:
+            RunError: its word keys have a form that this version does not know.
+        """
+        form = self.meaning.get("words", COMMON)
+        if form not in (COMMON, BOUND):
+            raise RunError(f"word keys of form {str(form)[:9]} are none this version knows; use the one that made them")
+        return binding(self.meaning) if form == BOUND else ""
 
     @property
     def meaning_hash(self) -> str:
@@ -120,6 +136,25 @@ def import_note(manifest: Manifest) -> str:
     if not manifest.has_counts:
         return f"radii as printed in {name} (n = {meaning['procedure']['n']} as stated), not verified"
     return f"certified from the counts in {name}, every class tested at alpha/{meaning['model']['num_classes']}"
+
+
+def noise_note(manifest: Manifest) -> str:
+    """What a reader must know of where a run's noise came from, to be read behind the word noise.
+
+    Empty for noise of seed 0 that is bound to the run's own model and settings, and where nothing was drawn.
+    """
+    meaning, said = manifest.meaning, []
+    if "seed" not in meaning:
+        return ""
+    if meaning.get("rng", "philox") != "philox":
+        said.append("of a key of the operating system (others may have been tried before)")
+    elif meaning["seed"] != 0:
+        said.append(f"of seed {str(meaning['seed'])[:80]} (others may have been tried before)")
+    if meaning.get("words", COMMON) == COMMON:
+        said.append("common to all models and settings (one may have been made for it)")
+    elif str(meaning["model"]["fingerprint"]).startswith("named "):
+        said.append("bound to a name of the model, not to its weights (they may have been made for it)")
+    return ", ".join(said)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -206,7 +241,10 @@ def changes(stored: Manifest, wanted: Manifest) -> list[str]:
             new = new | {"design": old["design"]}
     except (AttributeError, TypeError, ValueError):  # written by hand: then to the letter
         pass
-    return differences(old, new)
+    found = differences(old, new)
+    if not found and stored.binding != wanted.binding:  # 1 and 1.0 are equal, but not as text; no procedure of here
+        found = ["its settings are the same numbers written otherwise, which are other draws"]
+    return found
 
 
 def differences(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> list[str]:

@@ -20,6 +20,7 @@ from noiseproof.store.lock import FolderLock
 from noiseproof.store.manifest import MANIFEST, Manifest, changes, check_meaning, write_manifest, write_text
 from noiseproof.store.run import Run, empty_state, read_run, same_outcome
 from noiseproof.store.settings import to_toml
+from noiseproof.store.signing import SIGNATURE, unsigned
 from noiseproof.types import Record
 from noiseproof.version import __version__
 
@@ -211,7 +212,8 @@ def _lines(run: Run, keys: set[str]) -> Iterator[bytes]:
             entry = converted(decoded(line.text))
             if (key := key_of(entry)) is None or key in keys:
                 encoded(entry)  # refuses what JSON has not
-                yield line.text
+                # who signed a part did not sign what it becomes
+                yield encoded(unsigned(entry)) if isinstance(entry, dict) and SIGNATURE in entry else line.text
 
 
 def _settings(runs: list[Run], kept: list[set[str]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass
 from math import isclose
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from noiseproof.errors import RunError
 from noiseproof.noises import Noise, noise_from
@@ -21,6 +21,9 @@ from noiseproof.store.votes import StoredVotes
 from noiseproof.store.whole import Selection, seal_entry
 from noiseproof.tallies import tally_of
 from noiseproof.types import Outcome, Prediction, Record
+
+if TYPE_CHECKING:
+    from noiseproof.store.signing import Signer
 
 DRAWN_BY = ("device", "backend", "precision", "batch_size", "version", "tolerance", "cudnn")
 """What must not change within one input; a partial input begun under another environment starts over."""
@@ -198,9 +201,11 @@ class RunFolder(FolderInUse):
         """Close an input whose picture could not be read: an abstention that every denominator counts."""
         self._append(record_line(skipped_key(index), index, label, [], outcome, skipped=why))
 
-    def seal(self, selection: Selection) -> None:
-        """Say that a session came to its end; what was said already is not said again."""
-        if not (self.state.sealed and self.state.seals[-1] == selection):
+    def seal(self, selection: Selection, signer: Signer | None = None) -> None:
+        """Say that a session came to its end, and sign it; what was said already is not said again unsigned."""
+        if signer is not None:
+            self._append(signer.signed(seal_entry(selection), self.path / JOURNAL, self.manifest.meaning_hash))
+        elif not (self.state.sealed and self.state.seals[-1] == selection):
             self._append(seal_entry(selection))
 
     def _append(self, entry: Entry) -> None:

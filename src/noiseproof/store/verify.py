@@ -77,10 +77,13 @@ def verify(run: str | Path) -> Verification:
         classes = manifest.meaning.get("model", {}).get("num_classes")
         _check_design(path, manifest, procedure, noise)
         tally = tally_of(manifest.meaning)
+        _ = manifest.binding  # refuses word keys of an unknown form
     except MALFORMED as error:
         raise VerificationError(f"{path}: its meaning is none this version knows ({str(error)[:200]})") from None
     if tally != procedure.tally:
         raise VerificationError(f"{path}: its draws count {tally}, but its procedure asks for {procedure.tally}")
+    if (said := manifest.meaning.get("arithmetic", noise.arithmetic)) != noise.arithmetic:
+        raise VerificationError(f"{path}: its noise is {noise.arithmetic}, but its manifest calls it {said}")
     if not (path / JOURNAL).exists():
         raise VerificationError(f"{path} has no {JOURNAL}: nothing was drawn, or it was removed")
     state = empty_state(path, manifest)

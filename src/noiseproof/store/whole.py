@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from noiseproof.store.state import State
 
+_LONG = 19
+"""Digits that no count has."""
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -44,6 +47,7 @@ class Whole:
         asked: inputs that were asked for, in all sessions that came to their end.
         missing: indices of those that have no record.
         beyond: indices of records that no sealed session asked for.
+        out_of_turn: indices of records that count as a later of equal pictures than those that are there.
         selections: the different ones, in the order of the sessions.
         sealed: whether a session came to its end after the last record.
         unfinished: of a run that no session has sealed, how far it is, where that is known: "1 of 40 inputs".
@@ -52,6 +56,7 @@ class Whole:
     asked: int
     missing: tuple[int, ...]
     beyond: tuple[int, ...]
+    out_of_turn: tuple[int, ...]
     selections: tuple[Selection, ...]
     sealed: bool
     unfinished: str = ""
@@ -71,6 +76,11 @@ class Whole:
             said.append(f"{there:,} of {self.asked:,} inputs asked for are there (missing: {_first(self.missing)})")
         if self.sealed and self.beyond:
             said.append(f"{len(self.beyond):,} inputs that no finished session asked for ({_first(self.beyond)})")
+        if self.out_of_turn:
+            said.append(
+                f"{len(self.out_of_turn):,} inputs drawn as a later one of equal pictures, on noise that may have been "
+                f"chosen, while the earlier ones are not there ({_first(self.out_of_turn)})"
+            )
         if len(self.selections) > 1:
             said.append(f"inputs of {len(self.selections)} selections, which are not one sample of the data")
         return "; ".join(said)
@@ -86,7 +96,21 @@ def wholeness(state: State) -> Whole:
     if not state.sealed and state.begun and None not in state.begun:
         wanted = {index for selection in state.begun if selection for index in selection.indices}
         unfinished = f"{len(there & wanted):,} of {len(wanted):,} inputs"
-    return Whole(len(asked), missing, beyond, _not_within(selections), state.sealed, unfinished)
+    return Whole(len(asked), missing, beyond, _out_of_turn(state), _not_within(selections), state.sealed, unfinished)
+
+
+def _out_of_turn(state: State) -> tuple[int, ...]:
+    """Equal pictures count up from 0: a number whose predecessor is not there is a choice among noises."""
+    found = []
+    for key, record in state.records.items():
+        picture, hyphen, number = key.rpartition("-")
+        if not hyphen or record.skipped is not None or number == "0":
+            continue
+        plain = number.isascii() and number.isdecimal() and number[0] != "0" and len(number) < _LONG
+        before = f"{picture}-{int(number) - 1}" if plain else ""
+        if before not in state.records and before not in state.open:
+            found.append(record.index)
+    return tuple(sorted(found))
 
 
 def seal_entry(selection: Selection) -> dict[str, Any]:

@@ -31,7 +31,8 @@ class Executor(ABC):
         """Make the draws that a job still needs; the driver writes each event down before it asks for the next.
 
         ``Began`` comes before the first draw, and again whenever something else draws from then on. The ranges of an
-        input come in order, and its end after its last range.
+        input come in order, and its end after its last range. Draws are those of ``job.engine(backend)``, which knows
+        what they are bound to.
 
         Args:
             job: resolved and checked.

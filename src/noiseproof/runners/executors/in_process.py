@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from noiseproof.checks import brief_check
-from noiseproof.engine import Drawn, Engine, Finished, OutOfMemoryError
+from noiseproof.engine import Drawn, Finished, OutOfMemoryError
 from noiseproof.engine.clean import with_clean
 from noiseproof.engine.disagreement import disagreement
 from noiseproof.engine.halving import free_memory
@@ -54,8 +54,7 @@ class InProcess(Executor):
         _check(job, backend, state)
         _compare(job, backend)
         yield Began({"version": __version__, **backend.environment()})
-        engine = Engine(backend, job.noise, job.seed, job.asked.rng)
-        yield from engine.run(job.asked.procedure, with_clean(job.tasks(state), backend), job.asked.budget)
+        yield from job.engine(backend).run(job.asked.procedure, with_clean(job.tasks(state), backend), job.asked.budget)
 
 
 def _check(job: Job, backend: PooledBackend, state: State) -> None:
