@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from concurrent.futures import ThreadPoolExecutor
 from math import sqrt
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from noiseproof.engine import OutOfMemoryError
 from noiseproof.engine.choose import backend_for
 from noiseproof.engine.pooled import PooledBackend
 from noiseproof.errors import ModelError
+from noiseproof.models import from_object
 from noiseproof.noises.gaussian import RoundedFloatGaussian
 from noiseproof.noises.keys import input_key
 from noiseproof.types import Certificate
@@ -217,6 +220,56 @@ def test_a_base_classifier_in_training_mode_is_refused_naming_the_part():
     with pytest.raises(ModelError, match="in training mode"):
         g.train().certify(batch())
     assert len(g.eval().certify(batch(), n=100).radius) == 5
+
+
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({"noise": 0.25}, "noise must be a noise such as Gaussian(sigma=0.25), got 0.25"),
+        ({"noise": "gaussian"}, "noise must be a noise such as Gaussian(sigma=0.25), got 'gaussian'"),
+        ({"noise": Gaussian}, "noise must be a noise such as Gaussian(sigma=0.25), got Gaussian"),
+        ({"base": "runs/m"}, "got str; give noiseproof.models.load('runs/m').module"),
+        ({"base": Path("runs/m")}, "give noiseproof.models.load('runs/m').module"),
+        ({"base": nn.Linear}, "got Linear; that is a class; give one of its objects, Linear(...).eval()"),
+        ({"base": None}, "got NoneType; give a module in eval mode, or a function"),
+        ({"base": from_object(linear(), num_classes=3)}, "got BaseModel; give its module: base.module"),
+        ({"device": "vulkan"}, "device must be auto, cpu, or one that torch can use, got 'vulkan'"),
+    ],
+)
+def test_what_is_made_of_something_else_is_refused_at_once_with_what_to_give(changed, text):
+    given = {"base": linear(), "num_classes": 3, "noise": Gaussian(sigma=0.25)} | changed
+    with pytest.raises(ValueError, match=re.escape(text)):
+        SmoothedClassifier(**given)
+
+
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [
+        (torch.zeros(4), "x must be a batch [batch, *shape], got shape (4,); of one picture give x[None]"),
+        ([(torch.zeros(1, 2, 2), 1)], "x must be a tensor or an array [batch, *shape], got list"),
+        ("cat.png", "x must be a tensor or an array [batch, *shape] of numbers, got str"),
+        (None, "x must be a tensor or an array [batch, *shape] of numbers, got NoneType"),
+    ],
+)
+def test_an_input_that_is_no_batch_is_refused(x, text):
+    with pytest.raises(ValueError, match=re.escape(text)):
+        smoothed().certify(x, n=100)
+
+
+def test_a_single_picture_is_told_from_a_batch():
+    base = nn.Sequential(nn.Conv2d(3, 4, 2), nn.Flatten()).eval()
+    g, x = smoothed(base, num_classes=4), torch.zeros(3, 2, 2)
+    assert len(g.certify(x[None], n=100)) == 1
+    with pytest.raises(ModelError, match=r"failed on .*; x was taken for 3 inputs: of one picture give x\[None\]$"):
+        g.certify(x, n=100)
+
+
+def test_the_soft_vote_says_what_it_cannot_take():
+    for x, got in ((batch(), "ndarray"), (torch.from_numpy(batch()), "torch.uint8")):
+        with pytest.raises(ValueError, match=f"x must be a tensor of floats in .*, got {got}"):
+            smoothed()(x)
+    with pytest.raises(ModelError, match=r"got tuple; take them out of it: lambda x: base\(x\)\[0\]"):
+        smoothed(lambda x: (x.flatten(1),))(torch.zeros(2, *SHAPE))
 
 
 def test_the_wrong_number_of_classes_is_refused():

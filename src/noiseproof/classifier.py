@@ -15,8 +15,19 @@ from noiseproof.arguments import integer
 from noiseproof.checks import brief_check
 from noiseproof.engine import Engine, Finished, OutOfMemoryError, Task
 from noiseproof.engine.choose import backend_for
-from noiseproof.engine.contract import check_backend, check_eval_mode, check_options, check_precision
+from noiseproof.engine.contract import (
+    as_batch,
+    check_backend,
+    check_base,
+    check_eval_mode,
+    check_noise,
+    check_options,
+    check_precision,
+    checked_scores,
+    choose_device,
+)
 from noiseproof.engine.require import check_available
+from noiseproof.errors import ModelError
 from noiseproof.models.base import fingerprint
 from noiseproof.models.contents import contents
 from noiseproof.noises.keys import binding, input_key
@@ -145,6 +156,8 @@ class SmoothedClassifier(nn.Module):
         backend: str = "torch",
     ) -> None:
         super().__init__()
+        check_base(base)
+        check_noise(noise)
         check_options(precision=precision, batch_size=batch_size, workers=workers)
         check_backend(backend, precision=precision, device=torch.device("cpu" if device is None else device))
         self.soft_draws = integer("soft_draws", soft_draws, least=1)
@@ -152,7 +165,7 @@ class SmoothedClassifier(nn.Module):
         self.base, self.noise, self.seed = base, noise, integer("seed", seed)
         self.batch_size, self.workers = batch_size, workers
         self.precision, self.backend = precision, backend
-        self._device = None if device is None else torch.device(device)
+        self._device = None if device is None else choose_device(str(device))
         self._kept: _Kept | None = None
         self._calls = threading.RLock()  # one at a time
 
@@ -173,12 +186,18 @@ class SmoothedClassifier(nn.Module):
 
         Raises:
             UnsupportedError: the noise has no float draws.
+            ValueError: x is no tensor of floats.
+            ModelError: the base classifier does not return ``num_classes`` scores.
         """
+        if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+            got = str(x.dtype) if isinstance(x, torch.Tensor) else type(x).__name__
+            raise ValueError(f"x must be a tensor of floats in [0, 1], got {got}")
         if generator is None:
             generator = torch.Generator(x.device).manual_seed(self.seed & 0x7FFFFFFF)
         total = torch.zeros(x.shape[0], self.num_classes, dtype=x.dtype, device=x.device)
         for _ in range(self.soft_draws):
-            total = total + self.base(x + self.noise.sample(x, 1, generator)[0]).softmax(dim=1)
+            scores = self.base(x + self.noise.sample(x, 1, generator)[0])
+            total = total + checked_scores(scores, len(x), self.num_classes).softmax(dim=1)
         return total / self.soft_draws
 
     def certify(
@@ -274,15 +293,20 @@ class SmoothedClassifier(nn.Module):
 
     def _run(self, procedure: Procedure, x: torch.Tensor | NDArray[Any]) -> list[tuple[Outcome, int]]:
         check_eval_mode(self.base)
-        inputs = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
-        if inputs.ndim < 2:
-            raise ValueError(f"x must be a batch [batch, *shape], got shape {inputs.shape}")
+        inputs = as_batch(x)
         encoded = self.noise.encode(inputs)
         keys: dict[str, NDArray[Any]] = {}
         for one in encoded:
             keys[input_key(one, taken=keys)] = one
         with self._calls:
-            return self._drawn(procedure, encoded, keys) if keys else []
+            try:
+                return self._drawn(procedure, encoded, keys) if keys else []
+            except ModelError as error:
+                if inputs.ndim > 3:
+                    raise
+                raise ModelError(
+                    f"{error}; x was taken for {len(inputs)} inputs: of one picture give x[None]"
+                ) from error
 
     def _drawn(
         self, procedure: Procedure, encoded: NDArray[Any], keys: dict[str, NDArray[Any]]

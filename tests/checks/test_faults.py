@@ -115,7 +115,10 @@ def test_a_small_leak_is_measured(honest, pictures):
 def test_a_batch_of_one_that_fails_is_a_warning(honest, pictures):
     found = examined(Planted(honest, lambda f, x: f(x).squeeze(0)).eval(), pictures)
     assert found.finding("batch size").verdict == "warn"
-    assert "it must return (1, 10) scores for 1 inputs, got (10,)" in found.finding("batch size").says
+    assert (
+        "must return scores of shape (1, 10) for 1 inputs and num_classes=10, got (10,)"
+        in found.finding("batch size").says
+    )
     assert found.verdict == "warn"
 
 

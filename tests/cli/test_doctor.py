@@ -58,7 +58,7 @@ def test_a_refusal_is_status_1_and_in_the_file(model, capsys, tmp_path):
 def test_where_there_are_no_scores_the_rest_is_skipped(model, capsys):
     assert run(["doctor", "--model", model("[:, :4]"), "--data", "fashion-mnist-small"]) == 1
     said = capsys.readouterr().out
-    assert "it must return (64, 10) scores for 64 inputs, got (64, 4)" in said
+    assert "must return scores of shape (64, 10) for 64 inputs and num_classes=10, got (64, 4)" in said
     assert said.count("\nskipped") == 1
     assert f"\nskipped {len(CHECKS)} other checks: see scores\n" in said
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -184,20 +186,34 @@ def test_counts_do_not_depend_on_workers_or_batch_size(grid):
 
 
 @pytest.mark.parametrize(
-    ("base", "got"),
+    ("base", "got", "instead"),
     [
-        (lambda x: x.flatten(1)[:, :3], r"\(32, 3\)"),
-        (lambda x: x.flatten(1)[:, :5], r"\(32, 5\)"),
-        (lambda x: x.flatten(1)[:4, :4], r"\(4, 4\)"),
-        (lambda x: x.flatten(1)[:, 0], r"\(32,\)"),
-        (lambda x: x, r"\(32, 1, 2, 3\)"),
-        (lambda x: (x.flatten(1)[:, :4], None), "tuple"),
-        (lambda x: None, "NoneType"),
+        (lambda x: x.flatten(1)[:, :3], r"\(32, 3\)", "give the number of"),
+        (lambda x: x.flatten(1)[:, :5], r"\(32, 5\)", "give the number of"),
+        (lambda x: x.flatten(1)[:4, :4], r"\(4, 4\)", "give the number of"),
+        (lambda x: x.flatten(1)[:, 0], r"\(32,\)", "give the number of"),
+        (lambda x: x.flatten(1)[:, :4].argmax(1), r"\(32,\)", "these are classes: return the scores"),
+        (lambda x: x, r"\(32, 1, 2, 3\)", r"a certificate is about one class a picture: pool .*, scores.mean\("),
+        (lambda x: (x.flatten(1)[:, :4], None), "tuple", r"take them out of it: lambda x: base\(x\)\[0\]"),
+        (lambda x: [None, x.flatten(1)[:, :4]], "list", r"take them out of it: lambda x: base\(x\)\[1\]"),
+        (lambda x: {"aux": x, "out": x}, "dict", r"take them out of it: lambda x: base\(x\)\['out'\]"),
+        (lambda x: {"classes": x}, "dict", r"take them out of it: lambda x: base\(x\)\['classes'\]"),
+        (lambda x: SimpleNamespace(logits=x), "SimpleNamespace", r"take them out of it: lambda x: base\(x\)\.logits"),
+        (lambda x: x.numpy(), "ndarray", r"return a tensor: torch.from_numpy"),
+        (lambda x: None, "NoneType", "give the number of"),
     ],
 )
-def test_scores_of_another_shape_break_the_contract(base, got):
-    text = rf"must return scores of shape \(32, 4\) for 32 inputs and num_classes=4, got {got}; give the number of .*$"
+def test_scores_of_another_shape_break_the_contract(base, got, instead):
+    text = rf"must return scores of shape \(32, 4\) for 32 inputs and num_classes=4, got {got}; {instead}"
     with pytest.raises(ModelError, match=text):
+        votes_of(made(base), segments_of(Gaussian(sigma=0.3), [(0, 5)]))
+
+
+@pytest.mark.parametrize(
+    ("base", "kind"), [(lambda x: x.flatten(1)[:, :4] > 0, "bool"), (lambda x: x.flatten(1)[:, :4] + 0j, "complex64")]
+)
+def test_what_is_no_score_breaks_the_contract(base, kind):
+    with pytest.raises(ModelError, match=f"must return real scores, got {kind}: return what they are made of"):
         votes_of(made(base), segments_of(Gaussian(sigma=0.3), [(0, 5)]))
 
 

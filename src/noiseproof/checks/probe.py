@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from noiseproof.engine.contract import checked_scores
 from noiseproof.errors import ModelError
 from noiseproof.noises.words import Words
 from noiseproof.tallies import CLASS_VOTES
@@ -112,13 +113,10 @@ class Probe:
             except (Exception, SystemExit) as error:
                 said = (str(error).splitlines() or ["no reason given"])[0]
                 raise ModelError(
-                    f"it fails on a batch of shape {tuple(part.shape)} ({type(error).__name__}: {said})"
+                    f"it fails on a batch of shape {tuple(part.shape)} ({type(error).__name__}: {said}); "
+                    "give a model of this data set"
                 ) from error
-            wanted = (len(part), self.num_classes)
-            if not isinstance(got, Tensor) or got.shape != wanted:
-                shape = tuple(got.shape) if isinstance(got, Tensor) else type(got).__name__
-                raise ModelError(f"it must return {wanted} scores for {len(part)} inputs, got {shape}")
-            parts.append(got.cpu().clone())
+            parts.append(checked_scores(got, len(part), self.num_classes).cpu().clone())
         return torch.cat(parts)
 
     def classes_of(self, x: Tensor) -> NDArray[np.int64]:

@@ -32,7 +32,7 @@ def number_of_scores(probe: Probe) -> Finding:
     try:
         _ = probe.first
     except ModelError as error:
-        return Finding("scores", "refuse", f"{error}; give a model of this data set that returns plain scores")
+        return Finding("scores", "refuse", str(error))
     return Finding("scores", "ok", f"{probe.num_classes} a row")
 
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 import torch
 from torch import nn
 
 from noiseproof.errors import ModelError, one_line, unknown
+from noiseproof.models.base import BaseModel
 from noiseproof.models.ensemble import row_by_row
+from noiseproof.noises import Noise
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 PRECISIONS = ("fp32", "tf32", "bf16")
 """Of a forward pass: plain, plain with CUDA's products of 10-bit mantissas, or torch's autocast."""
@@ -42,6 +52,98 @@ def check_precision(base: object, precision: str) -> None:
                     f"{type(part).__name__} computes outside torch, in a precision of its own; "
                     f"--precision {precision} has no effect on it: leave it out"
                 )
+
+
+def check_base(base: object) -> None:
+    """Refuse what is no function from a batch to its scores.
+
+    Raises:
+        ValueError: says what to write instead.
+    """
+    if isinstance(base, str | os.PathLike):
+        instead = f"give noiseproof.models.load({os.fspath(base)!r}).module"
+    elif isinstance(base, BaseModel):
+        instead = "give its module: base.module"
+    elif isinstance(base, type):
+        instead = f"that is a class; give one of its objects, {base.__name__}(...).eval()"
+    elif not callable(base):
+        instead = "give a module in eval mode, or a function"
+    else:
+        return
+    got = base.__name__ if isinstance(base, type) else type(base).__name__
+    raise ValueError(f"base must take a batch and return scores, got {got}; {instead}")
+
+
+def check_noise(noise: object) -> None:
+    """Refuse what is no noise: a number is its sigma, a class lacks it.
+
+    Raises:
+        ValueError: says what to write instead.
+    """
+    if not isinstance(noise, Noise):
+        named = isinstance(noise, type) and issubclass(noise, Noise)
+        family = noise.__name__ if isinstance(noise, type) and named else "Gaussian"
+        sigma = noise if isinstance(noise, int | float) and not isinstance(noise, bool) else "0.25"
+        got = noise.__name__ if isinstance(noise, type) else repr(noise)
+        text = f"noise must be a noise such as {family}(sigma={sigma}), got {got}"
+        raise ValueError(text)  # noqa: TRY004  # one kind of error for every argument
+
+
+def as_batch(x: object) -> NDArray[Any]:
+    """Inputs as an array ``[batch, *shape]``.
+
+    Raises:
+        ValueError: it is none; says what to give instead.
+    """
+    try:
+        found = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"x must be a tensor or an array [batch, *shape], got {type(x).__name__}") from error
+    if found.dtype.kind not in "uif":
+        raise ValueError(f"x must be a tensor or an array [batch, *shape] of numbers, got {type(x).__name__}")
+    if found.ndim < 2:
+        raise ValueError(f"x must be a batch [batch, *shape], got shape {found.shape}; of one picture give x[None]")
+    return found
+
+
+def checked_scores(given: object, rows: int, num_classes: int) -> torch.Tensor:
+    """What a base classifier returned, as real scores ``[rows, num_classes]``.
+
+    Raises:
+        ModelError: it is something else; says what to return instead.
+    """
+    if isinstance(given, torch.Tensor) and given.shape == (rows, num_classes):
+        if not (given.dtype == torch.bool or given.is_complex()):
+            return given
+        kind = str(given.dtype).removeprefix("torch.")
+        raise ModelError(
+            f"the base classifier must return real scores, got {kind}: return what they are made of, a number a class"
+        )
+    got = tuple(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__
+    raise ModelError(
+        f"the base classifier must return scores of shape ({rows}, {num_classes}) for {rows} inputs and "
+        f"num_classes={num_classes}, got {got}; {_instead(given, rows)}"
+    )
+
+
+def _instead(given: object, rows: int) -> str:
+    """What to write where a base classifier returns something else than scores."""
+    if isinstance(given, Mapping):
+        names = [str(name) for name, value in given.items() if isinstance(value, torch.Tensor)]
+        name = next((each for each in ("logits", "out", "scores", "pred") if each in names), (names or ["logits"])[0])
+        return f"take them out of it: lambda x: base(x)[{name!r}]"
+    if isinstance(getattr(given, "logits", None), torch.Tensor):
+        return "take them out of it: lambda x: base(x).logits"
+    if isinstance(given, tuple | list) and given:
+        place = next((i for i, each in enumerate(given) if isinstance(each, torch.Tensor)), 0)
+        return f"take them out of it: lambda x: base(x)[{place}]"
+    if isinstance(given, np.ndarray):
+        return "return a tensor: torch.from_numpy(...); a function on numpy arrays is a model as file.py:name"
+    if isinstance(given, torch.Tensor) and given.dim() > 2 and len(given) == rows:  # a batch of rows
+        return "a certificate is about one class a picture: pool what it says of every pixel, scores.mean((2, 3))"
+    if isinstance(given, torch.Tensor) and given.shape == (rows,) and not given.is_floating_point():
+        return "these are classes: return the scores that they are the largest of"
+    return "give the number of classes that it has (num_classes), its own data, or a model of plain scores"
 
 
 def check_options(*, precision: str, batch_size: int | None, workers: int | None) -> None:

@@ -18,7 +18,7 @@ import torch
 from noiseproof.engine.allocator import keep_large_blocks
 from noiseproof.engine.arithmetic import cuda_environment
 from noiseproof.engine.backend import OutOfMemoryError, Segment, available_cores, cpu_batch, gpu_batch
-from noiseproof.engine.contract import check_options, resolved
+from noiseproof.engine.contract import check_options, checked_scores, resolved
 from noiseproof.errors import ModelError
 from noiseproof.noises.words import Words
 from noiseproof.tallies import CLASS_VOTES, VOID
@@ -256,14 +256,7 @@ class PooledBackend(ABC):
                 f"the base classifier failed on inputs of shape {tuple(x.shape)}: {type(error).__name__}: "
                 f"{said}{remedy}"
             ) from error
-        if not isinstance(scores, torch.Tensor) or scores.shape != (len(x), self.num_classes):
-            got = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
-            raise ModelError(
-                f"the base classifier must return scores of shape ({len(x)}, {self.num_classes}) "
-                f"for {len(x)} inputs and num_classes={self.num_classes}, got {got}; "
-                "give the number of classes that it has (num_classes), its own data, or a model of plain scores"
-            )
-        return scores
+        return checked_scores(scores, len(x), self.num_classes)
 
     def _to_host(self, counts: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event | None]:
         if self.device.type != "cuda":

@@ -19,7 +19,7 @@ DEFAULT_RADII = "0:1.5:0.25"
 
 def summary_table(run: Run) -> str:
     """What one run says, for a terminal: certified accuracy, or for a PREDICT run right, wrong and abstained."""
-    return run_table(run).text()
+    return run_table(run).screen()
 
 
 def run_table(run: Run, radii: Sequence[float] | None = None) -> Table:
