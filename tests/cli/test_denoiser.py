@@ -126,7 +126,7 @@ def test_the_classifier_alone_is_not_what_was_certified(certified, parts, tmp_pa
 
 
 def test_the_level_is_that_of_the_noise(monkeypatch):
-    resolve, asked = importlib.import_module("noiseproof.runners.resolve"), []
+    resolve, asked = importlib.import_module("noiseproof.runners.model"), []
     monkeypatch.setattr(resolve, "_single", lambda model, *_: asked.append(model))
     monkeypatch.setattr(resolve, "ensemble", lambda members, consensus: None)
     for denoiser in ("ffdnet", None):

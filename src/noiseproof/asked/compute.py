@@ -11,9 +11,9 @@ from noiseproof.errors import unknown
 Precision = Literal["fp32", "tf32", "bf16"]
 BackendName = Literal["torch", "onnxruntime", "openvino"]
 # What help and completion list without torch; that the registry holds the same is held by a test.
-ExecutorName = Literal["in-process"]
+ExecutorName = Literal["in-process", "ray"]
 
-OF_RUNS = ("executor", "stop_after")
+OF_RUNS = ("executor", "address", "at_most", "stop_after")
 """The fields that mean something to runs alone."""
 
 
@@ -27,7 +27,9 @@ class Compute:
         backend: What computes the scores; of the same counts up to rounding.
         batch_size: Rows a forward pass.
         workers: Batches computed at once (a core each on a CPU).
-        executor: What makes the draws.
+        executor: What makes the draws: in-process, or ray, on one machine or a cluster.
+        address: Of a Ray cluster, HOST:PORT or auto; by default this machine alone.
+        at_most: Actors of ray; by default all that fit, one a GPU or --workers cores.
         stop_after: Seconds after which a run stops; the same line goes on from there.
 
     Raises:
@@ -40,12 +42,14 @@ class Compute:
     batch_size: int | None = None
     workers: int | None = None
     executor: str = field(default="in-process", metadata={"flag": ExecutorName | str})
+    address: str | None = None
+    at_most: int | None = None
     stop_after: float | None = None
 
     def __post_init__(self) -> None:
         for name, known in (("precision", get_args(Precision)), ("backend", get_args(BackendName))):
             if getattr(self, name) not in known:
                 raise ValueError(unknown(name, str(getattr(self, name)), known))
-        for name in ("batch_size", "workers"):
+        for name in ("batch_size", "workers", "at_most"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, integer(name, getattr(self, name), least=1))

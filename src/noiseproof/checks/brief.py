@@ -58,7 +58,7 @@ def brief_check(backend: PooledBackend, inputs: Sequence[NDArray[Any]]) -> Check
         ModelError: scores vary by more than rounding can, or all of them are no numbers.
         OutOfMemoryError: a batch does not fit.
     """
-    rows = _rows(backend, inputs)
+    rows = noisy_rows(backend, inputs)
     first = backend.answers(rows)
     void = int((CLASS_VOTES.counted(first) == VOID).sum())
     if void == len(first):
@@ -107,7 +107,7 @@ def are_probabilities(scores: torch.Tensor) -> bool:
     return len(found) > 0 and within and not bool(((found == 0) | (found == 1)).all())
 
 
-def _rows(backend: PooledBackend, inputs: Sequence[NDArray[Any]]) -> torch.Tensor:
+def noisy_rows(backend: PooledBackend, inputs: Sequence[NDArray[Any]]) -> torch.Tensor:
     """Up to a batch of noisy inputs in input units, as the base classifier will see them."""
     words = Words(0, "doctor", "doctor")  # no input key is this word: shared by no run
     noise = backend.noise

@@ -38,6 +38,8 @@ class Pending(Protocol):
     def result(self) -> Counts:
         """Wait for it: votes ``[segments, slots]`` of the tally; void draws are what is missing.
 
+        Those of a segment that could not be drawn are -1: its input is left open.
+
         Raises:
             OutOfMemoryError: the batch did not fit.
             ModelError: the base classifier breaks its contract.
@@ -47,11 +49,17 @@ class Pending(Protocol):
 class Backend(Protocol):
     """Votes for segments of noisy inputs."""
 
-    batch_size: int
-    depth: int
-    """How many batches should be under way at once."""
-    most_segments: int
-    """How many segments a batch may have."""
+    @property
+    def batch_size(self) -> int:
+        """How many rows a batch has at most."""
+
+    @property
+    def depth(self) -> int:
+        """How many batches should be under way at once."""
+
+    @property
+    def most_segments(self) -> int:
+        """How many segments a batch may have."""
 
     def submit(self, segments: list[Segment], tally: Tally = CLASS_VOTES) -> Pending:
         """Start a batch of at most ``batch_size`` rows and ``most_segments`` segments, counted by a tally."""

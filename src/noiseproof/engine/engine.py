@@ -265,7 +265,11 @@ class _Lane:
         return segment
 
     def receive(self, n: int, votes: Counts, seconds: float) -> None:
-        """Votes come back in the order in which they were issued."""
+        """Votes come back in the order in which they were issued; where they never will, the input is left open."""
+        if votes[0] < 0:
+            self.done = True
+        if self.done:
+            return
         self._received += n
         self._votes = self._votes + votes
         self._unkept = self._unkept + votes

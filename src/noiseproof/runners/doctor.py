@@ -11,7 +11,8 @@ from noiseproof.asked import Compute
 from noiseproof.checks import Diagnosis, Probe, diagnose
 from noiseproof.checks.noise_health import noise_health
 from noiseproof.noises import Noise, default_noise
-from noiseproof.runners.resolve import data_of, device_of, model_of
+from noiseproof.runners.model import model_of
+from noiseproof.runners.resolve import data_of, device_of
 
 if TYPE_CHECKING:
     from noiseproof.asked import Subject

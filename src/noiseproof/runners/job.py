@@ -102,12 +102,12 @@ class Job:
 
     def __post_init__(self) -> None:
         asked, module, compute = self.asked, self.model.module, self.asked.compute
-        check_backend(compute.backend, precision=compute.precision, device=self.device)
-        check_available(compute.backend, compute.precision)
+        if EXECUTORS.find(compute.executor).here:  # refuses one that is unknown
+            check_backend(compute.backend, precision=compute.precision, device=self.device)
+            check_available(compute.backend, compute.precision)
         check_eval_mode(module)
         check_precision(module, compute.precision)
         check_graph(compute.backend, module)
-        EXECUTORS.find(compute.executor)  # refuses one that is unknown
         Words(0, "", "", asked.rng).take(0, 1, BLOCK)  # refuses where its package is missing
         if self.model.shape is not None and tuple(self.model.shape) != tuple(self.data.shape):
             raise ModelError(
@@ -273,7 +273,8 @@ class Job:
                 "draw_takes": passes(self.model),
             }
         watch = _Watch(self, state)
-        for event in EXECUTORS.find(self.asked.compute.executor)().draw(self, state):
+        executor = EXECUTORS.find(self.asked.compute.executor)()
+        for event in executor.draw(self, state):
             if isinstance(event, Began):
                 folder.begin(event.environment | about, self.settings, self.selection)
                 self._skip(folder)
@@ -289,7 +290,7 @@ class Job:
                 folder.add_record(key, index, label, event.requests, event.outcome, clean=event.task.clean)
                 watch.done += 1
             if progress is not None:
-                progress(watch.progress())
+                progress(watch.progress(executor.note))
             if watch.seconds > (self.asked.compute.stop_after or inf):
                 return
         folder.seal(self.selection, signer)
@@ -353,13 +354,14 @@ class _Watch:
     def seconds(self) -> float:
         return max(time.monotonic() - self._started, 1e-9)
 
-    def progress(self) -> Progress:
+    def progress(self, note: str = "") -> Progress:
         elapsed = self.seconds
         rate = self.draws / elapsed
         left = max(0.0, (self._draws_total - self.draws) / rate) if self.draws else float("inf")
         if self.done > self._before:  # where inputs stop early, the most they can draw says little
             left = min(left, elapsed / (self.done - self._before) * (self._total - self.done))
-        return Progress(self.done, self._total, "inputs", f"{rate:,.0f} draws/s", left)
+        note = ", ".join(filter(None, (f"{rate:,.0f} draws/s", note)))
+        return Progress(self.done, self._total, "inputs", note, left)
 
 
 def _ranges(record: Record) -> dict[str, list[tuple[int, int, Sequence[int]]]]:

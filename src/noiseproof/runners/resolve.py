@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from noiseproof.data import load as load_data
 from noiseproof.data.dataset import SomeUnreadable
 from noiseproof.engine.contract import choose_devices
 from noiseproof.errors import DataError
-from noiseproof.models import BaseModel, ensemble, from_object
-from noiseproof.models import load as load_model
-from noiseproof.models.denoised import denoised_spec
-from noiseproof.models.estimators import is_estimator
+from noiseproof.runners.executors import EXECUTORS
 from noiseproof.runners.job import Job
+from noiseproof.runners.model import model_of
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +58,9 @@ def data_of(subject: Subject) -> DataSet:
 
 
 def devices_of(compute: Compute) -> tuple[torch.device, ...]:
-    """The devices; the CPU where a backend knows no other and none is asked for."""
+    """The devices of this process; the CPU where a backend knows no other and none is asked for, or others draw."""
+    if not EXECUTORS.find(compute.executor).here:
+        return choose_devices("cpu")  # to look at the model
     return choose_devices("cpu" if compute.device == "auto" and compute.backend != "torch" else compute.device)
 
 
@@ -88,36 +85,3 @@ def unreadable(data: DataSet, indices: Sequence[int]) -> dict[int, str]:
         except DataError as error:
             found[index] = str(error)
     return found
-
-
-def model_of(subject: Subject, data: DataSet, *, sigma: float | None) -> BaseModel:
-    """The base classifier that a subject names, or has; several are averaged.
-
-    One that cannot say how many classes it has is taken to have those of the data set.
-
-    Args:
-        subject: names it, and what stands before it.
-        data: what it is about.
-        sigma: the noise level of a denoiser that must be told one and whose spec does not say it.
-
-    Raises:
-        ValueError: an argument is out of range.
-        ModelError: it cannot be loaded.
-    """
-    models, model_id = subject.models, subject.model_id
-    if subject.denoiser is not None:
-        models = tuple(denoised_spec(os.fspath(model), subject.denoiser, sigma=sigma) for model in models)
-    names = [model_id if model_id is None or len(models) == 1 else f"{model_id} {k}" for k in range(len(models))]
-    members = [_single(each, subject.num_classes, name, data) for each, name in zip(models, names, strict=True)]
-    base = ensemble(members, subject.consensus)
-    return base if model_id is None else replace(base, fingerprint=f"named {model_id}")
-
-
-def _single(model: Any, num_classes: int | None, model_id: str | None, data: DataSet) -> BaseModel:  # noqa: ANN401
-    if isinstance(model, BaseModel):
-        return model
-    if isinstance(model, str | os.PathLike):
-        silent = Path(os.fspath(model).rpartition(":")[0]).suffix == ".py"
-        return load_model(model, num_classes=len(data.classes) if silent and num_classes is None else num_classes)
-    classes = len(data.classes) if num_classes is None and not is_estimator(model) else num_classes
-    return from_object(model, num_classes=classes, shape=tuple(data.shape), model_id=model_id)

@@ -3,9 +3,10 @@
 from noiseproof.registry import Registry
 from noiseproof.runners.executors.base import Began, Executor
 from noiseproof.runners.executors.in_process import InProcess
+from noiseproof.runners.executors.on_ray import OnRay
 
 EXECUTORS: Registry[type[Executor]] = Registry(
-    "executor", lambda made: made.name, [InProcess], group="noiseproof.executors"
+    "executor", lambda made: made.name, [InProcess, OnRay], group="noiseproof.executors"
 )
 
-__all__ = ["EXECUTORS", "Began", "Executor", "InProcess"]
+__all__ = ["EXECUTORS", "Began", "Executor", "InProcess", "OnRay"]

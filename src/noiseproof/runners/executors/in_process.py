@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,13 +12,14 @@ from noiseproof.engine import Drawn, Finished, OutOfMemoryError
 from noiseproof.engine.clean import with_clean
 from noiseproof.engine.disagreement import disagreement
 from noiseproof.engine.halving import free_memory
-from noiseproof.errors import ModelError
 from noiseproof.models.ensemble import row_by_row
-from noiseproof.runners.executors.base import Began, Executor
-from noiseproof.store.run import DRAWN_BY
+from noiseproof.runners.executors.base import CHECKED, Began, Executor, check_tolerance, tolerance_before
 from noiseproof.version import __version__
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from noiseproof.asked import Compute
     from noiseproof.engine.pooled import PooledBackend
     from noiseproof.runners.job import Job
     from noiseproof.store.state import State
@@ -52,7 +53,12 @@ class InProcess(Executor):
 
     def _draw(self, job: Job, state: State, backend: PooledBackend) -> Iterator[Began | Drawn | Finished]:
         _check(job, backend, state)
-        _compare(job, backend)
+        compare(
+            job.asked.compute,
+            backend,
+            lambda name, precision, batch_size: job.backend(batch_size, name=name, precision=precision),
+            [job.input(index) for index in job.indices[:CHECKED]],
+        )
         yield Began({"version": __version__, **backend.environment()})
         yield from job.engine(backend).run(job.asked.procedure, with_clean(job.tasks(state), backend), job.asked.budget)
 
@@ -63,30 +69,41 @@ def _check(job: Job, backend: PooledBackend, state: State) -> None:
     A tolerance that an earlier session drew with in this environment stands, unless more is measured now.
     """
     left = job.left(state)
-    before = _tolerance_before(state, {"version": __version__, **backend.environment()})
-    tolerance = before
+    tolerance = tolerance_before(state.sessions, {"version": __version__, **backend.environment()})
     if left:
-        checked = brief_check(backend, [job.input(index) for index in left[:16]])
-        backend.measured["checked"] = asdict(checked)
-        tolerance = max(before, checked.tolerance)
+        tolerance = max(tolerance, check(backend, [job.input(index) for index in left[:CHECKED]]))
     backend.tolerance = tolerance
-    if tolerance and (why := row_by_row(job.model.module)):
-        raise ModelError(
-            f"scores of equal inputs vary here by up to {tolerance:.1e} of the largest, and what hangs on it cannot be "
-            f"told where {why}; or compute on another --device"
-        )
+    check_tolerance(tolerance, row_by_row(job.model.module))
     if tolerance:
         backend.measured["tolerance"] = tolerance
 
 
-def _compare(job: Job, backend: PooledBackend) -> None:
-    """Measure, for the record, how often another backend or precision than torch in fp32 votes differently."""
-    compute = job.asked.compute
+def check(backend: PooledBackend, inputs: Sequence[NDArray[Any]]) -> float:
+    """The tolerance that the scores of equal inputs ask for here; refuses a model that is no function of each row."""
+    checked = brief_check(backend, inputs)
+    backend.measured["checked"] = asdict(checked)
+    return checked.tolerance
+
+
+def compare(
+    compute: Compute,
+    backend: PooledBackend,
+    make: Callable[[str, str, int | None], PooledBackend],
+    inputs: Sequence[NDArray[Any]],
+) -> None:
+    """Measure, for the record, how often another backend or precision than torch in fp32 votes differently.
+
+    Args:
+        compute: what is asked for.
+        backend: that will draw.
+        make: another backend for the same, by name, precision and batch size.
+        inputs: that are tried.
+    """
     if (compute.backend, compute.precision) == ("torch", "fp32"):
         return
-    reference = job.backend(backend.batch_size, name="torch", precision="fp32")
+    reference = make("torch", "fp32", backend.batch_size)
     try:
-        differing, tried = disagreement(backend, reference, [job.input(index) for index in job.indices[:16]])
+        differing, tried = disagreement(backend, reference, inputs)
     finally:
         reference.close()
     backend.measured["disagreement"] = {"rows": tried, "differing": differing}
@@ -97,10 +114,3 @@ def _compare(job: Job, backend: PooledBackend) -> None:
         differing,
         tried,
     )
-
-
-def _tolerance_before(state: State, environment: dict[str, Any]) -> float:
-    """What the last session drew with that had the same device, backend, precision, batch size and version."""
-    names = [name for name in DRAWN_BY if name != "tolerance"]
-    same = [session for session in state.sessions if all(session.get(name) == environment.get(name) for name in names)]
-    return float(same[-1].get("tolerance", 0.0)) if same else 0.0
