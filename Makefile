@@ -8,7 +8,7 @@ BIN := .venv/bin
 CORE := .venv-core/bin
 EXTRAS := .venv-extras/bin
 # the rooms that must work where torch is not installed
-UPPER := stats noises procedures store asked analysis reports data
+UPPER := stats noises procedures store asked analysis reports viewer data
 
 .PHONY: help quickstart quickstart-imagenet test test-core test-extras check format dist clean
 

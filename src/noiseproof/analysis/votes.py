@@ -71,8 +71,8 @@ def draws_by_stage(records: Sequence[Record]) -> dict[str, int]:
     """How many draws each stage took, in the order in which the stages came."""
     found: dict[str, int] = {}
     for record in records:
-        for answer in record.answers:
-            found[answer.stage] = found.get(answer.stage, 0) + answer.n
+        for stage, n in record.requests:
+            found[stage] = found.get(stage, 0) + n
     return found
 
 

@@ -93,7 +93,7 @@ class Elsewhere:
     Attributes:
         model: The run's model, where it no longer lies where it lay; of an ensemble all, a flag each.
         denoiser: Likewise, what stands before the model.
-        data: Likewise, the data set.
+        data: The data set, where it no longer lies where it lay.
         root: Where data sets lie.
     """
 

@@ -52,6 +52,8 @@ VERBS = {
     "show": Verb("show", LOOK, "Settings, progress, fingerprints of a run."),
     "report": Verb("report", LOOK, "Tables and curves from stored counts."),
     "compare": Verb("report", LOOK, "Methods side by side on the same inputs."),
+    "view": Verb("view", LOOK, "All runs below a folder, in a browser."),
+    "view bundle": Verb("view", LOOK, "The same as static files."),
     "noise-images": Verb("noise_images", LOOK, "Pictures under noise at several sigma."),
     "import": Verb("import_", EXCHANGE, "A published file as a run folder."),
     "export": Verb("export", EXCHANGE, "A run as TSV, CSV or Parquet."),
@@ -114,6 +116,13 @@ def app_for(words: Sequence[str]) -> tuple[App, list[str]]:
     for number, (name, verb) in enumerate(VERBS.items()):
         group = groups[verb.purpose]
         above, _, last = name.rpartition(" ")
+        if _has_more(name):
+            apps[name] = _app(name, verb.does, group, number)
+            app.command(apps[name])
+            if name == asked:
+                function, found = read(verb_function(name), name, words)
+                apps[name].default(function)
+            continue
         if above not in apps:
             apps[above] = _app(above, _FAMILIES[above], group, number)
             app.command(apps[above])
@@ -130,11 +139,16 @@ def app_of_all() -> App:
     """What parses any command line, with every verb loaded: for completion."""
     app = _app("noiseproof", _ABOUT)
     families = {name: _app(name, does) for name, does in _FAMILIES.items()}
+    families |= {name: _app(name, verb.does) for name, verb in VERBS.items() if _has_more(name)}
     for family in families.values():
         app.command(family)
     for name in VERBS:
         above, _, last = name.rpartition(" ")
-        (families[above] if above else app).command(read(verb_function(name), name, [])[0], name=last)
+        function = read(verb_function(name), name, [])[0]
+        if name in families:
+            families[name].default(function)
+        else:
+            (families[above] if above else app).command(function, name=last)
     return app
 
 
@@ -142,6 +156,11 @@ def verb_function(verb: str) -> Callable[..., Any]:
     """The function of a verb."""
     function: Callable[..., Any] = getattr(import_module(f"noiseproof.cli.{VERBS[verb].module}"), _function_name(verb))
     return function
+
+
+def _has_more(verb: str) -> bool:
+    """Whether others stand below a verb that is one itself."""
+    return any(other.startswith(f"{verb} ") for other in VERBS)
 
 
 def _function_name(verb: str) -> str:

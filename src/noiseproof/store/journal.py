@@ -108,6 +108,8 @@ def read_journal(path: Path, start: str, after: Mark | None = None) -> Iterator[
         raise RunError(f"cannot read {path}: {error.strerror}") from None
     first, end, previous = after or Mark(0, 0, start)
     with file:
+        if file.seek(0, os.SEEK_END) < end:
+            raise ChainError(f"{path} is shorter than it was: lines that were read are gone")
         file.seek(end)
         for number, raw in enumerate(file, start=first + 1):
             if not raw.endswith(b"\n"):

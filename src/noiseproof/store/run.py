@@ -83,12 +83,48 @@ def read_run(path: Path) -> Run:
         RunError: it is not a run of a procedure, or its journal was changed.
     """
     manifest = read_manifest(path)
-    if "procedure" not in manifest.meaning:
-        raise RunError(f"{path} is the run folder of noiseproof {manifest.kind}, which has no certificates")
+    _check_procedure(path, manifest)
     state = empty_state(path, manifest)
     for _ in finished(path, manifest, state):
         pass
     return Run(path, manifest, state)
+
+
+def _check_procedure(path: Path, manifest: Manifest) -> None:
+    if "procedure" not in manifest.meaning:
+        raise RunError(f"{path} is the run folder of noiseproof {manifest.kind}, which has no certificates")
+
+
+class Following:
+    """A run folder that is read as it grows; it is not written, and its writer does not notice."""
+
+    def __init__(self, path: Path) -> None:
+        """A folder of a procedure, of which nothing is read yet but the manifest.
+
+        Raises:
+            RunError: it is not a run of a procedure.
+        """
+        manifest = read_manifest(path)
+        _check_procedure(path, manifest)
+        self.run = Run(path, manifest, empty_state(path, manifest))
+        self._last: Mark | None = None
+
+    @property
+    def last_hash(self) -> str:
+        """Of the last line read; empty before the first."""
+        return "" if self._last is None else self._last.hash
+
+    def advance(self) -> bool:
+        """Take in the whole lines that have come since; returns whether there were any.
+
+        Raises:
+            ChainError: a line was changed, removed or inserted.
+        """
+        before = self._last
+        for line in read_journal(self.run.path / JOURNAL, self.run.manifest.meaning_hash, self._last):
+            _take(self.run.path, line, self.run.state)
+            self._last = Mark(line.number, line.end, line.hash)
+        return self._last is not before
 
 
 def same_outcome(one: Outcome, other: Outcome) -> bool:

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,7 @@ def test_everything_is_in_the_file_and_nothing_is_fetched(make_run, tmp_path, se
     assert not {"link", "iframe", "object", "base", "form"} & {tag for tag, _ in found.tags}
     script = page.html.rpartition("<script>")[2].partition("</script>")[0]
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    assert f"script-src 'sha256-{allowed}'" in page.html
+    assert f"script-src 'sha256-{allowed}'" in unescape(page.html)
     assert "url(" not in page.html
     assert len(page.html) < 200_000
 
@@ -105,12 +106,12 @@ def test_what_is_no_run_is_said(make_run, tmp_path, seen):
     (tmp_path / "empty").mkdir()
     newer = make_run("newer", TOPS)
     stored = json.loads((newer / MANIFEST).read_text())
-    (newer / MANIFEST).write_text(json.dumps(stored | {"format": 2}))
+    (newer / MANIFEST).write_text(json.dumps(stored | {"format": 99}))
     page = write_page([tmp_path / "empty", newer, tmp_path / "none"], tmp_path / "page.html")
     assert [said.partition(":")[0] for said in page.wrong] == ["empty", "newer", "none"]
     text = seen(tmp_path / "page.html").text
     assert "empty is not a run folder: it has no manifest.json" in text
-    assert "has format 2, this version reads 1; use the version that wrote it" in text
+    assert "has format 99, this version reads" in text
 
 
 def test_a_torn_line_is_said_and_is_no_fault(make_run, tmp_path, seen):

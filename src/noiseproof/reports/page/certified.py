@@ -135,27 +135,32 @@ def _best_title(runs: Sequence[Looked]) -> str:
     return "The best sigma at each radius" if labels_of(runs)[0].startswith("sigma") else "The best run at each radius"
 
 
-def _curves(runs: Sequence[Looked], summaries: Sequence[Summary]) -> Iterator[Piece]:
+def curves_chart(runs: Sequence[Looked], summaries: Sequence[Summary]) -> Chart:
+    """Certified accuracy against the radius, with its band."""
     right = 1.05 * max(largest_radius(summaries), 0.5 * max(reach(summary) for summary in summaries)) or 1.0
     lines = []
     for number, (label, summary) in enumerate(zip(labels_of(runs), summaries, strict=True)):
         xs, ys = step_curve(summary, right if summary.ceiling is None else min(right, reach(summary)))
         lines.append(StepCurve(label, xs[:-1], ys[:-1], summary.band, summary.band_up, summary.ceiling, number))
     norm = norm_name(summaries[0].norm)
+    return Chart(
+        "chart-curves",
+        f"Certified accuracy against the {norm} radius; the tables below hold the numbers",
+        tuple(lines),
+        right,
+        f"{norm} radius (pixels in [0, 1])",
+        "right and certified, %",
+        "radius",
+        255,
+        PIXEL,
+    )
+
+
+def _curves(runs: Sequence[Looked], summaries: Sequence[Summary]) -> Iterator[Piece]:
     sure = f"{1 - summaries[0].delta:.10g}"
     limited = any(summary.ceiling is not None for summary in summaries)
     yield Figure(
-        Chart(
-            "chart-curves",
-            f"Certified accuracy against the {norm} radius; the tables below hold the numbers",
-            tuple(lines),
-            right,
-            f"{norm} radius (pixels in [0, 1])",
-            "right and certified, %",
-            "radius",
-            255,
-            PIXEL,
-        ),
+        curves_chart(runs, summaries),
         (
             f"Shaded: where the curve of the population lies, with probability {sure}, at all radii at once.",
             *(("Dotted: the most that so many draws can certify.",) if limited else ()),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,14 +17,14 @@ from noiseproof.reports.falsify import attack_rows
 from noiseproof.reports.page import answers, certified
 from noiseproof.reports.page.gallery import LEAST_ROBUST, gallery, pictures_of
 from noiseproof.reports.page.looked import Looked, look
-from noiseproof.reports.page.parts import Figure, Grid, Inputs, Marked, Piece, Say, Section, Text, Tile, Tiles
+from noiseproof.reports.page.parts import Grid, Inputs, Marked, Piece, Say, Section, Text, Tile, Tiles
+from noiseproof.reports.page.render import Served, render
 from noiseproof.reports.show import show
 from noiseproof.reports.summaries import DEFAULT_RADII, run_table
 from noiseproof.reports.tables import Table
 from noiseproof.reports.units import down
 from noiseproof.store.manifest import KIND_IMPORT, write_text
 from noiseproof.types import ABSTAIN, Certificate
-from noiseproof.version import __version__
 
 if TYPE_CHECKING:
     from noiseproof.analysis import Summary
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
     from noiseproof.reports.page.gallery import RunPictures
     from noiseproof.store.attacks import AttackRun
 
-STATIC = Path(__file__).parent / "static"
 _WRONG_ROWS = 20
 
 
@@ -78,6 +75,7 @@ def page_of(
     *,
     radii: str | Sequence[float] = DEFAULT_RADII,
     elsewhere: Elsewhere | None = None,
+    served: Served | None = None,
 ) -> Page:
     """Runs as an HTML page that needs no network: each is verified; one that does not hold is shown as such.
 
@@ -85,6 +83,7 @@ def page_of(
         runs: run folders of any verb; what attack and falsify found stands beside the run that they attacked.
         radii: "start:stop:step" with both ends in, "a,b,c", or numbers; input units (L2).
         elsewhere: where the data lie now, for the pictures; without them the page is whole but for these.
+        served: what the page has beside itself where a server hands it out.
 
     Raises:
         ValueError: radii cannot be read, no run is given, or a folder is named twice.
@@ -94,10 +93,12 @@ def page_of(
         raise ValueError("runs and radii must not be empty: name at least one of each")
     paths = [Path(run) for run in runs]
     looked = [look(path, name) for path, name in zip(paths, names_apart(paths), strict=True)]
-    return _laid_out(looked, grid, elsewhere)
+    return _laid_out(looked, grid, elsewhere, served)
 
 
-def _laid_out(looked: Sequence[Looked], grid: Sequence[float], elsewhere: Elsewhere | None) -> Page:
+def _laid_out(
+    looked: Sequence[Looked], grid: Sequence[float], elsewhere: Elsewhere | None, served: Served | None
+) -> Page:
     sections = [_folders(looked)]
     summaries: list[Summary] = []
     texts: list[str] = []
@@ -129,31 +130,14 @@ def _laid_out(looked: Sequence[Looked], grid: Sequence[float], elsewhere: Elsewh
     wrong = tuple(f"{each.name}: {each.wrong}" for each in looked if each.wrong)
     html = render(
         "page.html",
+        connects=bool(served and served.live),
+        served=served,
         title=", ".join(each.name for each in looked),
         looked=looked,
         head=Tiles(tuple(tiles)) if tiles else None,
         sections=[section for section in sections if section.parts],
-        charts=[part for section in sections for part in section.parts if isinstance(part, Figure)],
     )
     return Page(html, wrong, tuple(summaries), "\n\n".join(texts))
-
-
-def render(template: str, **values: object) -> str:
-    """A template of the page's folder, with style and script inside; everything that is put in is escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(STATIC),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style, script = ((STATIC / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template(template).render(
-        style=style, script=script, script_hash=allowed, version=__version__, **values
-    )
 
 
 def _side_by_side(looked: Sequence[Looked]) -> Iterator[list[Looked]]:
