@@ -92,11 +92,15 @@ class JournalFolder:
         write_text(self.path / SETTINGS, to_toml(settings))
         return {"is": "session", **environment, "settings": settings}
 
-    def append(self, entry: dict[str, Any] | bytes) -> Mark:
-        """Write one line; returns where the journal ends now."""
+    def append(self, entry: dict[str, Any] | bytes) -> None:
+        """Write one line."""
         assert self._journal is not None, "a folder is written inside its with statement"
         self._journal.append(entry)
-        return self._journal.end
+
+    @property
+    def end(self) -> Mark | None:
+        """Where the journal ends; None before it is open."""
+        return None if self._journal is None else self._journal.end
 
     def close(self, *, nothing_kept: bool = False) -> None:
         """Give the folder back.
@@ -129,7 +133,14 @@ class FolderInUse:
     """
 
     def __init__(
-        self, path: Path, manifest: Manifest, take: Callable[[Line], object], kept: Callable[[], object], *, called: str
+        self,
+        path: Path,
+        manifest: Manifest,
+        take: Callable[[Line], object],
+        kept: Callable[[], object],
+        known: Callable[[Manifest], Mark | None] = lambda _: None,
+        *,
+        called: str,
     ) -> None:
         """A folder for this manifest.
 
@@ -138,9 +149,10 @@ class FolderInUse:
             manifest: what its lines mean.
             take: takes in a line that is there already.
             kept: true where there is something to keep.
+            known: up to where the lines are known already, asked once the folder is locked.
             called: what a folder of other files is not.
         """
-        self.path, self._take, self._kept = path, take, kept
+        self.path, self._take, self._kept, self._known = path, take, kept, known
         self._folder = JournalFolder(path, manifest, called=called)
 
     def __enter__(self) -> Self:
@@ -149,7 +161,7 @@ class FolderInUse:
         Raises:
             RunError: the folder is locked, unwritable, damaged, holds other files, or is of another meaning.
         """
-        self._folder.open(self._take)
+        self._folder.open(self._take, self._known)
         return self
 
     def __exit__(

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass
 from math import isclose
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from noiseproof.errors import RunError
 from noiseproof.noises import Noise, noise_from
 from noiseproof.procedures import Procedure, procedure_from
+from noiseproof.store import index
 from noiseproof.store.folder import JOURNAL, FolderInUse
 from noiseproof.store.journal import ChainError, Line, Mark, read_journal
 from noiseproof.store.lines import Entry, decoded, encoded
@@ -85,8 +87,11 @@ def read_run(path: Path) -> Run:
     manifest = read_manifest(path)
     _check_procedure(path, manifest)
     state = empty_state(path, manifest)
-    for _ in finished(path, manifest, state):
-        pass
+    end = known = index.load(path, manifest, state)
+    for mark, _ in taken_in(path, manifest, state, known):
+        end = mark
+    if index.worth(end, known):
+        index.save(path, manifest, state, end)
     return Run(path, manifest, state)
 
 
@@ -151,10 +156,16 @@ def empty_state(path: Path, manifest: Manifest) -> State:
     return State(tally=tally, slots=slots, fetch=StoredVotes(path, manifest, tally, slots).of)
 
 
-def finished(path: Path, manifest: Manifest, state: State, after: Mark | None = None) -> Iterator[Record | None]:
-    """Take the lines of a journal in; for each the input that it finished, its votes at hand. Errors name the line."""
+def taken_in(
+    path: Path, manifest: Manifest, state: State, after: Mark | None = None
+) -> Iterator[tuple[Mark, Record | None]]:
+    """Take the lines of a journal in: after each, where it ends, and the input that it finished, its votes at hand.
+
+    Raises:
+        ChainError: a line contradicts those before it, or is malformed.
+    """
     for line in read_journal(path / JOURNAL, manifest.meaning_hash, after):
-        yield _take(path, line, state)
+        yield Mark(line.number, line.end, line.hash), _take(path, line, state)
 
 
 def _take(path: Path, line: Line, state: State) -> Record | None:
@@ -178,8 +189,28 @@ class RunFolder(FolderInUse):
             manifest,
             lambda line: _take(path, line, state),
             lambda: state.open or state.records,
+            self._load,
             called="a run folder",
         )
+        self._indexed: Mark | None = None
+        self._in_step = True  # state and journal; not where a line could not be written
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave an index behind, where that is worth it, and give the folder back."""
+        self._index(closing=True)
+        super().__exit__(kind, error, trace)
+
+    def _load(self, manifest: Manifest) -> Mark | None:
+        self._indexed = index.load(self.path, manifest, self.state)
+        return self._indexed
+
+    def _index(self, *, closing: bool = False) -> None:
+        end = self._folder.end
+        if self._in_step and index.worth(end, self._indexed, closing=closing):
+            index.save(self.path, self.manifest, self.state, end)
+            self._indexed = end
 
     @property
     def manifest(self) -> Manifest:
@@ -246,5 +277,8 @@ class RunFolder(FolderInUse):
 
     def _append(self, entry: Entry) -> None:
         text = encoded(entry)
+        self._in_step = False
         self.state.apply(entry)  # first: a line that could not be read back is never written
         self._folder.append(text)
+        self._in_step = True
+        self._index()

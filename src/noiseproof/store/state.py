@@ -21,7 +21,7 @@ from noiseproof.store.lines import (
 )
 from noiseproof.store.whole import Selection
 from noiseproof.tallies import CLASS_VOTES, Tally, Votes
-from noiseproof.types import Answers, Outcome, Record
+from noiseproof.types import ABSTAIN, Answers, Outcome, Prediction, Record
 
 ASKED = "asked"
 """Of a session line: which inputs it was asked for."""
@@ -62,6 +62,7 @@ class State:
         begun: what each session was asked for; None where its line does not say.
         tally: what the ranges count.
         slots: how many counts an input has; None where only the lines say it.
+        keep: whether finished inputs are kept; else their keys alone.
         fetch: the votes of a finished input, by key, from the journal; without it they are kept.
     """
 
@@ -75,6 +76,7 @@ class State:
     _indices: set[int] = field(default_factory=set)
     tally: Tally = CLASS_VOTES
     slots: int | None = None
+    keep: bool = True
     fetch: Callable[[str], Sequence[Votes]] | None = field(default=None, compare=False, repr=False)
 
     def apply(self, entry: Entry) -> Record | None:
@@ -94,7 +96,7 @@ class State:
 
     def add(self, record: Record) -> None:
         """Take a finished input in whole."""
-        self.records[record.key] = record
+        self.records[record.key] = record if self.keep else _FORGOTTEN
         self._indices.add(record.index)
         self.sealed = False
 
@@ -164,20 +166,26 @@ class State:
             raise RunError(f"input {key} is skipped, but has draws or another input's key")
         asked = line.requests
         void = sum([self.tally.void(each, n) for each, (_, n) in zip(votes, asked, strict=True)])
-        answers = Answers(asked, sum([n for _, n in asked]), void, lambda: votes)
+        draws = sum([n for _, n in asked])
+        answers = Answers(asked, draws, void, lambda: votes)
         seconds = line.seconds + sum([drawn.seconds for ranges in stages.values() for drawn in ranges])
         outcome = outcome_of(line.outcome)
         record = Record(key, line.index, line.label, answers, outcome, seconds, line.skipped, self.tally, line.clean)
-        self.add(record if self.fetch is None else self.fetched(record))
+        kept = answers if self.fetch is None else Answers(asked, draws, void, self.fetched(key))
+        self.add(record if kept is answers else replace(record, answers=kept))
         self.open.pop(key, None)
         self.drawn_in.pop(key, None)
         return record
 
-    def fetched(self, record: Record) -> Record:
-        """The record without its votes, which are fetched when they are looked at."""
-        key, fetch = record.key, self.fetch
-        assert fetch is not None, "see apply"
-        return replace(record, answers=Answers(record.requests, record.draws, record.void, lambda: fetch(key)))
+    def fetched(self, key: str) -> Callable[[], Sequence[Votes]]:
+        """What fetches the votes of a finished input when they are looked at."""
+        fetch = self.fetch
+        assert fetch is not None, "a state of a folder"
+        return lambda: fetch(key)
+
+
+_FORGOTTEN = Record("", 0, None, (), Prediction(ABSTAIN, 1.0), 0.0)
+"""What stands for a finished input of which the key alone is kept."""
 
 
 def _selection(table: object) -> Selection:

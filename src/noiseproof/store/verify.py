@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,9 @@ from noiseproof.noises import noise_from
 from noiseproof.procedures import Procedure, check_under_way, procedure_from, replay
 from noiseproof.stats.sequential import crossing
 from noiseproof.store.folder import JOURNAL
-from noiseproof.store.journal import ChainError
+from noiseproof.store.index import Held
 from noiseproof.store.manifest import read_manifest, same_design
-from noiseproof.store.run import MALFORMED, empty_state, finished, same_outcome
+from noiseproof.store.run import MALFORMED, empty_state, same_outcome, taken_in
 from noiseproof.tallies import tally_of
 from noiseproof.types import Outcome, Record
 
@@ -86,10 +86,14 @@ def verify(run: str | Path) -> Verification:
         raise VerificationError(f"{path}: its noise is {noise.arithmetic}, but its manifest calls it {said}")
     if not (path / JOURNAL).exists():
         raise VerificationError(f"{path} has no {JOURNAL}: nothing was drawn, or it was removed")
-    state = empty_state(path, manifest)
+    state = replace(empty_state(path, manifest), keep=False)
     draws = void = skipped = 0
+    index = Held(path, manifest)
     try:
-        for record in filter(None, finished(path, manifest, state)):
+        for mark, record in taken_in(path, manifest, state):
+            index.check(state, mark, record)
+            if record is None:
+                continue
             try:
                 if record.skipped is None:
                     _check_slots(tally, record.answers[0].votes, classes)
@@ -100,7 +104,9 @@ def verify(run: str | Path) -> Verification:
                 raise VerificationError(f"input {record.index} (key {record.key}) does not hold: {error}") from None
             draws, void = draws + record.draws, void + record.void
             skipped += record.skipped is not None
-    except ChainError as error:
+    except VerificationError:
+        raise
+    except RunError as error:
         raise VerificationError(str(error)) from None
     for key, stages in state.open.items():
         drawn = {stage: [(each.n, each.votes) for each in ranges] for stage, ranges in stages.items()}

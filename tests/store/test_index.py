@@ -1,0 +1,236 @@
+"""The index beside a large journal: what a reader takes from it is what the journal says, or it is not taken."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+
+import pytest
+
+from noiseproof.errors import RunError
+from noiseproof.store import RunFolder, VerificationError, read_run, verify
+from noiseproof.store import index as indexed
+from noiseproof.store.index import INDEX, worth
+from noiseproof.store.journal import Journal, Mark
+from noiseproof.store.run import _take
+from noiseproof.store.whole import Selection
+from noiseproof.types import ABSTAIN, Certificate
+
+NOTHING = Certificate(ABSTAIN, 0.0, 0.0, 1.0)
+
+
+@pytest.fixture(autouse=True)
+def _every_journal_is_large(monkeypatch):
+    monkeypatch.setattr(indexed, "LEAST", 1)
+
+
+@pytest.fixture
+def run(tmp_path, manifest, environment, serve):
+    """Three inputs finished, one skipped, one under way; a seal in the middle."""
+    path = tmp_path / "run"
+    with RunFolder(path, manifest) as folder:
+        folder.begin(environment, {"sigma": 0.5}, Selection(1, 0, 2, 9))
+        serve(folder, "a-0", 0, top=2, right=0.99)
+        serve(folder, "b-0", 1, top=0, right=0.4)
+        folder.seal(Selection(1, 0, 2, 9))
+        serve(folder, "c-0", 2, top=1, right=0.9, void=0.04)
+        folder.add_skipped(5, None, "torn", NOTHING)
+        serve(folder, "d-0", 3, top=1, right=0.9, stop_after=3)
+    return path
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """The lines of journals that are parsed."""
+    lines = []
+
+    def take(path, line, state):
+        lines.append(line)
+        return _take(path, line, state)
+
+    monkeypatch.setattr("noiseproof.store.run._take", take)
+    return lines
+
+
+def without(path, tmp_path):
+    """The same run read without an index."""
+    other = shutil.copytree(path, tmp_path / "without")
+    (other / INDEX).unlink()
+    state = read_run(other).state
+    shutil.rmtree(other)
+    return state
+
+
+def test_what_is_read_with_it_is_what_is_read_without(run, tmp_path, parsed):
+    whole = without(run, tmp_path)
+    assert len(parsed) == len((run / "journal.jsonl").read_bytes().splitlines())
+    parsed.clear()
+    found = read_run(run)
+    assert parsed == []
+    for name in ("sessions", "begun", "seals", "sealed", "open", "drawn_in", "_indices", "slots", "tally"):
+        assert getattr(found.state, name) == getattr(whole, name), name
+    assert list(found.state.records) == list(whole.records) == ["a-0", "b-0", "c-0", "skipped-5"]
+    for one, other in zip(found.records, read_run(run).records, strict=True):
+        assert (one.draws, one.void, one.requests, one.skipped) == (
+            other.draws,
+            other.void,
+            other.requests,
+            other.skipped,
+        )
+        assert one == other  # votes, too
+    assert [record.void for record in found.records] == [0, 0, 8, 0]
+    assert verify(run).records == 4
+
+
+def test_a_run_goes_on_behind_it(run, manifest, environment, serve, parsed):
+    with RunFolder(run, manifest) as folder:
+        assert parsed == []
+        assert list(folder.state.open) == ["d-0"]
+        with pytest.raises(RunError, match="input a-0 is finished, but more of its draws follow"):
+            serve(folder, "a-0", 0, top=2, right=0.99)
+    with RunFolder(run, manifest) as folder:
+        folder.begin(environment, {"sigma": 0.5})
+        serve(folder, "e-0", 4, top=2, right=0.99)
+    assert verify(run).records == 5
+    assert [record.index for record in read_run(run).records] == [0, 1, 2, 4, 5]
+
+
+def append(run, manifest, entry):
+    """What a killed writer leaves: a line behind the index."""
+    lines = (run / "journal.jsonl").read_bytes().splitlines()
+    journal = Journal(run / "journal.jsonl", manifest.meaning_hash)
+    journal.append(entry)
+    journal.close()
+    return len(lines) + 1
+
+
+def test_lines_behind_it_are_parsed(run, manifest, parsed):
+    append(run, manifest, {"is": "restart", "key": "d-0"})
+    assert read_run(run).state.open == {}
+    assert len(parsed) == 1
+
+
+def test_it_is_worth_its_time_where_an_eighth_is_new():
+    end = Mark(100, 800, "")
+    assert worth(end, None)
+    assert worth(end, Mark(80, 700, ""))
+    assert not worth(end, Mark(80, 701, ""))
+    assert worth(end, Mark(80, 701, ""), closing=True)
+    assert not worth(end, end, closing=True)
+    assert not worth(None, None)
+
+
+@pytest.mark.parametrize("fault", ["gone", "torn", "a byte", "empty", "of another run", "of other bytes", "nonsense"])
+def test_one_that_is_not_right_is_made_again(run, tmp_path, manifest, fault, parsed):
+    whole, path = read_run(run).state.records, run / INDEX
+    raw = path.read_bytes()
+    if fault == "gone":
+        path.unlink()
+    elif fault == "of another run":
+        other = json.loads(raw.splitlines()[0]) | {"meaning_hash": "0" * 64}
+        path.write_bytes(summed([json.dumps(other).encode(), *raw.splitlines()[1:-1]]))
+    elif fault == "of other bytes":
+        other = json.loads(raw.splitlines()[0]) | {"sha256": "0" * 64}
+        path.write_bytes(summed([json.dumps(other).encode(), *raw.splitlines()[1:-1]]))
+    else:
+        made = {
+            "torn": raw[:-9],
+            "a byte": raw.replace(b"certificate", b"certificatf", 1),
+            "empty": b"",
+            "nonsense": b"{}\n{}\n",
+        }
+        path.write_bytes(made[fault])
+        assert path.read_bytes() != raw
+    parsed.clear()
+    assert read_run(run).state.records == whole
+    assert parsed
+    assert path.read_bytes() == raw
+    assert verify(run).records == 4
+
+
+def summed(lines):
+    body = b"".join(line + b"\n" for line in lines)
+    return body + json.dumps({"sha256": hashlib.sha256(body).hexdigest()}, separators=(",", ":")).encode() + b"\n"
+
+
+def test_a_changed_journal_is_found_by_every_reader(run, manifest):
+    path = run / "journal.jsonl"
+    raw = path.read_bytes()
+    at = raw.index(b'"label":') + len(b'"label":')
+    path.write_bytes(raw[:at] + b"1" + raw[at + 1 :])
+    for read in (read_run, verify, lambda run: RunFolder(run, manifest).__enter__()):
+        with pytest.raises(RunError, match="line 8: the hash does not follow"):
+            read(run)
+
+
+@pytest.mark.parametrize("fault", ["a radius", "a label", "one less", "one more", "a session", "a range", "a seal"])
+def test_verify_finds_one_that_says_something_else(run, fault):
+    """The attack: the index forged, its sum made anew; readers would print what the journal does not say."""
+    head, *rows, _ = (run / INDEX).read_bytes().splitlines()
+    table = json.loads(head)
+    if fault == "a radius":
+        row = json.loads(rows[0])
+        row[7]["radius"] += 0.5
+        rows[0] = json.dumps(row).encode()
+    elif fault == "a label":
+        row = json.loads(rows[1])
+        row[2] = 2
+        rows[1] = json.dumps(row, separators=(",", ":")).encode()
+    elif fault == "one less":
+        del rows[1]
+        table["records"] -= 1
+    elif fault == "one more":
+        row = json.loads(rows[-1])
+        row[0], row[1], row[5] = "skipped-7", 7, "torn"
+        rows.append(json.dumps(row, separators=(",", ":")).encode())
+        table["records"] += 1
+    elif fault == "a session":
+        table["sessions"][0]["device"] = "cuda"
+    elif fault == "a range":
+        table["open"]["d-0"]["select"][0][1] += 1
+    else:
+        table["seals"][0]["of"] = 10
+    (run / INDEX).write_bytes(summed([json.dumps(table, separators=(",", ":")).encode(), *rows]))
+    with pytest.raises(VerificationError, match=r"index.jsonl does not say what the journal says; remove it"):
+        verify(run)
+    (run / INDEX).unlink()
+    assert verify(run).records == 4
+
+
+def test_a_line_that_could_not_be_written_is_not_in_it(run, manifest, environment, monkeypatch):
+    def full(*_):
+        raise RunError("cannot write: No space left on device")
+
+    def fill_up():
+        with RunFolder(run, manifest) as folder:
+            folder.begin(environment, {"sigma": 0.5})
+            monkeypatch.setattr(Journal, "append", full)
+            folder.restart("d-0")
+
+    with pytest.raises(RunError, match="No space left"):
+        fill_up()
+    assert list(read_run(run).state.open) == ["d-0"]
+    assert verify(run).unfinished == 1
+
+
+def test_a_folder_that_cannot_be_written_is_read_without(run, monkeypatch):
+    (run / INDEX).unlink()
+    (run / INDEX).mkdir()  # nothing can take its place
+    assert len(read_run(run).records) == 4
+    assert sorted(path.name for path in run.iterdir()) == [
+        "index.jsonl",
+        "journal.jsonl",
+        "lock",
+        "manifest.json",
+        "settings.toml",
+    ]
+
+
+def test_small_journals_have_none(run, manifest, monkeypatch):
+    monkeypatch.undo()
+    (run / INDEX).unlink()
+    with RunFolder(run, manifest):
+        pass
+    read_run(run)
+    assert not (run / INDEX).exists()
