@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from noiseproof.errors import RunError
-from noiseproof.store.lines import decoded
+from noiseproof.store.lines import decoded, encoded
 from noiseproof.store.state import Range, State, range_line, record_line
 from noiseproof.types import Answer, Certificate, Prediction
 
@@ -167,3 +168,19 @@ def test_votes_that_are_none(votes, text, written):
 def test_votes_by_class_need_to_know_how_many_there_are():
     with pytest.raises(RunError, match="the manifest does not say of how many"):
         State().apply(sparse(0, 5, {"1": 2}))
+
+
+def test_numbers_of_numpy_are_written_as_numbers():
+    outcome = Certificate(np.int64(1), np.float64(0.25), np.float64(0.9), np.float32(0.5))
+    line = record_line("k", 7, 1, [("s", np.int64(3))], outcome)
+    assert json.loads(encoded(line))["outcome"] == {
+        "type": "certificate", "prediction": 1, "radius": 0.25, "p_lower": 0.9, "p_upper": 0.5, "norm": "l2",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", [float("inf"), float("nan"), np.float64("inf"), np.float32("nan")])
+def test_a_number_that_json_has_not_is_not_written(wrong):
+    with pytest.raises(ValueError, match="numbers of a line must be finite, got"):
+        encoded(record_line("k", 7, 1, [("s", 3)], Certificate(1, wrong, 0.9, 0.1)))
+    with pytest.raises(ValueError, match="numbers of a line must be finite, got"):
+        encoded(range_line("k", "s", Range(0, 3, (1, 2), wrong)))

@@ -77,7 +77,7 @@ _OF_OUTCOME: dict[type[Outcome], type[CertificateLine | PredictionLine | Decisio
 }
 _MANY = (b'{"is":"range"', b'{"is":"record"')
 _decoder = msgspec.json.Decoder(RangeLine | RecordLine)
-_encoder = msgspec.json.Encoder()
+_encoder = msgspec.json.Encoder(enc_hook=lambda value: value.item())  # a number of numpy, which a procedure may return
 
 
 def decoded(text: bytes) -> Entry:
@@ -152,7 +152,7 @@ def encoded(line: Entry) -> bytes:
         return json.dumps(line, separators=(",", ":"), allow_nan=False).encode()
     numbers = [line.seconds]
     if isinstance(line, RecordLine):
-        numbers += [value for value in msgspec.structs.astuple(line.outcome) if isinstance(value, float)]
+        numbers += [value for value in msgspec.structs.astuple(line.outcome) if not isinstance(value, str)]
     if not all(map(isfinite, numbers)):
         raise ValueError(f"numbers of a line must be finite, got {numbers}")
     return _encoder.encode(line)
