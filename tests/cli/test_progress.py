@@ -13,7 +13,7 @@ from noiseproof.progress import Progress
             Progress(1234, 5000, "inputs", "32 draws/s", 75.0),
             "1,234 of 5,000 inputs, 32 draws/s, 1 min 15 s left",
         ),
-        (Progress(2.9, 3, "epochs", seconds_left=4.2), "2 of 3 epochs, 4 s left"),
+        (Progress(2.9, 3, "epochs", seconds_left=4.2), "2.9 of 3 epochs, 4 s left"),
         (Progress(0, 9, "points", "2 broken"), "0 of 9 points, 2 broken"),
     ],
 )
@@ -30,4 +30,16 @@ def test_a_terminal_shows_the_same(monkeypatch, capsys):
     with ProgressBar("title") as bar:
         bar.show(Progress(3, 9, "points", "2 broken", 4.2))
     said = re.sub("\x1b\\[[?\\d;]*[a-zA-Z]", "", capsys.readouterr().err)
-    assert "3/9 points 2 broken, 4 s left" in said
+    assert "3 of 9 points 2 broken, 4 s left" in said
+
+
+def test_where_there_is_no_terminal_a_line_comes_every_few_seconds(monkeypatch, capsys):
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    with ProgressBar("train") as bar:
+        for step in range(200):
+            now = step / 10
+            bar.show(Progress(step / 100, 2, "epochs", "loss 0.5"))
+    assert capsys.readouterr().err.splitlines() == [
+        f"train: {done} of 2 epochs, loss 0.5" for done in ("0.5", "1", "1.5")
+    ]

@@ -433,8 +433,13 @@ def test_progress_counts_inputs_and_says_how_fast_they_are_drawn(certified, tmp_
     assert (seen[-1].done, seen[-1].total, seen[-1].unit, seen[-1].seconds_left) == (3, 3, "inputs", 0.0)
     assert all(a.done <= b.done for a, b in pairwise(seen))
     assert re.fullmatch(r"[1-9][\d,]* draws/s", seen[0].note)
+    records = read_run(tmp_path / "run").records
+    assert seen[-1].note.endswith(
+        f", {sum(r.outcome.prediction == r.label for r in records) / 3:.1%} certified and right"
+    )
     seen.clear()
     certified(progress=seen.append, limit=4)
+    assert "certified and right" in seen[0].note  # those of before count
     assert (seen[0].done, seen[-1].done, drawn_last(tmp_path / "run")) == (3, 4, 320)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from math import inf
+from math import floor, inf
 from types import TracebackType
 from typing import Self
 
@@ -24,28 +24,27 @@ class ProgressBar:
         self._shown = ""
         if self._terminal:
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+            from rich.progress import BarColumn, TextColumn
             from rich.progress import Progress as Bar
 
             self._bar = Bar(
                 TextColumn("{task.description}"),
                 BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[unit]}"),
+                TextColumn("{task.fields[count]}"),
                 TextColumn("{task.fields[note]}"),
                 console=Console(stderr=True),
             )
-            self._task = self._bar.add_task(title, total=None, unit="", note="")
+            self._task = self._bar.add_task(title, total=None, count="", note="")
 
     def show(self, progress: Progress) -> None:
         """Show how far it is; what a long call may be given as its ``progress``."""
         left = "" if progress.seconds_left == inf else f"{duration(progress.seconds_left)} left"
         note = ", ".join(filter(None, (progress.note, left)))
-        done, total, unit = int(progress.done), progress.total, progress.unit
+        count = f"{_count(progress.done)} of {progress.total:,.0f} {progress.unit}"
         if self._terminal:
-            self._bar.update(self._task, completed=progress.done, total=total, unit=unit, note=note)
+            self._bar.update(self._task, completed=progress.done, total=progress.total, count=count, note=note)
             return
-        text = ", ".join(filter(None, (f"{self._title}: {done:,} of {total:,.0f} {unit}", note)))
+        text = ", ".join(filter(None, (f"{self._title}: {count}", note)))
         now = time.monotonic()
         if now - self._last >= _EVERY and text != self._shown:
             print(text, file=sys.stderr, flush=True)
@@ -61,3 +60,12 @@ class ProgressBar:
     ) -> None:
         if self._terminal:
             self._bar.stop()
+
+
+def _count(done: float) -> str:
+    """So many units; of a part of one a digit, never more than is done.
+
+    >>> _count(1234), _count(2.99), _count(3.0)
+    ('1,234', '2.9', '3')
+    """
+    return f"{done:,.0f}" if done == int(done) else f"{floor(done * 10) / 10:,.1f}"

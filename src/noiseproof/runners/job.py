@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from noiseproof.noises import Noise
     from noiseproof.store.signing import Signer
     from noiseproof.store.state import State
-    from noiseproof.types import Record
+    from noiseproof.types import Outcome, Record
 
 log = logging.getLogger(__name__)
 
@@ -288,7 +288,7 @@ class Job:
                 assert index is not None, "see tasks"
                 label = int(self.data.labels[index])
                 folder.add_record(key, index, label, event.requests, event.outcome, clean=event.task.clean)
-                watch.done += 1
+                watch.finish(label, event.outcome)
             if progress is not None:
                 progress(watch.progress(executor.note))
             if watch.seconds > (self.asked.compute.stop_after or inf):
@@ -344,11 +344,19 @@ class _Watch:
         self._total, left, procedure = len(job.indices), len(job.left(state)), job.asked.procedure
         self.draws, self.done = 0, self._total - left
         self._before, self._started = self.done, time.monotonic()
+        wanted, self._means = set(job.indices), "right" if procedure.verb == "predict" else "certified and right"
+        self._right = sum(
+            each.outcome.prediction == each.label for each in state.records.values() if each.index in wanted
+        )
         known = sum(drawn.n for stages in state.open.values() for each in stages.values() for drawn in each)
         self._draws_total = left * procedure.most_draws - known
         if job.asked.budget is not None:
             spent = sum(record.draws for record in state.records.values())
             self._draws_total = min(self._draws_total, job.asked.budget - known - spent)
+
+    def finish(self, label: int, outcome: Outcome) -> None:
+        self.done += 1
+        self._right += outcome.prediction == label  # an abstention is no class
 
     @property
     def seconds(self) -> float:
@@ -360,7 +368,8 @@ class _Watch:
         left = max(0.0, (self._draws_total - self.draws) / rate) if self.draws else float("inf")
         if self.done > self._before:  # where inputs stop early, the most they can draw says little
             left = min(left, elapsed / (self.done - self._before) * (self._total - self.done))
-        note = ", ".join(filter(None, (f"{rate:,.0f} draws/s", note)))
+        so_far = f"{self._right / self.done:.1%} {self._means}" if self.done else ""
+        note = ", ".join(filter(None, (f"{rate:,.0f} draws/s", so_far, note)))
         return Progress(self.done, self._total, "inputs", note, left)
 
 
