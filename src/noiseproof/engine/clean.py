@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from noiseproof.engine.engine import Task
 from noiseproof.types import ABSTAIN
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from noiseproof.engine.pooled import PooledBackend
 
 TOGETHER = 64
@@ -33,8 +35,15 @@ def with_clean(tasks: Iterable[Task], backend: PooledBackend) -> Iterator[Task]:
 
 
 def _answered(group: list[Task], backend: PooledBackend) -> Iterator[Task]:
-    x = torch.from_numpy(np.stack([task.x for task in group])).to(torch.float32)
+    for task, top in zip(group, classes_without_noise([task.x for task in group], backend), strict=True):
+        yield replace(task, clean=top)
+
+
+def classes_without_noise(inputs: Sequence[NDArray[Any]], backend: PooledBackend) -> list[int]:
+    """The classes of inputs without noise, a batch of them at most; ``ABSTAIN`` where the scores are no numbers."""
+    x = torch.from_numpy(np.stack(inputs)).to(torch.float32)
     scores = backend.answers(x / backend.noise.scale)
     finite = torch.isfinite(scores).all(dim=1)
-    for task, top, known in zip(group, scores.argmax(dim=1).tolist(), finite.tolist(), strict=True):
-        yield replace(task, clean=top if known else ABSTAIN)
+    return [
+        top if known else ABSTAIN for top, known in zip(scores.argmax(dim=1).tolist(), finite.tolist(), strict=True)
+    ]

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from noiseproof.asked import Asked
     from noiseproof.data import DataSet
+    from noiseproof.engine import Backend
     from noiseproof.engine.pooled import PooledBackend
     from noiseproof.models import BaseModel
     from noiseproof.noises import Noise
@@ -235,7 +236,7 @@ class Job:
             workers=compute.workers,
         )
 
-    def engine(self, backend: PooledBackend) -> Engine:
+    def engine(self, backend: Backend) -> Engine:
         """What draws the words of this job."""
         return Engine(backend, self.noise, self.seed, self.asked.rng, self.binding)
 

@@ -87,13 +87,13 @@ class Simulated:
         self.hired += 1
         return actor, self._call(actor, self.says(actor), self.starts)
 
-    def draw(self, actor: int, segments: Any, tally: Any, tolerance: float) -> int:
+    def draw(self, actor: int, segments: Any, tally: Any, tolerance: float, clean: Any) -> int:
         said = self.draws(actor, segments)
         rows = sum(segment.n for segment in segments)
         seconds = said if isinstance(said, float) else rows / 500
-        answer = said if isinstance(said, Exception) else (np.array([votes(each) for each in segments]), seconds)
-        if isinstance(said, tuple):
-            answer = said
+        classes = [int(segments[place].words.key[3:]) % CLASSES for place in clean]
+        counts = np.array([votes(each) for each in segments])
+        answer = said if isinstance(said, Exception) else (counts, seconds, classes)
         call = self._call(actor, answer, seconds)
         self.calls.append((call, actor, list(segments)))
         return call
@@ -165,6 +165,7 @@ def served(crew: Crew, procedure: Any = None, count: int = 8, budget: int | None
         else:
             assert isinstance(event, Finished)
             assert key not in ends
+            assert crew.with_clean(event).task.clean == event.task.index % CLASSES
             ends[key] = event.outcome
     return ends
 
@@ -279,10 +280,10 @@ def test_counts_that_come_twice_and_differ_end_the_run(made):
 
     def wrong(call: int) -> Any:
         """It counts one vote for another class, after a long while."""
-        counts, seconds = answer(call) if call > 2 else (None, None)
-        if seconds == 25.0:
-            counts[0, 0], counts[0, 1] = counts[0, 1], counts[0, 0]
-        return (counts, seconds) if call > 2 else answer(call)
+        said = answer(call)
+        if call > 2 and said[1] == 25.0:
+            said[0][0, [0, 1]] = said[0][0, [1, 0]]
+        return said
 
     fleet.answer = wrong
     with pytest.raises(

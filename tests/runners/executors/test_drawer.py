@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("torch")
 
 from noiseproof.engine import Segment, Task
+from noiseproof.engine.clean import classes_without_noise
 from noiseproof.engine.engine import Engine
 from noiseproof.errors import ModelError
 from noiseproof.noises import Words
@@ -47,7 +48,8 @@ def test_it_draws_what_one_process_draws_however_it_is_cut(make, asked):
     keys = ["one", "two", "three"]
     cut = [(0, 0, 37), (1, 5, 70), (0, 37, 63), (2, 0, 1), (1, 75, 25)]
     inputs = [asked.input(index) for index in (0, 1, 3)]
-    counts, seconds = actor.draw([Segment(inputs[k], Words(0, keys[k], "s"), a, n) for k, a, n in cut], CLASS_VOTES, 0)
+    segments = [Segment(inputs[k], Words(0, keys[k], "s"), a, n) for k, a, n in cut]
+    counts, seconds, classes = actor.draw(segments, CLASS_VOTES, 0, [0, 1, 3])
     assert counts.dtype == np.int64
     assert counts.sum(axis=1).tolist() == [n for _, _, n in cut]
     assert seconds > 0
@@ -58,6 +60,7 @@ def test_it_draws_what_one_process_draws_however_it_is_cut(make, asked):
     ]
     wanted.append((Task(keys[2], inputs[2]), [("s", 1)]))
     alone = {(task.key, answer.n): answer.votes for task, answer in Engine(backend, asked.noise).draw(wanted)}
+    assert classes == classes_without_noise(inputs, backend)
     backend.close()
     for (k, _, n), votes in zip(cut, counts.tolist(), strict=True):
         assert tuple(votes) == alone[keys[k], n]
@@ -77,7 +80,7 @@ def test_what_it_says_of_itself(make):
 def test_a_tolerance_is_kept(make, asked):
     actor = make()
     actor.hello()
-    counts, _ = actor.draw([Segment(asked.input(0), Words(0, "k", "s"), 0, 50)], CLASS_VOTES, 0.5)
+    counts, _, _ = actor.draw([Segment(asked.input(0), Words(0, "k", "s"), 0, 50)], CLASS_VOTES, 0.5)
     assert counts.sum() < 50, "near ties are void"
 
 

@@ -126,7 +126,7 @@ def here(**changes: Any) -> Any:
 
 
 def said(found: Any) -> set[Any]:
-    return {(r.key, r.index, r.label, r.answers, r.outcome) for r in found.records}
+    return {(r.key, r.index, r.label, r.clean, r.answers, r.outcome) for r in found.records}
 
 
 def test_counts_are_those_of_one_process_and_the_same_call_goes_on(on_ray):
@@ -137,9 +137,9 @@ def test_counts_are_those_of_one_process_and_the_same_call_goes_on(on_ray):
     handed: list[tuple[Any, set[str]]] = []
     draw = module.RayFleet.draw
 
-    def noted(self, actor, segments, tally, tolerance):
+    def noted(self, actor, segments, *told):
         handed.append((actor, {each.words.key for each in segments}))
-        return draw(self, actor, segments, tally, tolerance)
+        return draw(self, actor, segments, *told)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module.RayFleet, "draw", noted)

@@ -6,6 +6,7 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from noiseproof.store.run import DRAWN_BY
 from noiseproof.tallies import CLASS_VOTES
 
 if TYPE_CHECKING:
-    from noiseproof.engine import Segment
+    from noiseproof.engine import Finished, Segment
     from noiseproof.tallies import Tally
     from noiseproof.types import Counts
 
@@ -71,6 +72,7 @@ class Crew:
         self._fleet, self._classes, self._at_most, self._may_leave_out = fleet, classes, at_most, leave_out
         self._actors: list[Actor] = []
         self._of_call: dict[Hashable, tuple[Actor, Handful | None]] = {}
+        self._clean: dict[str, int] = {}
         self._queue: deque[Handful] = deque()
         self._room: deque[Actor] = deque()
         self._kind: dict[str, Any] | None = None
@@ -105,6 +107,10 @@ class Crew:
         for actor in self._actors:
             self._fleet.dismiss(actor.handle)
         self._actors, self._of_call, self._room, self.drawing = [], {}, deque(), 0
+
+    def with_clean(self, event: Finished) -> Finished:
+        """The end of an input, with its class without noise, which came along with its draws."""
+        return replace(event, task=replace(event.task, clean=self._clean.pop(event.task.key, None)))
 
     def environment(self) -> dict[str, Any]:
         """Of each of those that draw."""
@@ -279,13 +285,14 @@ class Crew:
             elif not (piece.done or piece.calls):
                 self._queue.appendleft(piece)
 
-    def _answered(self, piece: Handful, actor: Actor, counts: Counts, seconds: float) -> None:
+    def _answered(self, piece: Handful, actor: Actor, counts: Counts, seconds: float, classes: list[int]) -> None:
         if piece.done:
             self._compare(piece, actor, counts)
             return
         piece.done, piece.counts, piece.drawn_on = True, counts, actor.node
         self._in_a_row = actor.failed = 0
         piece.batch.take(piece.places, counts)
+        self._clean |= zip(piece.clean_of, classes, strict=True)
         if seconds > 0 and piece.rows >= self._unit:
             self._rate += 0.1 * (piece.rows / seconds - self._rate)
 
@@ -360,7 +367,11 @@ class Crew:
         return self._room.popleft() if self._room else None
 
     def _call(self, actor: Actor, piece: Handful) -> None:
-        call = self._fleet.draw(actor.handle, piece.segments, piece.batch.tally, self._tolerance)
+        segments = piece.segments
+        places = {each.words.key: place for place, each in enumerate(segments) if each.words.key not in self._clean}
+        clean = list(places.values())
+        call = self._fleet.draw(actor.handle, segments, piece.batch.tally, self._tolerance, clean)
+        piece.clean_of = list(places)
         piece.since = time.monotonic()
         piece.calls.add(call)
         actor.calls.append(call)

@@ -20,6 +20,7 @@ from noiseproof.checks.brief import noisy_rows
 from noiseproof.data import DataSet
 from noiseproof.engine import Segment
 from noiseproof.engine.choose import backend_for
+from noiseproof.engine.clean import classes_without_noise
 from noiseproof.engine.contract import check_backend, choose_device
 from noiseproof.engine.require import check_available
 from noiseproof.errors import ModelError, NoiseproofError
@@ -114,8 +115,10 @@ class Drawer:
         digest = hashlib.sha256(scores.tobytes()).hexdigest()
         return Hello(environment, digest, tolerance, loaded.row_by_row, self._rate(loaded.inputs[0]), node)
 
-    def draw(self, segments: Sequence[Segment], tally: Tally, tolerance: float) -> tuple[Counts, float]:
-        """Counts ``[segments, slots]``, and the seconds they took."""
+    def draw(
+        self, segments: Sequence[Segment], tally: Tally, tolerance: float, clean: Sequence[int] = ()
+    ) -> tuple[Counts, float, list[int]]:
+        """Counts ``[segments, slots]``, the seconds they took, and the classes without noise of some of the inputs."""
         backend, started = self._backend, time.monotonic()
         assert backend is not None, "hello comes first"
         backend.tolerance = tolerance
@@ -128,7 +131,11 @@ class Drawer:
                 _add(counts, *under_way.popleft())
         while under_way:
             _add(counts, *under_way.popleft())
-        return counts, time.monotonic() - started
+        classes: list[int] = []
+        for first in range(0, len(clean), backend.batch_size):
+            places = list(clean[first : first + backend.batch_size])
+            classes += classes_without_noise([segments[place].x for place in places], backend)
+        return counts, time.monotonic() - started, classes
 
     def _rate(self, x: NDArray[Any]) -> float:
         """Rows a second; a first call warms up."""
@@ -136,7 +143,7 @@ class Drawer:
         words, n = Words(0, "calibration", "calibration"), self._backend.batch_size * self._backend.workers
         self.draw([Segment(x, words, 0, n)], CLASS_VOTES, 0.0)
         while True:
-            _, seconds = self.draw([Segment(x, words, 0, n)], CLASS_VOTES, 0.0)
+            _, seconds, _ = self.draw([Segment(x, words, 0, n)], CLASS_VOTES, 0.0)
             if seconds > _RATE_SECONDS:
                 return n / seconds
             n *= 4

@@ -60,13 +60,18 @@ class Fleet(Protocol):
     def hire(self) -> tuple[Hashable, Hashable]:
         """A new actor, and the call that is answered with its ``Hello``."""
 
-    def draw(self, actor: Hashable, segments: Sequence[Segment], tally: Tally, tolerance: float) -> Hashable:
-        """A call that is answered with counts ``[segments, slots]`` and the seconds they took."""
+    def draw(
+        self, actor: Hashable, segments: Sequence[Segment], tally: Tally, tolerance: float, clean: Sequence[int]
+    ) -> Hashable:
+        """A call that is answered with counts ``[segments, slots]``, the seconds they took, and some classes.
+
+        Those are of the inputs of the segments at the places ``clean``, without noise.
+        """
 
     def wait(self, calls: Sequence[Hashable], seconds: float) -> list[Hashable]:
         """Those that are answered, after so many seconds at the latest or when one is."""
 
-    def answer(self, call: Hashable) -> Any:  # noqa: ANN401  # Hello, or counts and seconds
+    def answer(self, call: Hashable) -> Any:  # noqa: ANN401  # Hello, or what ``draw`` says
         """What came of it.
 
         Raises:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from noiseproof.engine import Drawn, Engine, Finished, OutOfMemoryError
+from noiseproof.engine import Drawn, Finished, OutOfMemoryError
 from noiseproof.engine.backend import available_cores
 from noiseproof.errors import ModelError, RunError, one_line
 from noiseproof.models.packages import need
@@ -75,8 +75,9 @@ class OnRay(Executor):
                     environment = crew.gather(state.sessions)
                     size = environment["batch_size"]
                     yield Began(environment | {"executor": self.name, "actors": crew.drawing})
-                    engine = Engine(crew, job.noise, job.seed, job.asked.rng)
-                    yield from engine.run(job.asked.procedure, job.tasks(state), job.asked.budget)
+                    events = job.engine(crew).run(job.asked.procedure, job.tasks(state), job.asked.budget)
+                    for event in events:
+                        yield crew.with_clean(event) if isinstance(event, Finished) else event
                 except OutOfMemoryError:
                     if size is None or size == 1:
                         raise
@@ -189,9 +190,16 @@ class RayFleet:
         actor = self._drawer.remote(self._order)
         return actor, actor.hello.remote()
 
-    def draw(self, actor: Any, segments: Sequence[Segment], tally: Tally, tolerance: float) -> Hashable:  # noqa: ANN401
+    def draw(
+        self,
+        actor: Any,  # noqa: ANN401
+        segments: Sequence[Segment],
+        tally: Tally,
+        tolerance: float,
+        clean: Sequence[int],
+    ) -> Hashable:
         """See ``Fleet``."""
-        call: Hashable = actor.draw.remote([self._packed(each) for each in segments], tally, tolerance)
+        call: Hashable = actor.draw.remote([self._packed(each) for each in segments], tally, tolerance, clean)
         return call
 
     def wait(self, calls: Sequence[Hashable], seconds: float) -> list[Hashable]:
@@ -201,7 +209,7 @@ class RayFleet:
             ready, _ = self._ray.wait(calls, num_returns=len(calls), timeout=0)
         return list(ready)
 
-    def answer(self, call: Hashable) -> Any:  # noqa: ANN401  # Hello, or counts and seconds
+    def answer(self, call: Hashable) -> Any:  # noqa: ANN401  # Hello, or what ``draw`` says
         """See ``Fleet``."""
         errors = self._ray.exceptions
         try:
