@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import shutil
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class NoiseproofError(Exception):
@@ -32,6 +35,27 @@ class RunError(NoiseproofError):
 def one_line(error: Exception, most: int = 200) -> str:
     """What an error of somebody else's says, in so many letters at most; its kind where it says nothing."""
     return (" ".join(str(error).split()) or type(error).__name__)[:most]
+
+
+def pip_install(extra: str) -> str:
+    """The line that installs an extra of this package beside it, as it can be pasted.
+
+    A package that lies in a checkout is named by its path, which an index need not know; where ``pip`` is that of
+    another Python, or of none, it is asked for by this one.
+
+    >>> pip_install("hf").endswith('[hf]"')
+    True
+    """
+    checkout = Path(__file__).resolve().parents[2]
+    is_one = (checkout / "src").is_dir() and (checkout / "pyproject.toml").is_file()
+    package = f'-e "{checkout}' if is_one else '"noiseproof'
+    return f'{pip()} install {package}[{extra}]"'
+
+
+def pip() -> str:
+    """The pip of this Python, as it is called here."""
+    here = Path(sys.executable).parent
+    return "pip" if shutil.which("pip") == str(here / "pip") else f"{sys.executable} -m pip"
 
 
 _MOST_NAMES = 30  # what a line can hold

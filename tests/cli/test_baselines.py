@@ -13,6 +13,7 @@ import torch
 
 from noiseproof.baselines import METHODS
 from noiseproof.cli.main import run
+from noiseproof.errors import pip_install
 from noiseproof.models import build
 from noiseproof.models.weights import save_weights
 
@@ -73,5 +74,5 @@ def test_what_is_asked_wrongly_is_one_line(tmp_path, capsys, monkeypatch):
         monkeypatch.setitem(sys.modules, package, None)
         assert run(["baselines", "train", method, *DATA, "--out", str(tmp_path / method)]) == 1
         said = capsys.readouterr().err
-        assert said.startswith(f'noiseproof: {method} needs {package}: pip install "noiseproof[baselines]"')
+        assert said.startswith(f"noiseproof: {method} needs {package}: {pip_install('baselines')}")
         assert said.count("\n") == 1

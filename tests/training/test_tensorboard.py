@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from noiseproof.errors import RunError
+from noiseproof.errors import RunError, pip_install
 from tests.asking import train
 
 SMALL = {"arch": "lenet", "sigma": 0.25, "batch_size": 16, "step_size": 1, "tensorboard": True}
@@ -34,7 +34,7 @@ def test_without_the_package_it_is_one_line_and_no_folder(stripes, tmp_path, mon
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(RunError) as caught:
         train(data=stripes, out=tmp_path / "m", epochs=1, **SMALL)
-    assert str(caught.value) == 'tensorboard is not installed; pip install "noiseproof[tensorboard]"'
+    assert str(caught.value) == f"tensorboard is not installed; {pip_install('tensorboard')}"
     assert not (tmp_path / "m").exists()
 
 

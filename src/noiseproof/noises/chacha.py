@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noiseproof.errors import UnsupportedError
+from noiseproof.errors import UnsupportedError, pip_install
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,9 +35,7 @@ def chacha_words(key: bytes, first: int, count: int) -> NDArray[np.uint64]:
         from cryptography.hazmat.primitives.ciphers import Cipher
         from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
     except ImportError:
-        raise UnsupportedError(
-            "rng chacha20 needs the package cryptography: pip install 'noiseproof[chacha20]'"
-        ) from None
+        raise UnsupportedError(f"rng chacha20 needs the package cryptography: {pip_install('chacha20')}") from None
     at, end, parts = 8 * first, 8 * (first + count), []
     while at < end:
         segment, within = divmod(at, _SEGMENT)

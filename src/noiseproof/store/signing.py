@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from noiseproof.errors import RunError
+from noiseproof.errors import RunError, pip_install
 from noiseproof.store.folder import JOURNAL
 from noiseproof.store.journal import read_journal
 from noiseproof.store.lines import encoded
@@ -137,7 +137,7 @@ def _cryptography() -> tuple[Any, Any]:
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import ed25519
     except ImportError:
-        raise RunError("signatures need the package cryptography: pip install 'noiseproof[sign]'") from None
+        raise RunError(f"signatures need the package cryptography: {pip_install('sign')}") from None
     return ed25519, serialization
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from noiseproof.errors import RunError
+from noiseproof.errors import RunError, pip_install
 
 
 class Scalars:
@@ -45,4 +45,4 @@ def check_tensorboard() -> None:
     try:
         import torch.utils.tensorboard  # noqa: F401
     except ImportError:
-        raise RunError('tensorboard is not installed; pip install "noiseproof[tensorboard]"') from None
+        raise RunError(f"tensorboard is not installed; {pip_install('tensorboard')}") from None

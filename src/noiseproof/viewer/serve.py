@@ -6,7 +6,7 @@ import secrets
 import socket
 from typing import TYPE_CHECKING
 
-from noiseproof.errors import RunError
+from noiseproof.errors import RunError, pip_install
 from noiseproof.viewer.index import Index
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def serve(folder: Path, *, host: str, port: int, radii: Sequence[float], said: C
 
         from noiseproof.viewer.app import application
     except ModuleNotFoundError as error:
-        raise RunError(f"view needs the package {error.name}; pip install 'noiseproof[view]'") from None
+        raise RunError(f"view needs the package {error.name}; {pip_install('view')}") from None
     index = Index(folder, radii)
     listening = _listening(host, port)
     own = host in ("localhost", "127.0.0.1", "::1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noiseproof.errors import NoiseproofError, RunError
+from noiseproof.errors import NoiseproofError, RunError, pip_install
 
 if TYPE_CHECKING:
     from noiseproof.store.exchange.columns import Column
@@ -22,7 +22,7 @@ def write_parquet(table: dict[str, Column], path: Path) -> None:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError:
-        raise NoiseproofError("parquet needs pyarrow: pip install 'noiseproof[parquet]'") from None
+        raise NoiseproofError(f"parquet needs pyarrow: {pip_install('parquet')}") from None
     part = path.with_name(path.name + ".part")
     try:
         parquet.write_table(pa.table(table), part)
