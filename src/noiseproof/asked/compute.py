@@ -31,6 +31,7 @@ class Compute:
         address: Of a Ray cluster, HOST:PORT or auto; by default this machine alone.
         at_most: Actors of ray; by default all that fit, one a GPU or --workers cores.
         stop_after: Seconds after which a run stops; the same line goes on from there.
+        track: A tracker that is told how a run goes: jsonl:FILE, tensorboard:FOLDER, wandb:PROJECT, mlflow:URI.
 
     Raises:
         ValueError: a name is unknown, or a number too small.
@@ -45,6 +46,7 @@ class Compute:
     address: str | None = None
     at_most: int | None = None
     stop_after: float | None = None
+    track: str | None = None
 
     def __post_init__(self) -> None:
         for name, known in (("precision", get_args(Precision)), ("backend", get_args(BackendName))):

@@ -28,6 +28,7 @@ from noiseproof.noises.keys import input_key
 from noiseproof.noises.words import BLOCK
 from noiseproof.progress import Progress
 from noiseproof.runners.executors import EXECUTORS, Began
+from noiseproof.runners.trackers import Telling
 from noiseproof.store import Manifest, Range, Run, RunFolder, check_meaning, read_manifest, read_run
 from noiseproof.store.commitment import Commitment, commit
 from noiseproof.store.manifest import BOUND, with_design
@@ -186,8 +187,12 @@ class Job:
             ModelError: the base classifier breaks its contract.
         """
         job = self._keyed(out)
+        telling = Telling(self.asked.compute.track)
         with RunFolder(out, job.manifest) as folder:
-            job._drive(folder, progress, signer)
+            try:
+                job._drive(folder, progress, telling, signer)
+            finally:
+                telling.ended(folder.state.sealed)
         return read_run(out)
 
     def cost(self, out: Path | None = None, seconds: float = 1.0) -> Cost:
@@ -262,7 +267,11 @@ class Job:
             yield Task(key, x, drawn, label, index)
 
     def _drive(
-        self, folder: RunFolder, progress: Callable[[Progress], None] | None, signer: Signer | None = None
+        self,
+        folder: RunFolder,
+        progress: Callable[[Progress], None] | None,
+        telling: Telling,
+        signer: Signer | None = None,
     ) -> None:
         """Write down what the executor draws."""
         state = folder.state
@@ -279,16 +288,19 @@ class Job:
             if isinstance(event, Began):
                 folder.begin(event.environment | about, self.settings, self.selection)
                 self._skip(folder)
+                telling.started(folder.path.name, self.manifest.meaning, state.records.values())
                 continue
             key = event.task.key
             if isinstance(event, Drawn):
                 folder.add_range(key, event.stage, Range(event.first, event.n, event.votes, event.seconds))
+                telling.drawn(event)
                 watch.draws += event.n
             elif key not in state.records:
                 index = event.task.index
                 assert index is not None, "see tasks"
                 label = int(self.data.labels[index])
-                folder.add_record(key, index, label, event.requests, event.outcome, clean=event.task.clean)
+                record = folder.add_record(key, index, label, event.requests, event.outcome, clean=event.task.clean)
+                telling.finished(record)
                 watch.finish(label, event.outcome)
             if progress is not None:
                 progress(watch.progress(executor.note))
