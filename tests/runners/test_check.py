@@ -80,11 +80,24 @@ def test_a_check_that_is_stopped_says_nothing_of_the_inputs_that_are_missing(sub
     assert found.verdict == "undecided"
 
 
-def test_unreadable_pictures_are_no_answer(subject, tmp_path):
+def test_an_unreadable_picture_is_one_that_is_not_certified(subject, tmp_path):
     from dataclasses import replace
 
-    with pytest.raises(ValueError, match=r"^skip_bad must be left out of a check"):
-        check(NOISE, replace(subject, skip_bad=True), at_least=0.4, out=tmp_path / "run", **MOST)
+    class Torn:
+        def __init__(self, pictures):
+            self.pictures = pictures
+
+        def __len__(self):
+            return len(self.pictures)
+
+        def __getitem__(self, index):
+            if index % 10 == 9:
+                raise DataError(f"{index} is torn")
+            return self.pictures[index]
+
+    torn = replace(subject, data=replace(subject.data, pictures=Torn(subject.data.pictures)), skip_bad=True)
+    found = check(NOISE, torn, at_least=0.59, out=tmp_path / "run", error=0.1, **MOST)
+    assert (found.verdict, found.inputs, found.certified) == ("at least", 100, 60)
 
 
 @pytest.mark.parametrize(

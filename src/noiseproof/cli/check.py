@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from noiseproof.asked import Subject
-from noiseproof.cli.flags import Spread
-from noiseproof.cli.records import Alpha, AnyCompute, AnyNoise, Out, Seed
+from noiseproof.cli.records import Alpha, AnyCompute, AnyNoise, AnySubject, Out, Seed
 
 _STATUS = {"at least": 0, "below": 1, "undecided": 3}
 
 
 def check(
     noise: AnyNoise,
-    subject: Annotated[Subject, Spread("Subject", without=("skip_bad",))],
+    subject: AnySubject,
     compute: AnyCompute,
     *,
     radius: float,

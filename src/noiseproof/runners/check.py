@@ -58,8 +58,6 @@ def check(
         ValueError: an argument is out of range.
         NoiseproofError: model, data or run folder cannot be used.
     """
-    if subject.skip_bad:
-        raise ValueError("skip_bad must be left out of a check: an unreadable picture is no answer about the model")
     procedure = Decide(radius=radius, alpha=alpha, n_max=n_max, label_aware=True)
     asked = Asked(
         procedure=procedure,
@@ -69,11 +67,14 @@ def check(
         seed=seed,
     )
     job = resolve(asked)
-    test = share_test(len(job.indices), real("at_least", at_least), alpha, real("error", error), subject.limit)
-    order = [int(index) for index in np.random.default_rng(seed).permutation(job.indices)]
+    everything = [*job.indices, *job.skipped]  # an unreadable picture is one that is not certified
+    test = share_test(len(everything), real("at_least", at_least), alpha, real("error", error), subject.limit)
+    order = [int(index) for index in np.random.default_rng(seed).permutation(everything)]
     for look, size in enumerate(test.looks):
-        run = replace(job, indices=order[:size]).run(Path(out), progress)
-        records = [record for record in run.records if record.index in set(order[:size])]
+        taken = set(order[:size])
+        readable = [index for index in order[:size] if index not in job.skipped] or job.indices[:1]
+        run = replace(job, indices=readable).run(Path(out), progress)
+        records = [record for record in run.records if record.index in taken]
         certified = sum(not record.outcome.abstained for record in records)
         verdict = test.verdict(certified, look) if len(records) == size else "undecided"  # stopped before its end
         if verdict != "undecided" or len(records) < size:
