@@ -9,7 +9,7 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -53,9 +53,19 @@ def executed(path: Path, source: bytes, *, kind: str, error: type[NoiseproofErro
     return module
 
 
-def called(function: Callable[[], Any], path: Path, about: str, error: type[NoiseproofError]) -> Any:  # noqa: ANN401
-    """What a function out of a file gives; see ``executed``."""
-    return _outcome(function, path, f"{about} failed", error)
+def called(
+    function: Callable[[], Any], path: Path, about: str, error: type[NoiseproofError], *, seeded: bool = True
+) -> Any:  # noqa: ANN401  # anything
+    """What a function out of a file gives; see ``executed``.
+
+    Args:
+        function: of nothing.
+        path: of the file.
+        about: how the error begins.
+        error: what to raise.
+        seeded: draw the same numbers at each call; else from the global generators, which move.
+    """
+    return _outcome(function, path, f"{about} failed", error, seeded=seeded)
 
 
 def defined(module: ModuleType, name: str, spec: str, error: type[NoiseproofError]) -> Any:  # noqa: ANN401  # anything
@@ -71,10 +81,13 @@ def defined(module: ModuleType, name: str, spec: str, error: type[NoiseproofErro
     return found
 
 
-def _outcome(call: Callable[[], Any], path: Path, failed: str, error: type[NoiseproofError]) -> Any:  # noqa: ANN401
+def _outcome(
+    call: Callable[[], Any], path: Path, failed: str, error: type[NoiseproofError], *, seeded: bool = True
+) -> Any:  # noqa: ANN401  # anything
     line = sys.argv
-    with generators_kept():
-        _seed()
+    with generators_kept() if seeded else nullcontext():
+        if seeded:
+            _seed()
         sys.argv = [str(path)]  # one that reads the command line would read ours
         try:
             return call()

@@ -1,13 +1,16 @@
 """Files as the published training script writes them, made here with random weights."""
 
+import argparse
+import json
 import os
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
 from noiseproof.errors import ModelError
-from noiseproof.models import build, load, load_checkpoint
+from noiseproof.models import build, load, load_checkpoint, save_weights
 from noiseproof.models.resnet import IMAGENET_MEAN, IMAGENET_STD
 from noiseproof.models.resnet_cifar import CIFAR_MEAN, CIFAR_STD
 
@@ -100,7 +103,7 @@ def test_a_bare_state_dict_needs_its_architecture_only(tmp_path, arch):
     module = trained(num_classes=7)
     torch.save(module.state_dict(), path)
     assert load(path, arch=arch).num_classes == 7
-    assert refused(path) == f"{path} does not say its arch; give arch"
+    assert refused(path).startswith(f"{path} does not say its arch; give arch (--arch): lenet, ")
 
 
 def test_the_counters_that_old_releases_did_not_have(tmp_path):
@@ -168,7 +171,9 @@ def test_a_whole_module_is_refused(tmp_path):
 def test_a_file_without_weights(tmp_path, stored):
     path = tmp_path / "x.pt"
     torch.save(stored, path)
-    assert refused(path).startswith(f"{path} holds no weights: expected a state_dict, or a dictionary with arch")
+    said = refused(path)
+    assert said.startswith(f"{path} holds no weights")
+    assert said.endswith("; save module.state_dict() with torch.save")
 
 
 @pytest.mark.parametrize("legacy", [True, False])
@@ -182,3 +187,84 @@ def test_a_damaged_file(tmp_path, length, legacy):
 def test_a_missing_file(tmp_path):
     with pytest.raises(ModelError, match=r"^no such file: .*/x\.pt; expected a checkpoint of torch\.save$"):
         load_checkpoint(tmp_path / "x.pt")
+
+
+# --- where the weights lie in a file
+
+
+def dressed(prefix="", **entries):
+    return {f"{prefix}{name}": value for name, value in trained().state_dict().items()} | entries
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["state_dict", "model_state_dict", "model", "net", "weights", "params", "generator_of_scores", "state_dict_ema"],
+)
+def test_the_weights_are_found_under_the_usual_names_or_alone(tmp_path, name):
+    path = tmp_path / "c.pth"
+    torch.save({"epoch": 3, name: dressed("module."), "optimizer": {"state": dressed()}}, path)
+    assert load(path, arch="resnet20").num_classes == 10
+
+
+def test_they_are_found_one_level_deeper(tmp_path):
+    path = tmp_path / "c.pth"
+    torch.save({"run": {"weights": dressed(), "epoch": 3}}, path)
+    assert load(path, arch="resnet20").num_classes == 10
+
+
+def test_averaged_weights_are_taken_by_name(tmp_path, caplog):
+    path = tmp_path / "c.pth"
+    plain, average = dressed("module."), dressed("module.")
+    torch.save({"model": plain, "model_ema": average}, path)
+    assert torch.equal(load(path, arch="resnet20").module.fc.bias, plain["module.fc.bias"])
+    assert f"{path}: taken are the weights under model; give {path}@model_ema for the average" in caplog.messages
+    found = load(f"{path}@model_ema", arch="resnet20")
+    assert torch.equal(found.module.fc.bias, average["module.fc.bias"])
+    assert found.source == f"{path}@model_ema"
+    assert (
+        refused(f"{path}@model_em", arch="resnet20") == f"unknown entry of {path} 'model_em'; did you mean 'model_ema'?"
+    )
+
+
+def test_of_several_none_is_guessed(tmp_path):
+    path = tmp_path / "c.pth"
+    torch.save({"student": dressed(), "teacher": dressed()}, path)
+    assert refused(path, arch="resnet20") == (
+        f"{path} holds several sets of weights; give one of {path}@student, {path}@teacher"
+    )
+    assert load(f"{path}@teacher", arch="resnet20").num_classes == 10
+
+
+def test_what_trainings_keep_beside_the_weights_is_read(tmp_path):
+    path = tmp_path / "c.pth"
+    beside = {"args": argparse.Namespace(lr=0.1), "best": np.float64(0.9), "epoch": np.int64(3)}
+    torch.save({"state_dict": dressed(), "arch": "cifar_resnet20"} | beside, path)
+    assert load(path).num_classes == 10
+
+
+@pytest.mark.parametrize(
+    "entries", [{"classes": ["b", "a"]}, {"class_names": ("b", "a")}, {"class_to_idx": {"a": 1, "b": 0}}]
+)
+def test_the_names_of_the_classes_travel_with_the_weights(tmp_path, entries):
+    path = tmp_path / "c.pth"
+    torch.save({"state_dict": dressed(), "arch": "cifar_resnet20"} | entries, path)
+    assert json.loads(load_checkpoint(path)[1]["classes"]) == ["b", "a"]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_other_kinds_of_files_that_are_called_so(tmp_path):
+    path = tmp_path / "w.pt"
+    torch.jit.script(torch.nn.Linear(2, 2)).save(path)
+    assert refused(path, arch="lenet") == (
+        f"{path} is a TorchScript program, and nothing in it was run; give file.py:name with "
+        "`net = torch.jit.load(...)` in the file, or export it with torch.export to a .pt2 file"
+    )
+    torch.export.save(torch.export.export(torch.nn.Linear(2, 2), (torch.zeros(1, 2),)), tmp_path / "w.pt2")
+    (tmp_path / "w.pt2").rename(path)
+    assert refused(path, arch="lenet") == f"{path} is a program of torch.export; call it .pt2"
+    save_weights(torch.nn.Linear(2, 2), path, {})
+    assert refused(path, arch="lenet") == f"{path} is a safetensors file; call it .safetensors"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    assert refused(path, arch="lenet").endswith("not the file; fetch it with `git lfs pull`")
+    path.write_text("\n<!DOCTYPE html><html>")
+    assert refused(path, arch="lenet").endswith("a web page, not the file; download it again by its direct address")

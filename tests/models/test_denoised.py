@@ -249,7 +249,7 @@ def test_what_does_not_fit(folders, tmp_path):
         load_denoiser(path)
     with pytest.raises(ModelError, match=r"^no denoiser in nowhere; expected a run folder of"):
         load_denoiser("nowhere")
-    with pytest.raises(ModelError, match=r"^unknown denoiser 'lenet'; known: dncnn, dncnn-DEPTHxWIDTH$"):
+    with pytest.raises(ModelError, match=r"^unknown denoiser 'lenet'; known: dncnn, dncnn-DEPTHxWIDTH, FILE.py:NAME$"):
         build_denoiser("lenet", shape=SHAPE)
     with pytest.raises(ModelError, match=r"takes pictures of shape \(C, H, W\), got \(4,\)"):
         build_denoiser("dncnn", shape=(4,))

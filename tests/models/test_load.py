@@ -71,9 +71,13 @@ def test_a_bare_file_needs_to_be_told(tmp_path, module):
     path = tmp_path / "bare.safetensors"
     save_weights(module, path, {})
     assert load(path, arch="lenet", num_classes=3, shape=SHAPE).fingerprint == fingerprint(module, "lenet")
-    assert error(path) == f"{path} does not say its arch; give arch"
-    assert error(path, arch="lenet") == f"{path} does not say its num_classes; give num_classes"
-    assert error(path, arch="lenet", num_classes=3) == f"{path} does not say its shape; give shape"
+    assert error(path) == (
+        f"{path} does not say its arch; give arch (--arch): lenet, resnet20, resnet110, resnet50, small-cnn, or "
+        "FILE.py:NAME for a network of your own"
+    )
+    assert error(path, arch="lenet") == f"{path} does not say its shape; give shape"
+    assert load(path, arch="lenet", shape=SHAPE).num_classes == 3
+    assert load(path, arch="lenet", usual=(10, SHAPE)).num_classes == 3
 
 
 def test_a_missing_path():
@@ -168,8 +172,11 @@ def test_shapes_that_do_not_fit(tmp_path, module):
     path = tmp_path / "bare.safetensors"
     save_weights(module, path, {})
     assert error(path, arch="lenet", num_classes=4, shape=SHAPE) == (
-        f"{path} (architecture stored: not said) does not fit lenet: fc2.bias has shape (3,), expected (4,); "
-        "give the right num_classes and shape"
+        f"{path} holds a model of num_classes 3, asked was 4"
+    )
+    assert error(path, arch="lenet", shape=(1, 28, 28)) == (
+        f"{path} (architecture stored: not said) does not fit lenet: fc1.weight has shape (500, 50), expected "
+        "(500, 800); give the right num_classes and shape"
     )
 
 

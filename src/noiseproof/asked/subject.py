@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from noiseproof.arguments import flag, integer
+from noiseproof.arguments import flag, integer, real
 
 SELECTION = ("every", "start", "skip_bad")
 """The fields of a subject that choose among the inputs of the data, but for ``limit``."""
@@ -25,6 +26,9 @@ class Subject:
         data: Data set, folder:PATH or file.py:name; `noiseproof data list`.
         denoiser: What stands before the model: run folder of train --task denoiser, ffdnet, or diffusers:FOLDER.
         consensus: Of several models: where the first K agree, the others are not asked.
+        arch: Of weights whose file does not say: a name, or FILE.py:NAME for a network of your own.
+        mean: Of the normalisation of a model that does not say: a,b,c in [0, 1], a channel each, or one number.
+        std: Likewise; with --mean alone pixels are only centred.
         num_classes: Of a model that does not say; by default those of the data.
         model_id: A name that stands for the model, instead of its fingerprint.
         every: Take every K-th input ...
@@ -41,6 +45,9 @@ class Subject:
     data: Any = field(metadata={"flag": str})
     denoiser: str | None = None
     consensus: int | None = None
+    arch: str | None = None
+    mean: tuple[float, ...] | None = field(default=None, metadata={"flag": str | None})
+    std: tuple[float, ...] | None = field(default=None, metadata={"flag": str | None})
     num_classes: int | None = None
     model_id: str | None = None
     every: int = 1
@@ -55,6 +62,8 @@ class Subject:
         for name, least in (("every", None), ("start", None), ("limit", None), ("num_classes", 2), ("consensus", None)):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, integer(name, getattr(self, name), least=least))
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, _channels(name, getattr(self, name)))
         object.__setattr__(self, "skip_bad", flag("skip_bad", self.skip_bad))
         if self.root is not None:
             object.__setattr__(self, "root", Path(self.root))
@@ -66,8 +75,8 @@ class Subject:
 
     @property
     def loading(self) -> dict[str, Any]:
-        """What ``models.load`` is told beside the model."""
-        return {"num_classes": self.num_classes, "consensus": self.consensus}
+        """What ``models.load`` is told of each model."""
+        return {name: getattr(self, name) for name in ("arch", "mean", "std", "num_classes")}
 
     def moved(self, elsewhere: Elsewhere) -> Subject:
         """All its inputs, with model and data where they lie now."""
@@ -101,3 +110,27 @@ class Elsewhere:
     denoiser: str | None = None
     data: Any = field(default=None, metadata={"flag": str | None})
     root: Path | None = None
+
+
+def _channels(name: str, given: object) -> tuple[float, ...] | None:
+    """Numbers in the units of [0, 1] pixels, one or one a channel, also as text.
+
+    >>> _channels("mean", "0.5,0.25"), _channels("std", 1)
+    ((0.5, 0.25), (1.0,))
+    """
+    if given is None:
+        return None
+    several: Iterable[object] = given if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
+    if isinstance(given, str):
+        try:
+            several = [float(part) for part in given.strip("()[] ").split(",")]
+        except ValueError:
+            raise ValueError(f"{name} must be a number, or numbers with commas between them, got {given!r}") from None
+    values = tuple(real(name, each) for each in several)
+    low = name == "mean"
+    if not values or not all(0 <= value <= 1 and (low or value > 0) for value in values):
+        rule = "in [0, 1]" if low else "in (0, 1]"
+        raise ValueError(
+            f"{name} must be {rule}, in units of pixels in [0, 1], got {given!r}; divide by 255 what is in 0..255"
+        )
+    return values

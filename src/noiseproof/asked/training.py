@@ -48,7 +48,7 @@ class Training:
         data: Data set, folder:PATH or file.py:name; `noiseproof data list`. Its split train where none is named.
         sigma: Standard deviation of the noise, pixels in [0, 1]; 0 is plain training; of several, each into OUT/S.
         task: What is trained; a denoiser is to stand before a classifier.
-        arch: Of the network, by default lenet; of a denoiser dncnn or dncnn-DEPTHxWIDTH.
+        arch: Of the network, by default lenet; of a denoiser dncnn or dncnn-DEPTHxWIDTH; FILE.py:NAME for your own.
         epochs: Passes over the data.
         batch_size: Pictures a step, over all processes together.
         optimizer: By default sgd, of a denoiser adam.
@@ -111,6 +111,8 @@ class Training:
             value = getattr(self, name)
             if value is not None and value not in get_args(known):
                 raise ValueError(unknown(kind, str(value), get_args(known)))
+        if self.arch is not None and not isinstance(self.arch, str):
+            raise ValueError(f"arch must be a name, or FILE.py:NAME for a network of your own, got {self.arch!r}"[:200])
         for name in ("epochs", "batch_size", "step_size", "threads"):
             checked[name] = integer(name, getattr(self, name), least=1)
         checked["seed"] = integer("seed", self.seed)

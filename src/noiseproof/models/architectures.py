@@ -9,6 +9,7 @@ from torch import nn
 
 from noiseproof.errors import ModelError, unknown
 from noiseproof.models.lenet import LeNet
+from noiseproof.models.own import OwnArchitecture
 from noiseproof.models.resnet import ResNet50
 from noiseproof.models.resnet_cifar import ResNetCIFAR
 from noiseproof.models.small_cnn import SmallCNN
@@ -29,7 +30,7 @@ def build(arch: str, *, num_classes: int, shape: tuple[int, ...]) -> nn.Module:
     Inputs are pictures in [0, 1]: normalisation is the module's own first layer.
 
     Args:
-        arch: a name in ``ARCHITECTURES``.
+        arch: a name in ``ARCHITECTURES``, or ``FILE.py:NAME`` (see ``OwnArchitecture``).
         num_classes: length of the scores, >= 1.
         shape: (C, H, W) of one input.
 
@@ -39,9 +40,11 @@ def build(arch: str, *, num_classes: int, shape: tuple[int, ...]) -> nn.Module:
     >>> build("lenet", num_classes=10, shape=(1, 28, 28)).fc1.in_features
     800
     """
+    if (own := OwnArchitecture.of(arch)) is not None:
+        return own.build(num_classes=num_classes, shape=shape)
     if arch not in ARCHITECTURES:
         denoiser = "; dncnn is a denoiser: give --task denoiser" if arch.startswith("dncnn") else ""
-        raise ModelError(unknown("architecture", arch, ARCHITECTURES) + denoiser)
+        raise ModelError(unknown("architecture", arch, [*ARCHITECTURES, "FILE.py:NAME"]) + denoiser)
     if num_classes < 1:
         raise ModelError(f"num_classes must be >= 1, got {num_classes}")
     return ARCHITECTURES[arch](num_classes, tuple(shape))

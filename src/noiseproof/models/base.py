@@ -28,6 +28,7 @@ class BaseModel:
         source: the path it was loaded from; a label only.
         metadata: what the weights file says of itself.
         members: of an ensemble, in their order; else none.
+        assumed: whose normalisation stands in the module although the source does not say one; empty where it says.
     """
 
     module: nn.Module
@@ -38,6 +39,7 @@ class BaseModel:
     source: str
     metadata: dict[str, str] = field(default_factory=dict)
     members: tuple[BaseModel, ...] = ()
+    assumed: str = ""
 
     @property
     def trained(self) -> dict[str, Any]:

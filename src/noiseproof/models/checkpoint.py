@@ -2,76 +2,103 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
+import logging
 import os
 import pickle
 import re
 import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from noiseproof.errors import ModelError
+from noiseproof.errors import ModelError, unknown
 from noiseproof.pickles import check_pickle
 
-SUFFIXES = (".pth.tar", ".pth", ".pt", ".tar")
+SUFFIXES = (".pth.tar", ".pth", ".pt", ".tar", ".ckpt", ".bin")
 """The file names that are taken for checkpoints."""
 
 _PUBLISHED = {"cifar_resnet20": "resnet20", "cifar_resnet110": "resnet110"}
 _SHAPES = {"resnet20": (3, 32, 32), "resnet110": (3, 32, 32), "resnet50": (3, 224, 224)}
-_PREFIXES = ("1.module.", "module.1.", "1.", "module.", "")
+_USUAL = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights", "params")
+"""What trainings call the weights of the network, the likeliest first."""
+_AVERAGED = re.compile(r"(^|[_.])(ema|swa|avg|averaged?)([_.]|$)")
+_NO_MODEL = re.compile(r"optim|sched|scaler|criterion|loss")
 _LONGEST = 2000  # letters: torch puts a text into its error, and searches that in time quadratic in its length
 _LEGACY_PICKLES = 5  # a magic number, a version, the machine, the object, the names of the storages
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
+_SAVE = "save module.state_dict() with torch.save"
+
+_HARMLESS: list[Any] = [
+    argparse.Namespace,
+    np.dtype,
+    np.dtypes.Float32DType,
+    np.dtypes.Float64DType,
+    np.dtypes.Int64DType,
+    (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar"),
+    (np.float64(0).__reduce__()[0], "numpy._core.multiarray.scalar"),
+]
+"""What trainings keep beside the weights, options and accuracies: read as well, since no call of it does anything."""
+
+log = logging.getLogger(__name__)
 
 
-def load_checkpoint(
-    path: str | os.PathLike[str], *, arch: str | None = None
-) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors (on the CPU) of a checkpoint under the key names of ours, and what is known of the model.
+def load_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors (on the CPU) of a checkpoint under the names in the file, and what is known of the model.
 
-    A checkpoint is a dictionary with ``state_dict`` and ``arch`` (``cifar_resnet20``, ``cifar_resnet110``,
-    ``resnet50``, or a name of ours), or a bare ``state_dict``. Its module was a sequence of a normalisation and the
-    network, in a ``DataParallel`` or not: the prefix of the keys is taken off. Beyond that the published key names
-    are ours. The normalisation is not in the file: it is fixed by the data set, and so by the architecture.
+    A checkpoint is a bare ``state_dict``, or a dictionary with one under a usual name (``state_dict``, ``model``, ...)
+    and perhaps ``arch``: ``cifar_resnet20``, ``cifar_resnet110``, ``resnet50`` as the published ones, or a name of
+    ours. ``FILE@NAME`` takes the entry of that name, such as ``c.pth@state_dict_ema``; averaged weights are taken
+    where they are named so, or where there are no others. The normalisation is not in the file.
 
     Nothing in the file is executed (``weights_only``).
 
     Args:
-        path: the file.
-        arch: the architecture, needed only where the file does not say; published names are understood.
+        path: the file, or ``FILE@NAME``.
 
     Returns:
-        The tensors, and architecture, num_classes and shape, each where it is known, as ``load_weights``
+        The tensors, and architecture, classes (their names) and shape, each where it is known, as ``load_weights``
         returns them. The shape is the one the published models of the architecture were trained on.
 
     Raises:
-        ModelError: there is no such file, it is damaged, holds no weights, or its pickle needs more than tensors
-            and plain values.
+        ModelError: there is no such file, it is damaged, holds no weights or several, or its pickle needs more than
+            tensors and plain values.
 
     Source: train.py, architectures.py and archs/cifar_resnet.py of github.com/locuslab/smoothing.
     """
-    path = Path(path)
+    path, entry = split_entry(path)
     stored = _read(path)
-    said = stored.get("arch") if isinstance(stored, dict) else None
-    state = stored.get("state_dict", stored) if isinstance(stored, dict) else None
-    if not isinstance(state, dict) or not state or not all(_is_plain(value) for value in state.values()):
-        raise ModelError(
-            f"{path} holds no weights: expected a state_dict, or a dictionary with arch and state_dict; "
-            "save module.state_dict() with torch.save"
-        )
-    tensors = _plain({str(key): value for key, value in state.items()})
+    tensors = {str(key): value for key, value in _state(path, stored, entry).items()}
     metadata: dict[str, str] = {}
-    if isinstance(said, str):
-        metadata["architecture"] = our_name(said)
-    known = metadata.get("architecture", arch and our_name(arch))
-    if known in _SHAPES:
-        metadata["shape"] = json.dumps(_SHAPES[known])
-        if "fc.weight" in tensors and tensors["fc.weight"].ndim:
-            metadata["num_classes"] = str(len(tensors["fc.weight"]))
+    if isinstance(stored, dict) and isinstance(stored.get("arch"), str):
+        metadata["architecture"] = our_name(stored["arch"])
+        if metadata["architecture"] in _SHAPES:
+            metadata["shape"] = json.dumps(_SHAPES[metadata["architecture"]])
+    if isinstance(stored, dict) and (classes := _class_names(stored)):
+        metadata["classes"] = json.dumps(classes)
     return tensors, metadata
+
+
+def split_entry(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
+    """A file and the entry that is named behind an @; a file whose own name has one is that file.
+
+    >>> split_entry("a.pth@model_ema")
+    (PosixPath('a.pth'), 'model_ema')
+    """
+    text = os.fspath(path)
+    file, at, entry = text.rpartition("@")
+    return (Path(file), entry) if at and not Path(text).exists() and file.endswith(SUFFIXES) else (Path(text), None)
+
+
+def published_shape(arch: str) -> tuple[int, ...] | None:
+    """What the published models of an architecture were trained on; None where there are none."""
+    return _SHAPES.get(arch)
 
 
 def our_name(arch: str) -> str:
@@ -83,6 +110,71 @@ def our_name(arch: str) -> str:
     return _PUBLISHED.get(arch, arch)
 
 
+def _state(path: Path, stored: object, entry: str | None) -> Mapping[object, Tensor]:
+    """The weights among everything in a file."""
+    if not isinstance(stored, dict):
+        raise ModelError(f"{path} holds no weights but {_a(stored)}; {_SAVE}")
+    found = {name: state for name, state in _states(stored) if not _NO_MODEL.search(name)}
+    if entry is not None:
+        if entry not in found:
+            raise ModelError(unknown(f"entry of {path}", entry, (name for name in found if name)))
+        return found[entry]
+    if "" in found:
+        return found[""]
+    averaged = [name for name in found if _AVERAGED.search(name)]
+    plain = [name for name in found if name not in averaged]
+    chosen = next((name for name in _USUAL if name in plain), None)
+    if chosen is None and len(plain or averaged) == 1:
+        chosen = (plain or averaged)[0]
+    if chosen is None:
+        several = ", ".join(f"{path}@{name}" for name in found)
+        names = ", ".join(map(str, list(stored)[:9])) or "nothing"
+        raise ModelError(
+            f"{path} holds several sets of weights; give one of {several}"
+            if found
+            else f"{path} holds no weights: expected a state_dict of plain tensors, or a dictionary with one, found "
+            f"{names}; {_SAVE}"
+        )
+    if averaged and chosen not in averaged:
+        log.warning("%s: taken are the weights under %s; give %s@%s for the average", path, chosen, path, averaged[0])
+    return found[chosen]
+
+
+def _states(stored: dict[Any, Any]) -> Iterator[tuple[str, Mapping[object, Tensor]]]:
+    """Every set of tensors in a file: itself under no name, its entries, and theirs as ``a.b``."""
+    if _is_state(stored):
+        yield "", stored
+        return
+    for name, value in stored.items():
+        if not isinstance(value, dict):
+            continue
+        if _is_state(value):
+            yield str(name), value
+        else:
+            yield from ((f"{name}.{inner}", each) for inner, each in value.items() if _is_state(each))
+
+
+def _is_state(value: object) -> bool:
+    return isinstance(value, dict) and bool(value) and all(_is_plain(each) for each in value.values())
+
+
+def _class_names(stored: dict[Any, Any]) -> list[str]:
+    """The names of the classes in their order, where a file has them in one of the usual ways."""
+    for name in ("classes", "class_names"):
+        names = stored.get(name)
+        if isinstance(names, list | tuple) and names and all(isinstance(each, str) for each in names):
+            return list(names)
+    places = stored.get("class_to_idx")
+    if isinstance(places, dict) and all(isinstance(each, str) for each in places):
+        names = sorted(places, key=lambda each: str(places[each]).zfill(9))
+        return names if [places[each] for each in names] == list(range(len(names))) else []
+    return []
+
+
+def _a(stored: object) -> str:
+    return f"one of type {type(stored).__name__}"
+
+
 def _read(path: Path) -> object:
     try:
         return load_tensors(path)
@@ -92,7 +184,7 @@ def _read(path: Path) -> object:
         if asked := _GLOBAL.search(str(error)):
             raise ModelError(
                 f"{path} is refused: its pickle asks for {asked[1]}, and nothing in it was run; expected tensors and "
-                "plain values only; save module.state_dict() with torch.save"
+                f"plain values only; {_SAVE}"
             ) from error
         raise ModelError(_damaged(path, error)) from error
     except Exception as error:  # torch's reader fails in many ways on damaged bytes
@@ -124,7 +216,8 @@ def load_tensors(path: Path) -> object:
             stream.seek(0)
             for _ in range(_LEGACY_PICKLES):
                 check_pickle(stream, size, longest=_LONGEST)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    with torch.serialization.safe_globals(_HARMLESS):
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _is_plain(value: object) -> bool:
@@ -137,17 +230,32 @@ def _is_plain(value: object) -> bool:
 
 
 def _damaged(path: Path, error: Exception) -> str:
+    if kind := _other_kind(path):
+        return f"{path} is {kind}"
     reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
     return f"{path} is not a readable checkpoint ({reason}); copy it again"
 
 
-def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors under the bare network's names, with the counters that checkpoints of old releases lack."""
-    prefix = next((prefix for prefix in _PREFIXES if f"{prefix}conv1.weight" in tensors), "")
-    plain = {key.removeprefix(prefix): tensor for key, tensor in tensors.items()}
-    if len(plain) != len(tensors):
-        return tensors  # two keys became one: let the misfit be told by the names in the file
-    for key in list(plain):
-        if key.endswith(".running_mean"):
-            plain.setdefault(f"{key.removesuffix('running_mean')}num_batches_tracked", torch.tensor(0))
-    return plain
+def _other_kind(path: Path) -> str:
+    """What a file is that is called like a checkpoint and is none, and what to do; empty where that is not known."""
+    with path.open("rb") as stream:
+        head = stream.read(256)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except Exception:  # noqa: BLE001  # none, or a damaged one
+        names = []
+    if any(name.endswith("constants.pkl") for name in names):
+        return (
+            "a TorchScript program, and nothing in it was run; give file.py:name with `net = torch.jit.load(...)` in "
+            "the file, or export it with torch.export to a .pt2 file"
+        )
+    if any("archive_format" in name or name.endswith("serialized_exported_program.json") for name in names):
+        return "a program of torch.export; call it .pt2"
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 30:
+        return "a safetensors file; call it .safetensors"
+    if head.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS, not the file; fetch it with `git lfs pull`"
+    if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "a web page, not the file; download it again by its direct address"
+    return ""

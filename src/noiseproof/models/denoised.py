@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from noiseproof.errors import ModelError
 from noiseproof.foreign import generators_kept
 from noiseproof.models.base import BaseModel, fingerprint, frozen
-from noiseproof.models.checkpoint import SUFFIXES, load_checkpoint
+from noiseproof.models.checkpoint import split_entry
 from noiseproof.models.dncnn import DnCNN, dncnn_size
+from noiseproof.models.own import OwnArchitecture, name_for_fingerprint
 from noiseproof.models.python_file import load_python
-from noiseproof.models.weights import load_weights
+from noiseproof.models.state import check_fit, read_tensors, renamed
 
 PREFIX = "denoised:"
 """A spec of a denoised classifier is ``denoised:DENOISER::CLASSIFIER``."""
@@ -94,7 +95,7 @@ def build_denoiser(arch: str, *, shape: tuple[int, ...]) -> nn.Module:
     """A new denoiser, its weights drawn from torch's global generator (fork and seed it around).
 
     Args:
-        arch: ``dncnn`` (17 layers of 64 channels), or ``dncnn-DEPTHxWIDTH``.
+        arch: ``dncnn`` (17 layers of 64 channels), ``dncnn-DEPTHxWIDTH``, or ``FILE.py:NAME``.
         shape: (C, H, W) of one input.
 
     Raises:
@@ -103,9 +104,11 @@ def build_denoiser(arch: str, *, shape: tuple[int, ...]) -> nn.Module:
     >>> sum(isinstance(part, nn.Conv2d) for part in build_denoiser("dncnn-5x8", shape=(3, 32, 32)).modules())
     5
     """
+    if (own := OwnArchitecture.of(arch)) is not None:
+        return own.build(num_classes=None, shape=shape)
     size = dncnn_size(arch)
     if size is None:
-        raise ModelError(f"unknown denoiser {arch!r}; known: dncnn, dncnn-DEPTHxWIDTH")
+        raise ModelError(f"unknown denoiser {arch!r}; known: dncnn, dncnn-DEPTHxWIDTH, FILE.py:NAME")
     if len(shape) != 3:
         raise ModelError(f"{arch} takes pictures of shape (C, H, W), got {tuple(shape)}")
     return DnCNN(shape[0], depth=size[0], width=size[1])
@@ -251,31 +254,40 @@ def _configuration(network: nn.Module) -> dict[str, Any]:
 
 def _from_weights(path: Path, source: str) -> Denoiser:
     file = path / "weights.safetensors" if path.is_dir() else path
-    if not file.is_file():
+    if not split_entry(file)[0].is_file():
         raise ModelError(f"no denoiser in {source}; expected {_EXPECTED}")
-    if file.name.endswith(SUFFIXES):
-        tensors, metadata = load_checkpoint(file)
-        tensors = {key.removeprefix("module."): tensor for key, tensor in tensors.items()}
-        arch = _PUBLISHED.get(metadata.get("architecture", ""), "")
-    else:
-        tensors, metadata = load_weights(file)
-        arch = metadata.get("architecture", "") if metadata.get("task") == "denoiser" else ""
+    tensors, metadata = read_tensors(file)
+    held = metadata.get("architecture", "")
+    own = OwnArchitecture.trained(path, metadata) if path.is_dir() else None
+    if own is not None and metadata.get("task") == "denoiser":
+        module = own.build(num_classes=None, shape=tuple(json.loads(metadata["shape"])))
+        check_fit(
+            tensors,
+            module.state_dict(),
+            f"{source} does not fit {own.spec}",
+            names="give the file as it was",
+            sizes="likewise",
+        )
+        module.load_state_dict(tensors)
+        sha = fingerprint(module, name_for_fingerprint(own.spec))
+        return Denoiser(frozen(module), own.label, json.loads(metadata["shape"])[0], sha, source, metadata)
+    arch = held if metadata.get("task") == "denoiser" else _PUBLISHED.get(held, "")
     size = dncnn_size(arch)
     if size is None:
-        held = metadata.get("architecture", "of no name")
-        raise ModelError(f"{source} holds no denoiser but a model {held}; expected {_EXPECTED}")
+        raise ModelError(f"{source} holds no denoiser but a model {held or 'of no name'}; expected {_EXPECTED}")
     return _dncnn(source, arch, size, tensors, metadata)
 
 
 def _dncnn(
     source: str, arch: str, size: tuple[int, int], tensors: Mapping[str, Tensor], metadata: dict[str, str]
 ) -> Denoiser:
-    first = tensors.get("dncnn.0.weight")
+    first = next((tensor for name, tensor in tensors.items() if name.endswith("dncnn.0.weight")), None)
     if first is None or first.ndim != 4:
         raise ModelError(f"{source} holds no {arch}: its first convolution is missing")
     channels = first.shape[1]
     with torch.device("meta"):  # every key and shape must match before room is made
         wanted = DnCNN(channels, depth=size[0], width=size[1]).state_dict()
+    tensors = renamed(tensors, wanted)
     differing = sorted(
         key
         for key in wanted.keys() | tensors.keys()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from noiseproof.errors import ModelError, one_line
-from noiseproof.models.checkpoint import SUFFIXES, load_checkpoint
+from noiseproof.models.checkpoint import SUFFIXES, load_checkpoint, split_entry
 from noiseproof.models.weights import load_weights
 
-_PARALLEL = "module."
+_WRAPPERS = ("_orig_mod", "module", "model", "net", "network", "1")
+"""What stands before the names of a network that was compiled, parallel, averaged, or behind a normalisation."""
 
 
 def fill(module: nn.Module, path: Path, name: str) -> None:
@@ -20,16 +22,17 @@ def fill(module: nn.Module, path: Path, name: str) -> None:
 
     Args:
         module: of the right architecture.
-        path: a .safetensors file, or a checkpoint of ``torch.save`` with a ``state_dict``; nothing in it is run.
+        path: a .safetensors file, or a checkpoint (see ``load_checkpoint``); nothing in it is run.
         name: what the module is called, for the errors.
 
     Raises:
         ModelError: there is no such file, it is damaged, or holds other weights.
     """
-    tensors = _read(path)
+    wanted = module.state_dict()
+    tensors = renamed(read_tensors(path)[0], wanted)
     check_fit(
         tensors,
-        module.state_dict(),
+        wanted,
         f"{path} does not fit {name}",
         names="give the name it was saved from",
         sizes="give the right num_classes",
@@ -87,18 +90,51 @@ def _check_keys(about: str, missing: Iterable[str], unexpected: Iterable[str], r
         raise ModelError(f"{about}: {'; '.join(parts)}; {remedy}")
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise ModelError(f"no such file: {path}; expected weights in a .safetensors file or a checkpoint")
-    if path.suffix == ".safetensors":
-        tensors, _ = load_weights(path)
-    elif path.name.endswith((*SUFFIXES, ".bin")):
-        tensors, _ = load_checkpoint(path)
-    else:
-        raise ModelError(f"cannot load weights from {path}; expected .safetensors or {', '.join(SUFFIXES)}")
-    if all(key.startswith(_PARALLEL) for key in tensors):
-        tensors = {key.removeprefix(_PARALLEL): tensor for key, tensor in tensors.items()}
-    return tensors
+def renamed(tensors: Mapping[str, Tensor], wanted: Collection[str]) -> dict[str, Tensor]:
+    """The tensors under the names wanted, where no more than wrappers (``module.``, ``_orig_mod.``, ...) is between.
+
+    In any order, and inside names too; as they are where two names would become one. The counters of batch-norm that
+    old releases did not have are filled in, and the counter of an average is left out.
+
+    >>> list(renamed({"module._orig_mod.fc.bias": torch.zeros(1)}, ["model.fc.bias"]))
+    ['model.fc.bias']
+    """
+    names: dict[str, str] = {}
+    for name in wanted:
+        names.setdefault(_bare(name), name)
+    made = {name if name in wanted else names.get(_bare(name), name): tensor for name, tensor in tensors.items()}
+    if len(names) < len(wanted) or len(made) < len(tensors):
+        made = dict(tensors)
+    if "n_averaged" not in wanted:
+        made.pop("n_averaged", None)
+    for name in wanted:
+        norm, _, counter = name.rpartition(".")
+        if counter == "num_batches_tracked" and f"{norm}.running_mean" in made:
+            made.setdefault(name, torch.tensor(0))
+    return made
+
+
+def _bare(name: str) -> str:
+    parts = [part for part in name.split(".") if part not in _WRAPPERS[:2]]
+    while len(parts) > 1 and parts[0] in _WRAPPERS:
+        parts.pop(0)
+    return ".".join(parts)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a file of weights.
+
+    Raises:
+        ModelError: there is none, or it is damaged.
+    """
+    file, _ = split_entry(path)
+    if not file.is_file():
+        raise ModelError(f"no such file: {file}; expected weights in a .safetensors file or a checkpoint")
+    if file.suffix == ".safetensors":
+        return load_weights(file)
+    if file.name.endswith(SUFFIXES):
+        return load_checkpoint(path)
+    raise ModelError(f"cannot load weights from {file}; expected .safetensors or {', '.join(SUFFIXES)}")
 
 
 def made(spec: str, make: Callable[[], object]) -> nn.Module:

@@ -44,4 +44,6 @@ def load_timm(name: str, num_classes: int | None, shape: tuple[int, ...] | None)
     classes = int(agree(spec, "num_classes", num_classes, int(network.num_classes)))  # type: ignore[arg-type]
     module = frozen(Normalized(Normalize(config["mean"], config["std"]), network))
     kind = f"timm:{bare}" if not bare.startswith("local-dir:") else f"timm:{type(network).__name__}"
-    return BaseModel(module, kind, classes, found, fingerprint(module, kind), spec)
+    return BaseModel(
+        module, kind, classes, found, fingerprint(module, kind), spec, assumed=f"timm's {bare}" if at else ""
+    )

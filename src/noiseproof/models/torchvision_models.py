@@ -67,7 +67,8 @@ def load_torchvision(name: str, num_classes: int | None, shape: tuple[int, ...] 
     classes = int(agree(spec, "num_classes", num_classes, known))
     module = frozen(Normalized(Normalize(picture.mean, picture.std), network))
     kind = f"tv:{bare}"
-    return BaseModel(module, kind, classes, found, fingerprint(module, kind), spec)
+    assumed = f"torchvision's {bare}" if at else ""
+    return BaseModel(module, kind, classes, found, fingerprint(module, kind), spec, assumed=assumed)
 
 
 def _cached(spec: str, url: str) -> Path:

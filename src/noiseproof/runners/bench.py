@@ -132,19 +132,21 @@ def _found(
 ) -> tuple[nn.Module, str, dict[str, Any], int, list[NDArray[Any]]]:
     """The module, its name, how another process loads it, its classes, and a few inputs."""
     pictures: list[NDArray[Any]] = []
-    model, num_classes, consensus = subject.model, subject.num_classes, subject.consensus
+    model, num_classes, consensus, usual = subject.model, subject.num_classes, subject.consensus, None
     if subject.data is not None:
         data = data_of(subject)
         pictures = [data.pixels(index) for index in data.select(limit=INPUTS)]
-        num_classes, shape = num_classes or len(data.classes), tuple(data.shape)
+        usual = len(data.classes), tuple(data.shape)
+        shape = usual[1]
     if isinstance(model, nn.Module):
+        num_classes = num_classes or (usual and usual[0])
         if num_classes is None:
             raise ValueError("num_classes must be given for a model that is a module, got None")
         checked_consensus(consensus, 1)
         base, name, again, stored = model, type(model).__name__, {}, None
     else:
-        again = {"num_classes": num_classes, "consensus": consensus}
-        loaded = load_model(model, num_classes=num_classes, consensus=consensus)
+        again = subject.loading | {"consensus": consensus, "usual": usual}
+        loaded = load_model(model, **again)
         base, name, num_classes, stored = loaded.module, loaded.source, loaded.num_classes, loaded.shape
     if stored is not None and shape is not None and tuple(stored) != tuple(shape):
         raise ModelError(f"{name} takes inputs of shape {tuple(stored)}, got {tuple(shape)}; give its own data")

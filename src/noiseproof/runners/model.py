@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noiseproof.models import BaseModel, ensemble, from_object
 from noiseproof.models import load as load_model
 from noiseproof.models.denoised import denoised_spec
 from noiseproof.models.estimators import is_estimator
+from noiseproof.models.stated import with_normalisation
 
 if TYPE_CHECKING:
     from noiseproof.asked import Subject
@@ -35,16 +35,19 @@ def model_of(subject: Subject, data: DataSet, *, sigma: float | None) -> BaseMod
     if subject.denoiser is not None:
         models = tuple(denoised_spec(os.fspath(model), subject.denoiser, sigma=sigma) for model in models)
     names = [model_id if model_id is None or len(models) == 1 else f"{model_id} {k}" for k in range(len(models))]
-    members = [_single(each, subject.num_classes, name, data) for each, name in zip(models, names, strict=True)]
+    members = [_single(each, subject, name, data) for each, name in zip(models, names, strict=True)]
     base = ensemble(members, subject.consensus)
     return base if model_id is None else replace(base, fingerprint=f"named {model_id}")
 
 
-def _single(model: Any, num_classes: int | None, model_id: str | None, data: DataSet) -> BaseModel:  # noqa: ANN401
-    if isinstance(model, BaseModel):
-        return model
+def _single(model: Any, subject: Subject, model_id: str | None, data: DataSet) -> BaseModel:  # noqa: ANN401
+    told = subject.loading
     if isinstance(model, str | os.PathLike):
-        silent = Path(os.fspath(model).rpartition(":")[0]).suffix == ".py"
-        return load_model(model, num_classes=len(data.classes) if silent and num_classes is None else num_classes)
-    classes = len(data.classes) if num_classes is None and not is_estimator(model) else num_classes
-    return from_object(model, num_classes=classes, shape=tuple(data.shape), model_id=model_id)
+        return load_model(model, **told, usual=(len(data.classes), tuple(data.shape)))
+    if told["arch"] is not None:
+        raise ValueError("arch is for weights in a file; leave it out with a model in your hands")
+    if not isinstance(model, BaseModel):
+        classes = told["num_classes"]
+        classes = len(data.classes) if classes is None and not is_estimator(model) else classes
+        model = from_object(model, num_classes=classes, shape=tuple(data.shape), model_id=model_id)
+    return with_normalisation(model, told["mean"], told["std"])

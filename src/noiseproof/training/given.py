@@ -80,7 +80,8 @@ def read_given(data: DataSet, training: Training, arch: str) -> Given:
         classifies = training.task == "classifier"
         if classifies and Path(os.fspath(init).rpartition(":")[0]).suffix == ".py":
             raise ModelError(f"init must be a run folder of train, a .safetensors file or a checkpoint, got {init}")
-        earlier = load(init, arch=arch) if classifies else load_denoiser(init, shape=data.shape)
+        usual = (len(data.classes), tuple(data.shape))
+        earlier = load(init, arch=arch, usual=usual) if classifies else load_denoiser(init, shape=data.shape)
     return Given(
         init=earlier,
         targets=None if targets is None else torch.from_numpy(soft_targets(targets, data)),

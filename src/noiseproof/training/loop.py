@@ -25,6 +25,7 @@ from noiseproof.engine.allocator import keep_large_blocks
 from noiseproof.errors import RunError
 from noiseproof.models import Normalize, build, fingerprint
 from noiseproof.models.denoised import build_denoiser
+from noiseproof.models.own import OwnArchitecture, name_for_fingerprint
 from noiseproof.progress import Progress
 from noiseproof.store.lock import FolderLock
 from noiseproof.store.manifest import Manifest
@@ -121,7 +122,7 @@ class _Run:
         report: Callable[[Progress], None] | None,
     ) -> None:
         self.recipe, self.data, self.given, self.device, self.team = recipe, data, given, device, team
-        self.asked, self.arch = recipe.asked, recipe.arch
+        self.asked, self.arch, self.own = recipe.asked, recipe.arch, OwnArchitecture.of(recipe.arch)
         self.report = report if team.is_first else None
         with global_generator(device, self.asked.seed, "weights", 0):
             if self.asked.task == "denoiser":
@@ -155,7 +156,8 @@ class _Run:
             "data": self.data.name,
             "data_sha256": self.sha256.hexdigest(),
             **({} if self.whole is None else {"files_sha256": self.whole.stamp()}),
-            "arch": self.arch,
+            "arch": self.arch if self.own is None else self.own.label,
+            **({} if self.own is None else {"arch_sha256": self.own.text}),
             "num_classes": len(self.data.classes),
             "shape": list(self.data.shape),
             **self.recipe.meaning(),
@@ -216,7 +218,7 @@ class _Run:
             epochs=self.asked.epochs,
             loss=rows[-1]["loss"],
             accuracy=rows[-1].get("accuracy", math.nan),
-            fingerprint=fingerprint(self.module, self.arch),
+            fingerprint=fingerprint(self.module, name_for_fingerprint(self.arch)),
             seconds=sum(row["seconds"] for row in rows),
         )
 
@@ -291,6 +293,9 @@ class _Run:
         if isinstance(normalize, Normalize):
             values |= {"mean": normalize.mean.flatten().tolist(), "std": normalize.std.flatten().tolist()}
         texts = {"architecture": self.arch, "data": self.data.name, "noiseproof": __version__}
+        if self.own is not None:
+            own = {"architecture": self.own.label, "architecture_file": str(self.own.path)}
+            texts |= own | {"architecture_sha256": self.own.text}
         if self.asked.task == "denoiser":
             texts["task"] = "denoiser"
         return texts | {name: json.dumps(value) for name, value in values.items()}
