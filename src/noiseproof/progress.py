@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
+UNFINISHED = 75
+"""The exit status of a run that a signal ended before its end: EX_TEMPFAIL of sysexits.h, try again later."""
+
 
 @dataclass(frozen=True)
 class Progress:

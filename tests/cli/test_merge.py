@@ -37,7 +37,7 @@ def test_plan_shards_merge_compare_and_go_on(tmp_path, capsys, monkeypatch):
     lines = capsys.readouterr().out.splitlines()
     shards = [each for each in lines if each.startswith("  noiseproof decide")]
     (then,) = [each for each in lines if each.startswith("then: ")]
-    assert then == "then: noiseproof merge run-0 run-1 run-2 --out run"
+    assert then == "then: noiseproof merge run-1 run-2 run-3 --out run"
     for line in shards:
         assert run(shlex.split(line)[1:]) == 0
     assert run(shlex.split(then)[2:]) == 0

@@ -11,7 +11,7 @@ from noiseproof.analysis.plan import Plan, Planned, Target
 from noiseproof.analysis.plan_outcome import Compared, PlanOutcome
 from noiseproof.noises import Gaussian
 from noiseproof.procedures import Certify, Decide, Sequential
-from noiseproof.reports.plan import outcome_text, plan_text, radii_text, shard_line, time_text
+from noiseproof.reports.plan import batch_script, outcome_text, plan_text, radii_text, time_text
 
 DECIDE = "noiseproof decide --model 'my model' --data d:test --sigma 0.25 --radius 0.5"
 SHARE = Estimate(0.5, 0.4, 0.6)
@@ -77,10 +77,26 @@ def test_devices_share_the_time_and_the_inputs():
     said = plan_text(PLAN, devices=3)
     row = next(line for line in said.splitlines() if line.startswith("decide"))
     assert "12,000      4.0 s  1.7 s to 10.0 s" in row
-    assert said.splitlines()[-5] == "run on 3 devices, each with a part of the inputs and a run folder of its own"
-    assert said.endswith(
-        f"  {DECIDE} --every 3 --start 2 --out run-2\nthen: noiseproof merge run-0 run-1 run-2 --out run"
-    )
+    assert "\nrun on 3 devices, each with a part of the inputs and a run folder of its own\n" in said
+    assert f"\n  {DECIDE} --shard 3/3 --out run-3\n" in said
+    assert said.endswith("\nthen: noiseproof merge run-1 run-2 run-3 --out run")
+
+
+def test_a_batch_script_for_a_scheduler():
+    script = batch_script(PLAN, PLAN.best, 3)
+    assert script in plan_text(PLAN, devices=3)
+    first, *options, line, status, again, end = script.splitlines()
+    assert first == "#!/bin/bash"
+    said = " ".join(options)
+    assert f"--array=1-3 --ntasks=1 --cpus-per-task={PLAN.device['workers']}" in said
+    assert "--time=11 " in said  # 10 s at the most, with a quarter more, and ten minutes
+    assert "--signal=USR1@60 --requeue --open-mode=append" in said
+    assert line == f'srun {DECIDE} --shard auto/3 --out "run-$SLURM_ARRAY_TASK_ID"'
+    assert "-eq 75" in again
+    assert 'scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"' in again
+    assert (status, end) == ("status=$?", "exit $status")
+    gpu = batch_script(replace(PLAN, device=PLAN.device | {"device": "NVIDIA H100"}), PLAN.best, 3)
+    assert "--gpus-per-task=1\n" in gpu
 
 
 def test_within_a_time():
@@ -90,26 +106,8 @@ def test_within_a_time():
     assert "decide within 1.0 min: 1 device like this one." in plan_text(PLAN, within=60.0)
     assert "run on 10 devices" in plan_text(PLAN, within=0.1)  # an input is not divided
     many = plan_text(PLAN, within=0.1).partition("run on 10")[2].splitlines()
-    assert len(many) == 4
-    assert many[-1] == "then: noiseproof merge run-{0..9} --out run"
-
-
-@pytest.mark.parametrize("devices", [1, 2, 3, 10])
-@pytest.mark.parametrize(("every", "start", "limit"), [(1, 0, None), (7, 3, 10), (7, 3, None)])
-def test_the_devices_take_every_input_once(devices, every, start, limit):
-    everything = list(range(start, 70 if every > 1 else 10, every))[:limit]
-    line = (
-        f"noiseproof decide --every {every} --start {start}" + (f" --limit {limit}" if limit else "") + " --alpha 0.1"
-    )
-    taken = []
-    for i in range(devices):
-        words = shard_line(replace(PLAN, inputs=len(everything)), replace(PLAN.best, line=line), i, devices).split()
-        settings = dict(zip(words[2::2], words[3::2], strict=True))
-        assert settings["--alpha"] == "0.1"
-        assert settings["--out"] == f"run-{i}"
-        part = range(int(settings["--start"]), everything[-1] + 1, int(settings["--every"]))
-        taken += list(part)[: int(settings["--limit"]) if limit else None]
-    assert sorted(taken) == everything
+    assert [each.rpartition(" --shard ")[2] for each in many[1:4]] == ["1/10 --out run-1", "10/10 --out run-10", ""]
+    assert many[-1] == "then: noiseproof merge run-{1..10} --out run"
 
 
 def test_more_devices_than_inputs_are_refused():

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from noiseproof.arguments import flag, integer, real
+from noiseproof.asked.shard import part_of
 
-SELECTION = ("every", "start", "skip_bad")
+SELECTION = ("shard", "every", "start", "skip_bad")
 """The fields of a subject that choose among the inputs of the data, but for ``limit``."""
 
 
@@ -34,6 +35,7 @@ class Subject:
         every: Take every K-th input ...
         start: ... beginning with this index ...
         limit: ... and this many inputs at most.
+        shard: Part I/N of them, as 3/8, a run folder of its own for merge; auto/8 in a scheduler's array.
         skip_bad: Go on past unreadable pictures, counted as abstentions.
         root: Where data sets lie (or NOISEPROOF_DATA).
 
@@ -53,6 +55,7 @@ class Subject:
     every: int = 1
     start: int = 0
     limit: int | None = None
+    shard: str | None = None
     skip_bad: bool = False
     root: Path | None = None
 
@@ -65,6 +68,10 @@ class Subject:
         for name in ("mean", "std"):
             object.__setattr__(self, name, _channels(name, getattr(self, name)))
         object.__setattr__(self, "skip_bad", flag("skip_bad", self.skip_bad))
+        if self.shard is not None:  # from here on it is a selection like any other
+            part = part_of(self.shard, self.every, self.start, self.limit)
+            for name, value in zip(("every", "start", "limit", "shard"), (*part, None), strict=True):
+                object.__setattr__(self, name, value)
         if self.root is not None:
             object.__setattr__(self, "root", Path(self.root))
 

@@ -14,6 +14,8 @@ from cyclopts import App, CycloptsError, Group, Parameter
 
 from noiseproof.cli.help import TwoColumns
 from noiseproof.cli.settings import read
+from noiseproof.cli.signals import EndedBySignalError
+from noiseproof.progress import UNFINISHED
 from noiseproof.version import __version__
 
 _INTERRUPTED, _UNREAD = 130, 141  # as shells say it; unread: the reader of a pipe went away, no error of ours
@@ -93,6 +95,8 @@ def run(arguments: list[str] | None = None) -> int:
             sys.stdout.flush()
     except KeyboardInterrupt:
         return _complain("stopped; nothing is lost: the same line again goes on from here", _INTERRUPTED)
+    except EndedBySignalError as ended:
+        return _complain(f"ended by {ended}; the same line goes on from here", UNFINISHED)
     except BrokenPipeError:
         return _into_nothing(_UNREAD)
     except SystemExit as end:

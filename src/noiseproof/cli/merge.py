@@ -9,7 +9,7 @@ from noiseproof.asked.options import line
 
 
 def merge(runs: list[Path], /, *, out: Path) -> None:
-    """Shards of one run, made with different --every, --start and --limit, as the one run folder they are parts of.
+    """Shards of one run, made with --shard, as the one run folder they are parts of.
 
     Args:
         runs: Run folders that are parts of one run, two or more.

@@ -18,6 +18,8 @@ class ProgressBar:
 
     def __init__(self, title: str) -> None:
         """A bar with a title; nothing is shown before something is told."""
+        self.told: Progress | None = None
+        """The last that was told."""
         self._title = title
         self._terminal = sys.stderr.isatty()
         self._last = time.monotonic()
@@ -38,6 +40,7 @@ class ProgressBar:
 
     def show(self, progress: Progress) -> None:
         """Show how far it is; what a long call may be given as its ``progress``."""
+        self.told = progress
         left = "" if progress.seconds_left == inf else f"{duration(progress.seconds_left)} left"
         note = ", ".join(filter(None, (progress.note, left)))
         count = f"{_count(progress.done)} of {progress.total:,.0f} {progress.unit}"

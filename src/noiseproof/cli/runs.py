@@ -10,6 +10,7 @@ from noiseproof.asked import Asked
 from noiseproof.asked.options import line
 from noiseproof.cli.progress import ProgressBar
 from noiseproof.cli.records import AskedBefore, Before, Out, asked_for
+from noiseproof.cli.signals import EndedBySignalError, ended_by_signals
 from noiseproof.progress import duration
 
 if TYPE_CHECKING:
@@ -23,17 +24,20 @@ _OTHERS = "Another one's flags: add --help behind its name."
 def certify(asked: Annotated[Asked, asked_for("certify", _OTHERS)], before: AskedBefore, *, out: Out) -> None:
     """Certify inputs: the class of the smoothed classifier and the radius inside which it cannot change."""
     following = line("report", {"out": "report"}, out)
-    run_asked(asked, out, before, then=f"certified inputs; next: {following}")
+    with ended_by_signals():
+        run_asked(asked, out, before, then=f"certified inputs; next: {following}")
 
 
 def decide(asked: Annotated[Asked, asked_for("decide", _OTHERS)], before: AskedBefore, *, out: Out) -> None:
     """Decide whether inputs are certified at one radius, each with as few draws as it takes."""
-    run_asked(asked, out, before, then=f"decisions; next: {line('verify', {}, out)}")
+    with ended_by_signals():
+        run_asked(asked, out, before, then=f"decisions; next: {line('verify', {}, out)}")
 
 
 def predict(asked: Annotated[Asked, asked_for("predict", _OTHERS)], before: AskedBefore, *, out: Out) -> None:
     """Predict inputs: the class of the smoothed classifier, or an abstention."""
-    run_asked(asked, out, before, then="predictions")
+    with ended_by_signals():
+        run_asked(asked, out, before, then="predictions")
 
 
 def run_asked(asked: Asked, out: Path, before: Before, *, then: str) -> None:
@@ -71,11 +75,15 @@ def run_asked(asked: Asked, out: Path, before: Before, *, then: str) -> None:
 
 
 def run_job(job: Job, out: Path, signer: Signer | None = None) -> Run:
-    """Run a job with a progress bar."""
+    """Run a job with a progress bar; where a signal ends it, that says how far it is."""
     for said in _takes(job):
         print(f"noiseproof: {said}", file=sys.stderr)
     with ProgressBar(job.asked.procedure.verb) as bar:
-        return job.run(out, bar.show, signer=signer)
+        try:
+            return job.run(out, bar.show, signer=signer)
+        except EndedBySignalError as ended:
+            far = "" if bar.told is None else f": {int(bar.told.done):,} of {bar.told.total:,.0f} inputs are finished"
+            raise EndedBySignalError(f"{ended}{far}") from None
 
 
 def _print_cost(job: Job, out: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from scipy.special import ndtri
 
 from noiseproof.analysis.draws_needed import draws_needed, largest_radius
+from noiseproof.progress import UNFINISHED
 from noiseproof.reports.tables import Table
 
 if TYPE_CHECKING:
@@ -79,8 +80,11 @@ def plan_text(plan: Plan, *, devices: int = 1, within: float | None = None) -> s
     if devices == 1:
         return "\n".join([*lines, "", "run", f"  {best.line} --out run"])
     lines += ["", f"run on {devices} devices, each with a part of the inputs and a run folder of its own"]
-    shown = range(devices) if devices <= SHARDS else (0, devices - 1)
-    lines += [f"  {shard_line(plan, best, i, devices)}" for i in shown]
+    if devices > plan.inputs:
+        raise ValueError(f"devices must be at most as many as inputs, {plan.inputs}, got {devices}")
+    shown = range(1, devices + 1) if devices <= SHARDS else (1, devices)
+    lines += [f"  {shard_line(best, i, devices)}" for i in shown]
+    lines += ["", "or as a job array of SLURM:", "", batch_script(plan, best, devices), ""]
     return "\n".join([*lines, f"then: {merge_line(devices)}"])
 
 
@@ -101,38 +105,36 @@ def outcome_text(plan: Plan, outcome: PlanOutcome) -> str:
     return "\n".join([table, *(deviations or ["as planned: every number lies where it was expected"])])
 
 
-def shard_line(plan: Plan, planned: Planned, i: int, devices: int) -> str:
-    """The line for device i of several: every so-manyth of the inputs.
-
-    Raises:
-        ValueError: there are more devices than inputs.
-    """
-    if devices > plan.inputs:
-        raise ValueError(f"devices must be at most as many as inputs, {plan.inputs}, got {devices}")
-    words = planned.line.split(" ")
-    taken = {"--every": 1, "--start": 0, "--limit": 0}
-    for name in taken:
-        if name in words:
-            at = words.index(name)
-            taken[name] = int(words[at + 1])
-            del words[at : at + 2]
-    every, start = taken["--every"], taken["--start"]
-    words += ["--every", f"{every * devices}", "--start", f"{start + i * every}"]
-    if taken["--limit"]:
-        words += ["--limit", f"{len(range(i, plan.inputs, devices))}"]
-    return " ".join([*words, "--out", f"run-{i}"])
+def shard_line(planned: Planned, i: int, devices: int) -> str:
+    """The line for device i of several, counted from 1."""
+    return f"{planned.line} --shard {i}/{devices} --out run-{i}"
 
 
 def merge_line(devices: int) -> str:
     """The line that puts the run folders of ``shard_line`` together; of many, as bash writes them.
 
     >>> merge_line(2)
-    'noiseproof merge run-0 run-1 --out run'
+    'noiseproof merge run-1 run-2 --out run'
     >>> merge_line(100)
-    'noiseproof merge run-{0..99} --out run'
+    'noiseproof merge run-{1..100} --out run'
     """
-    runs = [f"run-{i}" for i in range(devices)] if devices <= SHARDS else [f"run-{{0..{devices - 1}}}"]
+    runs = [f"run-{i + 1}" for i in range(devices)] if devices <= SHARDS else [f"run-{{1..{devices}}}"]
     return " ".join(["noiseproof merge", *runs, "--out run"])
+
+
+def batch_script(plan: Plan, planned: Planned, devices: int) -> str:
+    """A job array of SLURM, a job a device: a job that its time does not suffice for is queued again, and goes on."""
+    most = plan.seconds(planned.forecast.draws.high) / devices
+    minutes = ceil(1.25 * most / 60) + 10
+    takes = f"--cpus-per-task={plan.device['workers']}" if plan.device["device"] == "cpu" else "--gpus-per-task=1"
+    return f"""\
+#!/bin/bash
+#SBATCH --job-name=noiseproof --array=1-{devices} --ntasks=1 {takes}
+#SBATCH --time={minutes} --signal=USR1@60 --requeue --open-mode=append
+srun {planned.line} --shard auto/{devices} --out "run-$SLURM_ARRAY_TASK_ID"
+status=$?
+if [ $status -eq {UNFINISHED} ]; then scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"; fi
+exit $status"""
 
 
 def time_text(seconds: float) -> str:

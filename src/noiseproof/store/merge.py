@@ -135,8 +135,8 @@ def _check_same_run(first: Run, other: Run) -> None:
     if differing:
         told = "; ".join(each if len(each) <= 200 else f"{each[:200]}..." for each in differing[:5])
         raise RunError(
-            f"{first.path} and {other.path} are not parts of one run: {told}; parts differ in --every, --start and "
-            "--limit alone, and a run with --budget has none"
+            f"{first.path} and {other.path} are not parts of one run: {told}; parts differ in --shard (or in "
+            "--every, --start and --limit) alone, and a run with --budget has none"
         )
 
 
