@@ -40,7 +40,13 @@ def test_they_add(pair):
 def test_what_class_votes_say_of_them_is_what_they_say_of_the_tuple(counts, n):
     holds = len(counts) >= 2 and min(counts) >= 0 and sum(counts) <= n
     assert CLASS_VOTES.holds(Votes.of(counts), n) == CLASS_VOTES.holds(counts, n) == holds
+    assert CLASS_VOTES.holds_all(np.array(counts, dtype=np.int64), n) == holds
     assert CLASS_VOTES.void(Votes.of(counts), n) == n - sum(counts)
+
+
+def test_counts_that_would_overflow_are_none():
+    assert not CLASS_VOTES.holds_all(np.full(4, 1 << 62, dtype=np.int64), 100)
+    assert not CLASS_VOTES.holds([1 << 62] * 4, 100)
 
 
 def test_other_votes_are_other():

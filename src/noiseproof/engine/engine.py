@@ -239,7 +239,7 @@ class _Lane:
     @property
     def unissued(self) -> int:
         """Draws that are asked for and not under way."""
-        return self._request.n - self._issued if self.under_way else 0
+        return self._request.n - self._issued if self._granted and not self.done else 0  # asked thrice a batch
 
     @property
     def wanted(self) -> tuple[int, int]:
@@ -260,7 +260,9 @@ class _Lane:
     def issue(self, n: int) -> Segment:
         """The next n of them."""
         stage = self._request.stage
-        segment = Segment(self._task.x, replace(self._words, stage=stage), self._start.get(stage, 0) + self._issued, n)
+        if self._words.stage != stage:
+            self._words = replace(self._words, stage=stage)
+        segment = Segment(self._task.x, self._words, self._start.get(stage, 0) + self._issued, n)
         self._issued += n
         return segment
 

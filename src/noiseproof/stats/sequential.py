@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from math import ceil, exp, sqrt
@@ -60,8 +61,9 @@ class GroupSequential:
         1100
         """
         rate = (successes + 0.5) / (n + 1)
-        for look, accept, stop in zip(self.looks, self.accept, self.stop, strict=True):
-            if look > n and not stop < successes + rate * (look - n) < accept:
+        left = slice(bisect_right(self.looks, n), None)
+        for look, accept, stop in zip(self.looks[left], self.accept[left], self.stop[left], strict=True):
+            if not stop < successes + rate * (look - n) < accept:
                 return look - n
         return self.looks[-1] - n
 

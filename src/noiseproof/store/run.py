@@ -137,6 +137,8 @@ def same_outcome(one: Outcome, other: Outcome) -> bool:
 
     Another build of the special functions may differ in the last digits; a changed digit breaks the chain.
     """
+    if one == other:
+        return True
     tiny = _TINY if isinstance(one, Prediction) else 0.0
     return type(one) is type(other) and all(
         isclose(a, b, rel_tol=CLOSE, abs_tol=tiny) if isinstance(a, float) and isinstance(b, float) else a == b

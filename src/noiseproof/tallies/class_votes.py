@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from noiseproof.tallies.base import Tally
 from noiseproof.tallies.votes import Votes
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,14 @@ class ClassVotes(Tally):
         """Two counts or more, none below 0, of n draws at most."""
         votes = Votes.of(counts)
         return votes.slots >= 2 and votes.least >= 0 and votes.total <= n
+
+    def holds_all(self, counts: NDArray[np.int64], n: int) -> bool:
+        """As ``holds``."""
+        import numpy as np  # whoever lists tallies needs none
+
+        if counts.size < 2 or np.minimum.reduce(counts) < 0 or np.maximum.reduce(counts) > n:  # so no sum overflows
+            return False
+        return int(np.add.reduce(counts)) <= n
 
     def rule(self, n: int) -> str:
         """As ``holds``, in words."""
