@@ -6,9 +6,7 @@ import json
 import os
 import re
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from urllib.parse import quote
@@ -19,39 +17,12 @@ from noiseproof.cli.main import run as command
 from noiseproof.store import RunFolder, read_run
 from noiseproof.store.folder import JOURNAL
 from noiseproof.store.whole import Selection
-from noiseproof.viewer.index import Index
 from noiseproof.viewer.serve import serve
+from tests.serving import RADII, served
 
 pytestmark = pytest.mark.needs("starlette", "uvicorn")
 
-RADII = (0.0, 0.25, 0.5)
 TOPS = (0.999, 0.95, 0.8, 0.2)
-
-
-@contextmanager
-def served(folder: Path, token: str = "") -> Iterator[int]:
-    """The port of a viewer over a folder."""
-    import uvicorn
-
-    from noiseproof.viewer.app import application
-
-    index = Index(folder, RADII)
-    index.find()
-    index.look()
-    while index.verify_one():
-        pass
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(application(index, token=token), log_level="error", timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
-        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        with index:
-            thread.start()
-            try:
-                yield listening.getsockname()[1]
-            finally:
-                server.should_exit = True
-                thread.join(timeout=20)
 
 
 def ask(port: int, path: str, method: str = "GET", **headers: str) -> HTTPResponse:
