@@ -14,20 +14,21 @@ from typing import Any
 
 from noiseproof.errors import RunError
 from noiseproof.store.folder import JOURNAL, SETTINGS
+from noiseproof.store.index import INDEX
 from noiseproof.store.journal import Journal, read_journal
 from noiseproof.store.lines import converted, decoded, encoded, key_of
 from noiseproof.store.lock import FolderLock
 from noiseproof.store.manifest import MANIFEST, Manifest, changes, check_meaning, write_manifest, write_text
-from noiseproof.store.run import Run, empty_state, read_run, same_outcome
+from noiseproof.store.run import Run, read_run, same_outcome
 from noiseproof.store.settings import to_toml
 from noiseproof.store.signing import SIGNATURE, unsigned
-from noiseproof.types import Record
+from noiseproof.types import Answer, Record
 from noiseproof.version import __version__
 
 EMPTY = {"lock", f"{MANIFEST}.part"}
 """What a folder may hold that is as good as new."""
 
-UNDER_WAY = EMPTY | {MANIFEST, JOURNAL, SETTINGS, f"{SETTINGS}.part"}
+UNDER_WAY = EMPTY | {MANIFEST, JOURNAL, SETTINGS, f"{SETTINGS}.part", INDEX}
 
 MOST_INDICES = 1_000_000
 """Beyond, nobody asks whether the selections of the sources make up one."""
@@ -146,7 +147,7 @@ def _choose(sources: list[_Source]) -> tuple[list[set[str]], list[tuple[int, int
     for number, source in enumerate(sources):
         for record in source.run.records:
             owner, known = owners.setdefault(record.index, (number, record))
-            if not _says_the_same(record, known):
+            if known is not record and not _says_the_same(record, known):
                 raise RunError(
                     f"input {record.index} has other draws or another outcome in {source.run.path} than in "
                     f"{sources[owner].run.path}; which is right cannot be told: leave one of the two out"
@@ -173,6 +174,15 @@ def _choose(sources: list[_Source]) -> tuple[list[set[str]], list[tuple[int, int
 def _says_the_same(one: Record, other: Record) -> bool:
     same = replace(other, seconds=one.seconds, outcome=one.outcome, clean=one.clean)
     return one == same and same_outcome(one.outcome, other.outcome)
+
+
+class _ChangedError(Exception):
+    """A journal no longer holds the lines that were read before."""
+
+
+def _printed(record: Record) -> Record:
+    """A record but for its votes, of which the chain has been read twice, to the same hash."""
+    return replace(record, answers=tuple(Answer(stage, n, ()) for stage, n in record.requests))
 
 
 def _votes_agree(one: Record, other: Record) -> bool:
@@ -207,13 +217,17 @@ def _is_there(out: Path, place: Path, manifest: Manifest, records: dict[str, Rec
 
 def _lines(run: Run, keys: set[str]) -> Iterator[bytes]:
     """What a journal says of these inputs and of its sessions, as it is written there and in its order."""
-    if keys:
-        for line in read_journal(run.path / JOURNAL, run.manifest.meaning_hash):
-            entry = converted(decoded(line.text))
-            if (key := key_of(entry)) is None or key in keys:
-                encoded(entry)  # refuses what JSON has not
-                # who signed a part did not sign what it becomes
-                yield encoded(unsigned(entry)) if isinstance(entry, dict) and SIGNATURE in entry else line.text
+    if not keys:
+        return
+    for line in read_journal(run.path / JOURNAL, run.manifest.meaning_hash):
+        entry = converted(decoded(line.text))
+        if (key := key_of(entry)) is None or key in keys:
+            encoded(entry)  # refuses what JSON has not
+            # who signed a part did not sign what it becomes
+            yield encoded(unsigned(entry)) if isinstance(entry, dict) and SIGNATURE in entry else line.text
+        if (line.number, line.end, line.hash) == run.end:  # what came later, nobody has looked at
+            return
+    raise _ChangedError
 
 
 def _settings(runs: list[Run], kept: list[set[str]]) -> dict[str, Any]:
@@ -285,18 +299,20 @@ class _Folder:
             raise RunError(f"cannot make the folder {self._out}: {error.strerror}; choose another --out") from None
 
     def _copy(self, manifest: Manifest, lines: Iterator[bytes], records: dict[str, Record]) -> None:
-        state = empty_state(self._part, manifest)
+        changed = RunError(f"a run changed while it was merged into {self._out}; run the same line again")
         journal = Journal(self._part / JOURNAL, manifest.meaning_hash)
         try:
             for text in lines:
-                state.apply(decoded(text))
                 journal.append(text)
+        except _ChangedError:
+            raise changed from None
         except ValueError as error:  # an infinite number, which a hand-made line may hold and JSON has not
             raise RunError(f"a run has a line that cannot be written again ({error}); see noiseproof verify") from None
         finally:
             journal.close()
-        if state.records != records:
-            raise RunError(f"a run changed while it was merged into {self._out}; run the same line again")
+        there = read_run(self._part).state.records  # and it leaves an index there
+        if {key: _printed(record) for key, record in there.items()} != {k: _printed(r) for k, r in records.items()}:
+            raise changed
 
     def _put(self) -> None:
         if self._place.exists():

@@ -45,11 +45,13 @@ class Run:
         path: the folder.
         manifest: what its numbers mean.
         state: what its journal says.
+        end: up to where it was read; None where there is no line.
     """
 
     path: Path
     manifest: Manifest
     state: State
+    end: Mark | None = None
 
     @property
     def records(self) -> list[Record]:
@@ -92,7 +94,7 @@ def read_run(path: Path) -> Run:
         end = mark
     if index.worth(end, known):
         index.save(path, manifest, state, end)
-    return Run(path, manifest, state)
+    return Run(path, manifest, state, end)
 
 
 def _check_procedure(path: Path, manifest: Manifest) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from noiseproof.tallies import Votes
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -36,9 +38,22 @@ def columns(records: Sequence[Record]) -> dict[str, Column]:
         "void": [record.void for record in records],
         "seconds": [record.seconds for record in records],
     }
-    widths = {answer.stage: len(answer.votes) for record in records for answer in record.answers}
-    for stage, classes in widths.items():
-        table[f"{stage}_n"] = [sum(a.n for a in record.answers if a.stage == stage) for record in records]
-        for c in range(classes):
-            table[f"{stage}_{c}"] = [sum(a.votes[c] for a in record.answers if a.stage == stage) for record in records]
+    widths: dict[str, int] = {}
+    for row, record in enumerate(records):
+        for answer in record.answers:
+            votes = Votes.of(answer.votes)
+            if answer.stage not in widths:
+                widths[answer.stage] = votes.slots
+                names = (f"{answer.stage}_n", *(f"{answer.stage}_{c}" for c in range(votes.slots)))
+                table |= {name: [0] * len(records) for name in names}
+            _add(table, f"{answer.stage}_n", row, answer.n)
+            for c, count in votes.counts.items():
+                _add(table, f"{answer.stage}_{c}", row, count)
     return {name: column for name, column in table.items() if any(cell is not None for cell in column)}
+
+
+def _add(table: dict[str, Column], name: str, row: int, count: int) -> None:
+    column = table[name]
+    before = column[row]
+    assert isinstance(before, int), "a column of counts"
+    column[row] = before + count
