@@ -19,8 +19,10 @@ from noiseproof.baselines.base import Certifier, Method
 from noiseproof.baselines.lipschitz import Lipschitz, lipschitz_cnn
 from noiseproof.data import DataSet, load
 from noiseproof.errors import ModelError
+from noiseproof.models import BaseModel
 from noiseproof.models import load as load_model
 from noiseproof.models.base import fingerprint, frozen
+from noiseproof.models.classes import matched
 from noiseproof.models.weights import load_weights
 from noiseproof.noises.keys import input_key
 from noiseproof.progress import Progress
@@ -78,6 +80,8 @@ def certify(
     source = load(data, split="test", root=None if root is None else Path(root)) if isinstance(data, str) else data
     indices = source.select(every=every, start=start, limit=limit)
     network, metadata, named = load_network(model)
+    classes = int(metadata.get("num_classes", len(source.classes)))
+    source = matched(source, BaseModel(network, "", classes, None, named, str(model), dict(metadata)))
     _check_shape(metadata, source, str(model))
     certifier = method.certifier(network, source.shape)
     labels = hashlib.sha256(source.labels.astype("<i8").tobytes()).hexdigest()[:32]

@@ -127,6 +127,7 @@ def _run(
     metadata = {
         "architecture": method.architecture,
         "num_classes": json.dumps(len(data.classes)),
+        "classes": json.dumps(data.classes),
         "shape": json.dumps(data.shape),
         "data": data.name,
         "baseline": json.dumps(asked),

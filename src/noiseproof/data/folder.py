@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -129,7 +130,7 @@ def _tell(name: str, folder: Path, others: list[Path], empty: list[str]) -> None
         log.warning("%s: no pictures of %d classes: %s", name, len(empty), some(empty))
 
 
-def some(names: list[str]) -> str:
+def some(names: Sequence[str]) -> str:
     """The first few of them.
 
     >>> some(list("abcdefg"))

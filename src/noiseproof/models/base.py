@@ -42,6 +42,18 @@ class BaseModel:
     assumed: str = ""
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes in their order, where the source says them; else none."""
+        try:
+            names = json.loads(self.metadata.get("classes", "[]"))
+        except (ValueError, RecursionError):  # a foreign file may say anything
+            return ()
+        fits = (
+            isinstance(names, list) and len(names) == self.num_classes and all(isinstance(each, str) for each in names)
+        )
+        return tuple(names) if fits else ()
+
+    @property
     def trained(self) -> dict[str, Any]:
         """How it was trained, as far as the weights file says: sigma, data, epochs, loss, augment; a label only."""
         said: dict[str, Any] = {name: self.metadata[name] for name in ("data",) if name in self.metadata}

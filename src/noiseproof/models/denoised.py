@@ -183,7 +183,7 @@ def denoised(denoiser: Denoiser, classifier: BaseModel) -> BaseModel:
         fingerprint=hashlib.sha256(json.dumps(said).encode()).hexdigest(),
         source=f"{PREFIX}{denoiser.source}::{classifier.source}",
         # how the classifier alone was trained would be taken for how this one was
-        metadata={name: classifier.metadata[name] for name in ("data",) if name in classifier.metadata},
+        metadata={name: classifier.metadata[name] for name in ("data", "classes") if name in classifier.metadata},
     )
 
 

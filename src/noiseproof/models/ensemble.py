@@ -168,9 +168,9 @@ def _check_members(members: Sequence[BaseModel]) -> None:
         if member.members:
             raise ModelError(f"a member must be no ensemble itself, got {member.source}; give its members one by one")
         for before in members[:number]:
-            for name in ("num_classes", "shape"):
+            for name in ("num_classes", "shape", "classes"):
                 one, other = getattr(before, name), getattr(member, name)
-                if one is not None and other is not None and one != other:
+                if one and other and one != other:
                     raise ModelError(
                         f"members of an ensemble must have the same {name}, but {before.source} has {one} "
                         f"and {member.source} has {other}; certify them apart"

@@ -74,7 +74,11 @@ def load_hf(name: str, num_classes: int | None, shape: tuple[int, ...] | None) -
         if not key.startswith("_") and key != "transformers_version"
     }
     content = hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
-    return BaseModel(module, kind, classes, found, fingerprint(module, f"{kind} {content}"), spec)
+    labels = getattr(config, "id2label", None) or {}
+    names = [str(labels[k]) for k in range(classes) if k in labels]
+    named = len(names) == classes and names != [f"LABEL_{k}" for k in range(classes)]
+    metadata = {"classes": json.dumps(names)} if named else {}
+    return BaseModel(module, kind, classes, found, fingerprint(module, f"{kind} {content}"), spec, metadata)
 
 
 def _got(spec: str, name: str, get: Callable[..., Any], **options: object) -> Any:  # noqa: ANN401 (untyped package)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,8 @@ def load_torchvision(name: str, num_classes: int | None, shape: tuple[int, ...] 
     module = frozen(Normalized(Normalize(picture.mean, picture.std), network))
     kind = f"tv:{bare}"
     assumed = f"torchvision's {bare}" if at else ""
-    return BaseModel(module, kind, classes, found, fingerprint(module, kind), spec, assumed=assumed)
+    metadata = {} if at else {"classes": json.dumps(list(weights.meta["categories"]))}
+    return BaseModel(module, kind, classes, found, fingerprint(module, kind), spec, metadata, assumed=assumed)
 
 
 def _cached(spec: str, url: str) -> Path:

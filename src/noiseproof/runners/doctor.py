@@ -10,6 +10,7 @@ from noiseproof.arguments import integer
 from noiseproof.asked import Compute
 from noiseproof.checks import Diagnosis, Probe, diagnose
 from noiseproof.checks.noise_health import noise_health
+from noiseproof.models.classes import matched
 from noiseproof.noises import Noise, default_noise
 from noiseproof.runners.model import model_of
 from noiseproof.runners.resolve import data_of, device_of
@@ -45,6 +46,7 @@ def doctor(subject: Subject, noise: Noise | None = None, compute: Compute | None
     if subject.limit is not None:
         integer("limit", subject.limit, least=1)
     base = model_of(subject, data, sigma=None if noise is None else noise.sigma)
+    data = matched(data, base)
     trained = base.trained.get("sigma")
     trained_sigma = float(trained) if isinstance(trained, int | float) and trained > 0 else None
     noise = noise or default_noise(trained_sigma or _SIGMA)

@@ -10,6 +10,7 @@ from noiseproof.data import load as load_data
 from noiseproof.data.dataset import SomeUnreadable
 from noiseproof.engine.contract import choose_devices
 from noiseproof.errors import DataError
+from noiseproof.models.classes import matched
 from noiseproof.runners.executors import EXECUTORS
 from noiseproof.runners.job import Job
 from noiseproof.runners.model import model_of
@@ -41,6 +42,7 @@ def resolve(asked: Asked) -> Job:
         raise DataError(f"none of the {len(indices)} pictures wanted of {data.name} can be read: {skipped[indices[0]]}")
     device, *others = devices_of(asked.compute)
     model = model_of(subject, data, sigma=noise.sigma)
+    data = matched(data, model)
     trained, sigma = model.trained.get("sigma"), noise.sigma
     if isinstance(trained, int | float) and abs(trained - sigma) > 0.01 * sigma:
         text = "%s was trained with sigma %g, not %g: what it certifies holds, but it will not be much"

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from noiseproof.asked import Training
 from noiseproof.data import DataSet
 from noiseproof.data import load as load_data
+from noiseproof.data.folder import some
 from noiseproof.errors import DataError, ModelError
 from noiseproof.models import BaseModel
 from noiseproof.models import load as load_model
+from noiseproof.models.classes import matched
 
 _ROWS = 256
 
@@ -28,7 +30,13 @@ def enlarged(data: DataSet, training: Training, *, device: torch.device) -> Data
         extra = load_data(extra, split="train", root=training.root)
     if training.extra_labels is None:
         return with_extra(data, extra)
-    return with_extra(data, extra, labels=pseudo_labels(load_model(training.extra_labels), extra, device=device))
+    model = load_model(training.extra_labels)
+    if matched(data, model).classes != data.classes:
+        raise ModelError(
+            f"{model.source} has its classes in another order ({some(model.classes)}) than {data.name} "
+            f"({some(data.classes)}); give a model of this data set as extra_labels"
+        )
+    return with_extra(data, extra, labels=pseudo_labels(model, extra, device=device))
 
 
 def with_extra(data: DataSet, extra: DataSet, *, labels: NDArray[np.int64] | None = None) -> DataSet:
@@ -40,7 +48,7 @@ def with_extra(data: DataSet, extra: DataSet, *, labels: NDArray[np.int64] | Non
         labels: classes of the extra pictures, int64; by default their own.
 
     Raises:
-        DataError: shape or number of classes differ.
+        DataError: shape or classes differ.
 
     >>> pictures = np.zeros((2, 1, 1, 1), dtype=np.uint8)
     >>> grey = DataSet("grey", ("dark", "light"), (1, 1, 1), np.array([0, 1]), pictures)
@@ -51,6 +59,11 @@ def with_extra(data: DataSet, extra: DataSet, *, labels: NDArray[np.int64] | Non
         raise DataError(
             f"{extra.name} has pictures of shape {extra.shape} in {len(extra.classes)} classes, "
             f"{data.name} {data.shape} in {len(data.classes)}; give extra pictures of the same kind"
+        )
+    if labels is None and extra.classes != data.classes:
+        raise DataError(
+            f"{extra.name} has the classes {some(extra.classes)}, {data.name} {some(data.classes)}; give extra "
+            "pictures of the same classes in the same order, or a model that labels them (extra_labels)"
         )
     labels = extra.labels if labels is None else labels
     pictures = np.concatenate([data.images(), extra.images()])

@@ -281,7 +281,11 @@ class _Run:
     def _metadata(self) -> dict[str, str]:
         """What the weights file says of itself."""
         values: dict[str, Any] = {
-            **({} if self.asked.task == "denoiser" else {"num_classes": len(self.data.classes)}),
+            **(
+                {}
+                if self.asked.task == "denoiser"
+                else {"num_classes": len(self.data.classes), "classes": self.data.classes}
+            ),
             "shape": list(self.data.shape),
             "sigma": self.recipe.sigma,
             "epochs": self.asked.epochs,
