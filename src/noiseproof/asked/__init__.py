@@ -2,7 +2,7 @@
 
 from noiseproof.asked.asked import Asked
 from noiseproof.asked.compute import OF_RUNS, Compute
-from noiseproof.asked.subject import SELECTION, Elsewhere, Subject
+from noiseproof.asked.subject import PARTLY, SELECTION, Elsewhere, Subject
 from noiseproof.asked.training import Training
 
-__all__ = ["OF_RUNS", "SELECTION", "Asked", "Compute", "Elsewhere", "Subject", "Training"]
+__all__ = ["OF_RUNS", "PARTLY", "SELECTION", "Asked", "Compute", "Elsewhere", "Subject", "Training"]

@@ -11,7 +11,9 @@ from typing import Any
 from noiseproof.arguments import flag, integer, real
 from noiseproof.asked.shard import part_of
 
-SELECTION = ("shard", "every", "start", "skip_bad")
+PARTLY = ("shard", "skip_bad")
+"""The fields of a subject that mean something to runs alone: a part of the inputs."""
+SELECTION = (*PARTLY, "every", "start")
 """The fields of a subject that choose among the inputs of the data, but for ``limit``."""
 
 

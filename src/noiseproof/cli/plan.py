@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from noiseproof.asked import Subject
+from noiseproof.asked import PARTLY, Subject
 from noiseproof.asked.options import line
 from noiseproof.cli.flags import Spread
 from noiseproof.cli.records import Alpha, AnyCompute, Rng, Seed
@@ -14,7 +14,7 @@ from noiseproof.noises import NOISES, Noise
 
 def plan(
     noise: Annotated[Noise | None, Spread("Noise", NOISES, "noise", NOISES), "Family of the noise; its flags follow."],
-    subject: Annotated[Subject | None, Spread("Subject", without=("shard", "skip_bad"))],
+    subject: Annotated[Subject | None, Spread("Subject", without=PARTLY)],
     compute: AnyCompute,
     *,
     radius: float | None = None,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from noiseproof.asked import Elsewhere
 from noiseproof.checks.brief import noisy_rows
 from noiseproof.data import DataSet
 from noiseproof.engine import Segment
@@ -193,7 +194,7 @@ def actors_asked(job: Job, inputs: Sequence[int], device: str, batch_size: int |
     data = job.data
     pictures = np.stack([data.pixels(index) for index in inputs])
     few = DataSet(data.name, data.classes, data.shape, data.labels[[*inputs]], pictures)
-    subject = replace(job.asked.subject, data=few, every=1, start=0, limit=None, skip_bad=False)
+    subject = job.asked.subject.moved(Elsewhere(data=few))
     compute = replace(
         job.asked.compute, device=device, batch_size=batch_size, workers=workers, executor="in-process",
         address=None, at_most=None, stop_after=None,
