@@ -30,8 +30,7 @@ def test_it_says_which_classifier_inputs_and_settings(make_run):
         "sealed |",
         "| procedure | certify: n0 = 100, n = 1000, alpha = 0.01, two_sided = False |",
         "| arithmetic | exact integers, grid 255 (noise); torch 2, fp32 on cpu (forward pass) |",
-        "| seed | 5; noise of seed 5 (others may have been tried before), common to all models and settings (one may "
-        "have been made for it) |",
+        "| seed | 0; the draws are bound to the model, the noise and the procedure |",
         f"| meaning | `{read_run(path).manifest.meaning_hash}` |",
         "| verified | all 6 outcomes follow from their 6,600 draws (0 void), the chain is whole; 0 inputs under way |",
     ):
@@ -67,7 +66,7 @@ def test_it_says_what_it_does_not_promise(make_run):
         "**Another classifier.** Other weights, another precision, library or device",
         "the rounding of the forward pass is part of the classifier",
         "**Changes of the world**",
-        "Whoever knew the seed (5) before the inputs",
+        "**That nothing was chosen by its result.** Another model, noise, alpha or procedure would have drawn",
         "**That the counts are honest.**",
     ):
         assert line in not_promised

@@ -98,6 +98,7 @@ def test_guarantees_table_prints_no_bound_above_itself():
 def test_guarantees_table_says_what_each_bound_means():
     caption = " ".join(guarantees_table(summary()).caption)
     assert "over 500 inputs expect at most 4 false certificates, with probability 0.999" in caption
+    assert "within ±10.9 points, with probability 0.95 at all radii and every m at once" in caption
     assert "n0 = 100, n = 1000, alpha = 0.001." in caption
     assert "population: with probability 0.999, for one radius chosen beforehand" in caption
     assert "band: certified accuracy of the population, with probability 0.95, at all radii at once (DKW)" in caption

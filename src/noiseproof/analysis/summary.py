@@ -18,6 +18,7 @@ from noiseproof.analysis.certified import (
 from noiseproof.stats import (
     bernstein_lower,
     dkw_band,
+    dkw_band_at_any_m,
     false_certificates,
     false_certificates_at_any_m,
     fixed_set_lower,
@@ -50,7 +51,8 @@ class Summary:
         radii: in input units.
         certified: certified accuracy.
         band: half width of the DKW band around ``certified``, for all radii at once.
-        delta: failure probability of the band.
+        band_at_any_m: the same for a run that is extended while it is looked at: at every m at once.
+        delta: failure probability of each band.
         budget: F; more than F of the m certificates are false with probability at most rho, m fixed beforehand.
         budget_at_any_m: the same for a run that is extended while it is looked at: at every m at once.
         rho: failure probability of the budget and of each lower bound.
@@ -85,6 +87,7 @@ class Summary:
     radii: tuple[float, ...]
     certified: tuple[float, ...]
     band: float
+    band_at_any_m: float
     delta: float
     budget: int
     budget_at_any_m: int
@@ -173,6 +176,7 @@ def summarize(
         radii=tuple(float(radius) for radius in radii),
         certified=tuple(certified.tolist()),
         band=dkw_band(m, delta),
+        band_at_any_m=dkw_band_at_any_m(m, delta),
         delta=delta,
         budget=false_certificates(m, alpha, rho),
         budget_at_any_m=false_certificates_at_any_m(m, alpha, rho),

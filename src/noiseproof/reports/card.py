@@ -203,15 +203,27 @@ def _not_promised(run: Run) -> Iterator[str]:
         "**Changes of the world**: light, angle, printing and photographing, compression, another object of the same "
         "kind, unless the digital input stays in the ball."
     )
-    yield (
-        f"**Inputs or settings chosen with the noise in view.** Whoever knew the seed ({run.manifest.meaning['seed']}) "
-        "before the inputs, the model, sigma, n or alpha were chosen, and chose them by it, can make false "
-        "certificates at will; against an adversary certify with a fresh secret seed. Nor do the probabilities above "
-        "hold for the best of several runs."
-    )
+    yield _chosen(run)
     yield (
         "**That the counts are honest.** The chain shows accidents: whoever means to can make it anew. "
         "`noiseproof verify --replay all` draws them again."
+    )
+
+
+def _chosen(run: Run) -> str:
+    best = (
+        "The probabilities above do not hold for the best of several runs (of seeds, models, inputs or n); "
+        "`noiseproof verify --commitment` tells one that was announced before its draws."
+    )
+    if run.manifest.binding:
+        return (
+            "**That nothing was chosen by its result.** Another model, noise, alpha or procedure would have drawn "
+            f"other noise, so none was made for these draws, but each could be tried. {best}"
+        )
+    return (
+        f"**Inputs or settings chosen with the noise in view.** Whoever knew the seed ({run.manifest.meaning['seed']}) "
+        "before the inputs, the model, sigma, n or alpha were chosen, and chose them by it, can make false "
+        f"certificates at will; certify without `--common-noise`. {best}"
     )
 
 

@@ -42,6 +42,9 @@ twice 2^-13, six times what a GPU's rounding was seen to move scores by (docs/so
 COMPARED = 4096
 """Rows of an input on which a lower precision is compared with fp32 on this machine, to say how many votes may move."""
 
+DIVIDED = 30
+"""Votes that did not fall on the most voted class: of so many, other noise makes another count of nearly surely."""
+
 FALSE_ALARM = 1e-6
 """Of each test over a whole replay: that no more votes moved than may, and that they favour neither side."""
 
@@ -86,11 +89,10 @@ def redraw(
 ) -> Redrawn:
     """Compare all labels and pictures of a run with the data, draw some inputs again, and compare the counts.
 
-    Which inputs are drawn, the operating system's random numbers say, so that nobody can know beforehand. Where all
-    votes of each fell on one class, which they do on any noise, one whose votes are divided is drawn as well. A stored
-    count may differ from that of this machine by no more than the draws whose vote hangs on rounding, which is
-    measured on this machine now; and over the run those may not favour the certified classes. Nothing that is stored
-    loosens either.
+    Which inputs are drawn, the operating system's random numbers say, so that nobody can know beforehand. Where nearly
+    all votes of each fell on one class, as on any noise, one whose votes are divided is drawn as well. A stored count
+    may differ from that of this machine by no more than the draws whose vote hangs on rounding, which is measured on
+    this machine now; and over the run those may not favour the certified classes. What is stored loosens neither.
 
     Args:
         run: a run folder of certify, predict or decide.
@@ -154,7 +156,7 @@ def _chosen(drawn: list[Record], count: int) -> list[Record]:
 
 
 def _divided(record: Record) -> bool:
-    return any(max(answer.votes) < answer.n for answer in record.answers)
+    return sum(answer.n - max(answer.votes) for answer in record.answers) >= DIVIDED
 
 
 def _check_data(job: Job, records: Sequence[Record]) -> None:
