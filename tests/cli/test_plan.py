@@ -73,7 +73,7 @@ def test_the_line_that_is_printed_for_a_device_runs(line, tmp_path, capsys, monk
     assert len(lines) == 5
     assert run(shlex.split(lines[4])[1:]) == 0
     capsys.readouterr()
-    assert run(["plan", "--compare", "plan.json", "run-4"]) == 0
+    assert run(["plan", "--compare", "plan.json", "run-5"]) == 0
     assert "the run has 2 finished inputs, the plan 12; planned totals are for 2" in capsys.readouterr().out
 
 
