@@ -11,7 +11,7 @@ from noiseproof.errors import unknown
 Precision = Literal["fp32", "tf32", "bf16"]
 BackendName = Literal["torch", "onnxruntime", "openvino"]
 # What help and completion list without torch; that the registry holds the same is held by a test.
-ExecutorName = Literal["in-process", "ray"]
+ExecutorName = Literal["in-process", "ray", "slurm"]
 
 OF_RUNS = ("executor", "address", "at_most", "stop_after")
 """The fields that mean something to runs alone."""
@@ -27,9 +27,9 @@ class Compute:
         backend: What computes the scores; of the same counts up to rounding.
         batch_size: Rows a forward pass.
         workers: Batches computed at once (a core each on a CPU).
-        executor: What makes the draws: in-process, or ray, on one machine or a cluster.
-        address: Of a Ray cluster, HOST:PORT or auto; by default this machine alone.
-        at_most: Actors of ray; by default all that fit, one a GPU or --workers cores.
+        executor: What makes the draws: this process; actors of ray; or a job array of slurm, then merged.
+        address: Of a Ray cluster, HOST:PORT or auto, by default this machine alone; local tries slurm without any.
+        at_most: Actors of ray, by default all that fit, one a GPU or --workers cores; or jobs of slurm.
         stop_after: Seconds after which a run stops; the same line goes on from there.
         track: A tracker that is told how a run goes: jsonl:FILE, tensorboard:FOLDER, wandb:PROJECT, mlflow:URI.
 

@@ -27,7 +27,7 @@ from noiseproof.noises import Words
 from noiseproof.noises.keys import input_key
 from noiseproof.noises.words import BLOCK
 from noiseproof.progress import Progress
-from noiseproof.runners.executors import EXECUTORS, Began
+from noiseproof.runners.executors import EXECUTORS, Began, Executor, Launcher
 from noiseproof.runners.trackers import Telling
 from noiseproof.store import Manifest, Range, Run, RunFolder, check_meaning, read_manifest, read_run
 from noiseproof.store.commitment import Commitment, commit
@@ -186,11 +186,13 @@ class Job:
             RunError: the folder cannot be used.
             ModelError: the base classifier breaks its contract.
         """
-        job = self._keyed(out)
-        telling = Telling(self.asked.compute.track)
+        job, telling = self._keyed(out), Telling(self.asked.compute.track)
+        if issubclass(made := EXECUTORS.find(self.asked.compute.executor), Launcher):
+            made().launch(job, out, progress)
+            return read_run(out)
         with RunFolder(out, job.manifest) as folder:
             try:
-                job._drive(folder, progress, telling, signer)
+                job._drive(folder, made(), progress, telling, signer)
             finally:
                 telling.ended(folder.state.sealed)
         return read_run(out)
@@ -269,6 +271,7 @@ class Job:
     def _drive(
         self,
         folder: RunFolder,
+        executor: Executor,
         progress: Callable[[Progress], None] | None,
         telling: Telling,
         signer: Signer | None = None,
@@ -283,7 +286,6 @@ class Job:
                 "draw_takes": passes(self.model),
             }
         watch = _Watch(self, state)
-        executor = EXECUTORS.find(self.asked.compute.executor)()
         for event in executor.draw(self, state):
             if isinstance(event, Began):
                 folder.begin(event.environment | about, self.settings, self.selection)

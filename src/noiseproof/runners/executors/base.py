@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,6 +12,9 @@ from noiseproof.errors import ModelError
 from noiseproof.store.run import DRAWN_BY
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from noiseproof.progress import Progress
     from noiseproof.runners.job import Job
     from noiseproof.store.state import State
 
@@ -53,6 +56,26 @@ class Executor(ABC):
 
         Raises:
             ModelError: the base classifier breaks its contract.
+        """
+
+
+class Launcher(ABC):
+    """Between a job and its run folder: parts of it run elsewhere as runs of their own, and are merged."""
+
+    name: ClassVar[str]
+    here: ClassVar[bool]
+
+    @abstractmethod
+    def launch(self, job: Job, out: Path, progress: Callable[[Progress], None] | None) -> None:
+        """Make the run folder.
+
+        Args:
+            job: resolved and checked.
+            out: the run folder, which is merged there when all parts are finished.
+            progress: called now and then.
+
+        Raises:
+            RunError: a part failed, or the parts cannot be merged.
         """
 
 
