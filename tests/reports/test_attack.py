@@ -45,7 +45,7 @@ def test_shares_and_their_exact_intervals(points):
 
 
 def test_the_table_stands_beside_the_published_shares(points):
-    table = attack_table([*points, point(0, 2.0, 1)], n=1000, alpha=0.001)
+    table = attack_table([*points, point(0, 2.0, 1)], n=1000, alpha=0.001, data="imagenet:val")
     assert table.rows == (
         ("1 R", "40", "0", "1", "0.0%", "0.0% to 8.8%", "-"),
         ("1.5 R", "10", "2", "3", "20.0%", "2.5% to 55.6%", "17%"),
@@ -53,7 +53,11 @@ def test_the_table_stands_beside_the_published_shares(points):
     )
     said = " ".join(table.caption)
     assert "PREDICT, n = 1000, alpha = 0.001" in said
-    assert "ImageNet inputs at sigma 0.25: another data set" in said
+    assert "ImageNet inputs at sigma 0.25: another model and n." in said
+    elsewhere = attack_table(points, n=1000, alpha=0.001, data="mnist:test")
+    assert elsewhere.header == table.header[:-1]
+    assert len(elsewhere.rows[0]) == 6
+    assert "Cohen" not in " ".join(elsewhere.caption)
 
 
 def test_a_contradiction_is_loud_and_says_where(points):
@@ -78,7 +82,7 @@ def test_the_figure_shows_each_share_with_its_interval(points, tmp_path, monkeyp
     figures = []
     save = attack.save_figure
     monkeypatch.setattr(attack, "save_figure", lambda figure, path: figures.append(figure) or save(figure, path))
-    path = draw_attack(points, tmp_path / "a.png")
+    path = draw_attack(points, tmp_path / "a.png", data="foolbox-imagenet:val")
     assert path.read_bytes().startswith(b"\x89PNG")
     axes = figures[0].axes[0]
     (container,) = axes.containers
@@ -91,12 +95,15 @@ def test_the_figure_shows_each_share_with_its_interval(points, tmp_path, monkeyp
     labels = [text.get_text() for text in figures[0].legends[0].get_texts()]
     assert "this attack (40 inputs, 95% interval)" in labels
     assert axes.get_xlim()[1] >= 2
+    draw_attack(points, path, data="mnist:test")  # of which the published shares say nothing
+    assert "x" not in [line.get_marker() for line in figures[1].axes[0].lines]
+    assert not [text for text in figures[1].legends[0].get_texts() if "Cohen" in text.get_text()]
 
 
 def test_nothing_attacked_is_no_table_and_no_figure(tmp_path):
     with pytest.raises(ValueError, match="points must be at least one, got none"):
-        attack_table([], n=1000, alpha=0.001)
+        attack_table([], n=1000, alpha=0.001, data="")
     with pytest.raises(ValueError, match="points must be at least one, got none"):
-        draw_attack([], tmp_path / "a.png")
+        draw_attack([], tmp_path / "a.png", data="")
     with pytest.raises(ValueError, match=r"path must end in \.png"):
-        draw_attack([point(0, 1.0, 3)], tmp_path / "a.gif")
+        draw_attack([point(0, 1.0, 3)], tmp_path / "a.gif", data="")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 from noiseproof.analysis import certified_accuracy
@@ -88,6 +89,17 @@ def test_training_noise_is_named_by_what_the_weights_say(make_run, out):
     assert list(rows(experiment("training-noise", runs, out=out).text)) == named
 
 
+def test_an_envelope_over_one_training_noise_is_refused(make_run, out):
+    runs = [make_run("a", TOPS, trained={"sigma": 0.25}), make_run("b", TOPS, trained={"sigma": 0.25})]
+    said = (
+        "runs must be of different training noise, got 0.25 in all of a, b: their envelope would be the best of so "
+        "many attempts; noiseproof compare sets them side by side"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        experiment("training-noise", runs, out=out)
+    experiment("training-noise", runs[:1], out=out)
+
+
 def test_n_says_what_a_run_with_that_n_says(make_run, out):
     text = experiment("n", [make_run("c", TOPS, procedure=Certify(n=2000))], out=out, radii="0:1:0.25").text
     found = rows(text)
@@ -122,9 +134,10 @@ def test_alpha_of_another_run_stands_among_those_of_the_paper(make_run, out):
 
 
 def figure_of(name, run, radii=(0.0, 0.5)):
+    from noiseproof.asked.look import SCREEN
     from noiseproof.reports.units import INPUT_UNITS
 
-    return EXPERIMENTS[name].find([read_run(run)], radii, INPUT_UNITS).figure
+    return EXPERIMENTS[name].find([read_run(run)], radii, INPUT_UNITS, SCREEN).figure
 
 
 def test_the_figure_of_alpha_is_marked_too(make_run):
@@ -141,6 +154,17 @@ def test_the_guaranteed_curves_lie_below_by_what_the_bounds_cost(make_run):
     assert fixed.get_ydata()[0] == pytest.approx(1 - 3 / 300)  # F = 3: P(Bin(300, .001) > 3) = 2.7e-4
     assert bernstein.get_ydata()[0] == pytest.approx(bernstein_lower(1.0, 300, 0.001, 0.001))
     assert (min(fixed.get_ydata()), min(bernstein.get_ydata())) == (0, 0)
+
+
+@pytest.mark.parametrize("m", [20, 300])
+def test_the_inset_of_the_guarantee_shows_all_three_curves(make_run, m):
+    axes = figure_of("guarantee", make_run("c", [0.99] * m)).axes[0]
+    (inset,) = axes.child_axes
+    low, high = inset.get_ylim()
+    middle = sum(inset.get_xlim()) / 2
+    for line in inset.lines:
+        radii, shares = line.get_data()
+        assert low < shares[np.searchsorted(radii, middle)] < high or shares[0] == 0
 
 
 def test_predict_is_the_table_of_the_paper(make_run, out):

@@ -9,8 +9,10 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from noiseproof.analysis import certified_accuracy, summarize
-from noiseproof.reports import curves_figure, draw_curves
-from noiseproof.reports.figures import COLOURS, step_curve
+from noiseproof.asked.look import Look
+from noiseproof.reports import accuracy_table, curves_figure, draw_curves
+from noiseproof.reports.figures import step_curve
+from noiseproof.reports.look import COLOURS
 from noiseproof.types import Answer, Certificate, Record
 
 
@@ -61,7 +63,7 @@ def test_each_run_has_its_curve_band_colour_and_legend():
     assert axes.get_xlabel() == "L2 radius (input units: pixels in [0, 1])"
     assert axes.get_ylabel() == "certified accuracy"
     assert axes.get_title() == "Certified accuracy of the smoothed classifier"
-    assert curves_figure([summary()], title="mine").axes[0].get_title() == "mine"
+    assert curves_figure([summary()], Look(title="mine")).axes[0].get_title() == "mine"
 
 
 def test_the_band_is_the_dkw_band_within_0_and_1():
@@ -106,8 +108,10 @@ def test_of_many_runs_the_legend_says_how_wide_the_bands_are():
     assert drawn(4)[0] == 5  # and one for the legend
     bands, labels = drawn(5)
     assert bands == 0
-    width = 100 * summary().band
-    assert f"DKW band, probability 0.95: ±{width:.1f} points, not drawn" in labels
+    shown = re.search(r"±([\d.]+) points, not drawn", labels[-1])
+    table = accuracy_table([summary()]).rows[0]
+    assert f"±{shown[1]}" in table, "figure and table round alike"
+    assert float(shown[1]) >= 100 * summary().band
 
 
 def test_more_runs_than_colours_differ_by_their_dashes():

@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from noiseproof.noises import Gaussian
-from noiseproof.reports.figures import COLOURS
 from noiseproof.reports.imagenet_panel import PanelRow, draw_panel
+from noiseproof.reports.look import COLOURS
 from noiseproof.reports.noise_images import noisy_picture
 
 NOISE = Gaussian(sigma=0.12)

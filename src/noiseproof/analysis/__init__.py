@@ -14,7 +14,7 @@ from noiseproof.analysis.compared import PairedTest, common_inputs, paired_tests
 from noiseproof.analysis.decided import DecisionTable, decision_table
 from noiseproof.analysis.predicted import PredictionTable, prediction_table
 from noiseproof.analysis.prefixes import Exploratory, at_alpha, at_n, prediction_tables, prefix_edges, record_at_n
-from noiseproof.analysis.summary import Summary, summarize
+from noiseproof.analysis.summary import Summary, ceiling_of, summarize
 from noiseproof.analysis.training_cost import TrainingCost, training_cost
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "at_alpha",
     "at_n",
     "average_certified_radius",
+    "ceiling_of",
     "certified_accuracy",
     "certified_share",
     "common_inputs",

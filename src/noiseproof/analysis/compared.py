@@ -114,7 +114,7 @@ def _check_data(runs: Sequence[Run]) -> None:
     for run, data in known[1:]:
         first, expected = known[0]
         if differing := differences(data, expected):
-            got = f"got {expected['name']} in {first.path.name} and {data['name']} in {run.path.name}"
+            got = f"got {expected['name']} in {first.name} and {data['name']} in {run.name}"
             more = f" ({'; '.join(differing)})" if data["name"] == expected["name"] else ""
             raise ValueError(f"runs to compare must be on the same data, {got}{more}")
 
@@ -122,15 +122,15 @@ def _check_data(runs: Sequence[Run]) -> None:
 def _check_same(one: Run, other: Run, a: Record, b: Record) -> None:
     if a.label != b.label:
         raise ValueError(
-            f"runs to compare must be on the same data, but input {a.index} has label {a.label} in {one.path.name} "
-            f"and {b.label} in {other.path.name}"
+            f"runs to compare must be on the same data, but input {a.index} has label {a.label} in {one.name} "
+            f"and {b.label} in {other.name}"
         )
     # A key is of the picture as its noise stores it, and numbers equal pictures in the order they came.
     alike = _keys(one) is not None and _keys(one) == _keys(other)
     if alike and a.key.rpartition("-")[0] != b.key.rpartition("-")[0]:
         raise ValueError(
-            f"runs to compare must be on the same data, but input {a.index} is another picture in {one.path.name} "
-            f"than in {other.path.name}"
+            f"runs to compare must be on the same data, but input {a.index} is another picture in {one.name} "
+            f"than in {other.name}"
         )
 
 

@@ -189,7 +189,7 @@ def summarize(
         abstention=abstention(records),
         acr=average_certified_radius(records),
         median=median_radius(records),
-        ceiling=_ceiling(max(estimation), alpha, sigma, runner_up=two_sided) if norm == "l2" else None,
+        ceiling=ceiling_of(records, alpha=alpha, sigma=sigma, two_sided=two_sided),
         draws=sum(record.draws for record in records),
         void=sum(record.void for record in records),
         seconds=sum(record.seconds for record in records),
@@ -197,6 +197,19 @@ def summarize(
         note=note,
         skipped=sum(record.skipped is not None for record in records),
     )
+
+
+def ceiling_of(
+    records: Sequence[Record], *, alpha: float, sigma: float | None, two_sided: bool = False
+) -> float | None:
+    """The radius that n votes of n would earn with Gaussian noise: see ``Summary.ceiling``; labels are not needed.
+
+    Arguments are those of ``summarize``; the records have certificates, at least one.
+    """
+    outcome, n = records[0].outcome, max(_draws(record, selecting=False) for record in records)
+    if not isinstance(outcome, Certificate) or outcome.norm != "l2":
+        return None
+    return _ceiling(n, alpha, sigma, runner_up=two_sided)
 
 
 def _draws(record: Record, *, selecting: bool) -> int:

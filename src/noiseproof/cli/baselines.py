@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from noiseproof.asked.options import line
-from noiseproof.cli.records import Data, Folder, Out, Radii, Root, numbers
+from noiseproof.cli.records import Data, Folder, Out, ReportRadii, Root, numbers
 
 _Method = Annotated[Literal["wong", "lipschitz"] | str, "By Wong et al. 2018, or by deel-torchlip."]
 
@@ -100,7 +100,7 @@ def report(
     other: list[Path] | None = None,
     attacked: list[Path] | None = None,
     earlier: bool = True,
-    radii: Radii = "0:1.5:0.25",
+    radii: ReportRadii = None,
 ) -> None:
     """Certified accuracy of all methods on their common inputs: one figure, one table, the cost of an input.
 

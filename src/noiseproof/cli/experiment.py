@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from noiseproof.asked.look import SCREEN
+from noiseproof.cli.records import AnyLook
 from noiseproof.screen import fold
 
 
@@ -11,6 +13,7 @@ def experiment(
     name: str | None = None,
     runs: list[Path] | None = None,
     /,
+    look: AnyLook = SCREEN,
     *,
     out: Path | None = None,
     radii: str | None = None,
@@ -20,7 +23,7 @@ def experiment(
 
     Args:
         name: Of the experiment.
-        runs: Run folders.
+        runs: Run folders, or NAME=FOLDER.
         out: Folder for what is written.
         radii: START:STOP:STEP (both ends in) or a,b,c, in --units.
         units: 1: input units, pixels in [0, 1]; 255: 8-bit steps.
@@ -34,6 +37,6 @@ def experiment(
         return
     if out is None:
         raise ValueError("--out must be given: a folder for the tables and the figure")
-    written = write_experiment(name, runs or [], out=out, radii=radii, units=units)
+    written = write_experiment(name, runs or [], out=out, radii=radii, units=units, look=look)
     print(written.text)
     print("written: " + ", ".join(map(str, written.files)))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 from noiseproof.asked import OF_RUNS, Compute, Elsewhere, Subject
+from noiseproof.asked.look import Look
 from noiseproof.cli.flags import Spread
 from noiseproof.noises import NOISES, Noise
 from noiseproof.noises.words import Generator
@@ -23,6 +24,8 @@ PicturesElsewhere = Annotated[Elsewhere, Spread("Subject", without=("model", "de
 JudgedOn = Annotated[Compute, Spread("Compute", without=("precision", "backend", *OF_RUNS))]
 DrawnOn = Annotated[Compute, Spread("Compute", without=("precision", "backend", "batch_size", *OF_RUNS))]
 
+AnyLook = Annotated[Look, Spread("Figure")]
+
 Seed = Annotated[int, "Of everything random; left out with chacha20."]
 Rng = Annotated[
     Generator, "Generator of the noise; chacha20 is keyed by the operating system, the key kept with the run."
@@ -31,6 +34,7 @@ Alpha = Annotated[float, "Failure probability per input, fixed before sampling."
 Out = Annotated[Path, "Run folder; the same line again resumes in it."]
 Folder = Annotated[Path, "Folder for what is written."]
 Radii = Annotated[str, "START:STOP:STEP (both ends in) or a,b,c, in input units (L2)."]
+ReportRadii = Annotated[str | None, "START:STOP:STEP (both ends in) or a,b,c, in input units (L2)."]
 Data = Annotated[str, "Data set, folder:PATH or file.py:name; `noiseproof data list`."]
 Root = Annotated[Path | None, "Where data sets lie (or NOISEPROOF_DATA)."]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from noiseproof.reports.figures import COLOURS, check_suffix, new_axes, save_figure
+from noiseproof.reports.figures import check_suffix, save_figure
 from noiseproof.reports.files import Written
+from noiseproof.reports.look import COLOURS, new_axes, place_legend
 from noiseproof.reports.tables import Table
 from noiseproof.stats import clopper_pearson_lower, clopper_pearson_upper
 from noiseproof.store.manifest import write_text
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 PUBLISHED = {1.5: 0.17, 2.0: 0.53}
 """Share broken at a multiple of R in Cohen et al. 2019, section 4.3 (ImageNet, sigma .25, right answers only)."""
+
+PUBLISHED_ON = "imagenet"
+"""In the name of a data set: of others the published shares say nothing."""
 
 CONFIDENCE = 0.95
 
@@ -80,19 +84,21 @@ class AttackReport(Written):
     contradiction: str
 
 
-def attack_table(points: Sequence[Attacked], *, n: int, alpha: float) -> Table:
+def attack_table(points: Sequence[Attacked], *, n: int, alpha: float, data: str) -> Table:
     """One row a distance: inputs attacked, broken and abstained, the share broken and its interval.
 
     Args:
         points: judged points.
         n: draws of a judgement.
         alpha: its failure probability.
+        data: name of the data set; beside ImageNet stand the published shares.
 
     Raises:
         ValueError: no points.
     """
     if not points:
         raise ValueError("points must be at least one, got none; attack a run with certified inputs")
+    published = PUBLISHED_ON in data
     rows = tuple(
         (
             f"{at.multiple:g} R",
@@ -101,12 +107,20 @@ def attack_table(points: Sequence[Attacked], *, n: int, alpha: float) -> Table:
             f"{at.abstained}",
             f"{at.share:.1%}",
             f"{at.lower:.1%} to {at.upper:.1%}",
-            f"{PUBLISHED[at.multiple]:.0%}" if at.multiple in PUBLISHED else "-",
+            *([f"{PUBLISHED[at.multiple]:.0%}" if at.multiple in PUBLISHED else "-"] if published else []),
         )
         for at in broken_shares(points)
     )
     return Table(
-        header=("distance", "attacked", "broken", "abstained", "share broken", "95% interval", "published"),
+        header=(
+            "distance",
+            "attacked",
+            "broken",
+            "abstained",
+            "share broken",
+            "95% interval",
+            *["published"] * published,
+        ),
         rows=rows,
         caption=(
             "Distance: the most the attack may move an input, in units of its certified radius R (L2).",
@@ -114,8 +128,11 @@ def attack_table(points: Sequence[Attacked], *, n: int, alpha: float) -> Table:
             f"alpha = {alpha:g}).",
             "A share is what this attack found: a stronger one may find more beyond R, none may within R.",
             "Interval: exact (Clopper-Pearson), for inputs like these.",
-            "Published: Cohen et al. 2019, section 4.3, on correctly classified ImageNet inputs at sigma 0.25: another "
-            "data set, model and n.",
+            *[
+                "Published: Cohen et al. 2019, section 4.3, on correctly classified ImageNet inputs at sigma 0.25: "
+                "another model and n."
+            ]
+            * published,
         ),
     )
 
@@ -154,12 +171,13 @@ def contradiction_line(point: Attacked) -> str:
     )
 
 
-def draw_attack(points: Sequence[Attacked], path: str | Path) -> Path:
-    """The share broken against the distance in units of R, with its interval and the published shares.
+def draw_attack(points: Sequence[Attacked], path: str | Path, *, data: str) -> Path:
+    """The share broken against the distance in units of R, with its interval; on ImageNet beside the published shares.
 
     Args:
         points: judged points.
         path: where to write; .png, .pdf or .svg.
+        data: name of the data set.
 
     Raises:
         ValueError: no points, or another suffix.
@@ -169,7 +187,7 @@ def draw_attack(points: Sequence[Attacked], path: str | Path) -> Path:
         raise ValueError("points must be at least one, got none; attack a run with certified inputs")
     shares = broken_shares(points)
     at = [one.multiple for one in shares]
-    figure, axes = new_axes("Attack on the smoothed classifier", width=5.2, height=4.2)
+    figure, axes = new_axes("Attack on the smoothed classifier", width=5.2, height=3.7)
     right = max(2.2, 1.1 * max(at))
     axes.axvspan(0, 1, color="0.9", linewidth=0, label="certified: nothing may break")
     spread = [[one.share - one.lower for one in shares], [one.upper - one.share for one in shares]]
@@ -185,25 +203,26 @@ def draw_attack(points: Sequence[Attacked], path: str | Path) -> Path:
         zorder=3,
         label=f"this attack ({inputs} inputs, 95% interval)",
     )
-    axes.plot(list(PUBLISHED), list(PUBLISHED.values()), "x", color=COLOURS[1], label="Cohen et al. 2019 (ImageNet)")
+    if PUBLISHED_ON in data:
+        axes.plot(list(PUBLISHED), list(PUBLISHED.values()), "x", color=COLOURS[1], label="Cohen et al. 2019")
     axes.set(xlim=(0, right), xlabel="distance allowed, in units of the certified radius R (L2)")
     axes.set(ylim=(0, 1), ylabel="share of certified inputs broken")
-    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=2)
+    place_legend(figure, list(zip(*axes.get_legend_handles_labels(), strict=True)))
     return save_figure(figure, path)
 
 
 def write_attack(
-    points: tuple[Attacked, ...], folder: Path, *, n: int, alpha: float, certificate_alpha: float
+    points: tuple[Attacked, ...], folder: Path, *, n: int, alpha: float, certificate_alpha: float, data: str
 ) -> AttackReport:
     """Write ``table.txt``, ``table.md`` and ``attack.png`` into a folder; see ``attack_table``, ``contradiction_text``.
 
     Raises:
         RunError: the folder cannot be written.
     """
-    table = attack_table(points, n=n, alpha=alpha)
+    table = attack_table(points, n=n, alpha=alpha, data=data)
     contradiction = contradiction_text(points, certificate_alpha=certificate_alpha, judge_alpha=alpha)
     text, markdown, figure = folder / "table.txt", folder / "table.md", folder / "attack.png"
     write_text(text, "\n\n".join(filter(None, [table.text(), contradiction])) + "\n")
     write_text(markdown, "\n\n".join(filter(None, [table.markdown(), contradiction])) + "\n")
-    draw_attack(points, figure)
+    draw_attack(points, figure, data=data)
     return AttackReport(table.screen(), (text, markdown, figure), points, contradiction)

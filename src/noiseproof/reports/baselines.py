@@ -13,22 +13,19 @@ from noiseproof.analysis import certified_share
 from noiseproof.analysis.compared import common_inputs
 from noiseproof.analysis.training_cost import training_cost
 from noiseproof.errors import RunError
-from noiseproof.procedures.radii import parse_radii
-from noiseproof.reports.experiment_figures import PlottedCurve, curves_of
-from noiseproof.reports.figures import COLOURS
+from noiseproof.reports.baselines_figure import DELTA, Row, baselines_figure
 from noiseproof.reports.files import Written, write_findings
-from noiseproof.reports.summaries import DEFAULT_RADII
-from noiseproof.reports.tables import Table
+from noiseproof.reports.summaries import radii_of
+from noiseproof.reports.tables import Table, percent_up
 from noiseproof.stats import dkw_band, lecuyer_radius, li_radius
 from noiseproof.store.attacks import AttackRun, read_attack
 from noiseproof.store.baselines import Baseline, read_baseline
+from noiseproof.store.given import Runs, runs_of
 from noiseproof.store.manifest import differences
-from noiseproof.store.run import Run, read_run
+from noiseproof.store.run import Run
 from noiseproof.types import Certificate
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from noiseproof.types import Record
 
 NOT_REPRODUCED = (
@@ -38,42 +35,11 @@ NOT_REPRODUCED = (
 )
 """What the table leaves out, in words."""
 
-_DELTA = 0.05
-_DOTS = ("-.", ":")
 _COLUMNS = ("ACR", "s/input", "training s", "alpha", "broken at R", "at 2 R")
 _EARLIER: tuple[tuple[str, Callable[[float, float, float], float]], ...] = (
     ("Li et al. 2019", li_radius),
     ("Lecuyer et al. 2019", lecuyer_radius),
 )
-
-
-@dataclass(frozen=True)
-class Row:
-    """One method over the common inputs.
-
-    Attributes:
-        name: of the method and its network.
-        radii: of each input, -1 where the class is wrong or abstained, shape [inputs].
-        seconds: of the certificates of all of them, wall time.
-        training: seconds of training; None where not known.
-        alpha: failure probability of one certificate; 0 where there is none.
-        checked: certified inputs that were attacked within their radius.
-        broken: how many of these changed their class there.
-        beyond: certified inputs attacked at twice their radius.
-        beyond_broken: how many of these changed their class there.
-        family: 0 for smoothing, 1 for earlier bounds of it, 2 for the others: how it is drawn.
-    """
-
-    name: str
-    radii: NDArray[np.float64]
-    seconds: float
-    training: float | None
-    alpha: float
-    checked: int = 0
-    broken: int = 0
-    beyond: int = 0
-    beyond_broken: int = 0
-    family: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,23 +56,23 @@ class BaselinesReport(Written):
 
 
 def baselines_report(
-    smoothed: Sequence[str | Path],
+    smoothed: Runs,
     others: Sequence[str | Path] = (),
     *,
     attacked: Sequence[str | Path] = (),
     earlier: bool = True,
     out: str | Path,
-    radii: str = DEFAULT_RADII,
+    radii: str | None = None,
 ) -> BaselinesReport:
     """All methods on the inputs that each of them has: ``baselines.txt``, ``.md``, ``.tex``, ``.png`` and ``.pdf``.
 
     Args:
-        smoothed: run folders of certify, at least one.
+        smoothed: runs of certify, at least one.
         others: folders of ``noiseproof baselines certify``.
         attacked: folders of ``noiseproof attack``, each on one of the runs.
         earlier: whether earlier bounds on the first smoothed classifier stand there, too, from the same counts.
         out: folder.
-        radii: "start:stop:step" with both ends in, or "a,b,c", in input units.
+        radii: "start:stop:step" with both ends in, or "a,b,c", in input units; by default as ``report`` has them.
 
     Raises:
         RunError: a folder is not what it should be, or ``out`` cannot be written.
@@ -114,10 +80,10 @@ def baselines_report(
 
     Source: the comparison in section 4 of Cohen et al. 2019.
     """
-    if not smoothed:
+    runs = runs_of(smoothed)
+    if not runs:
         raise ValueError("smoothed must name a run of certify at least, got none")
-    grid = parse_radii(radii)
-    runs = [read_run(Path(run)) for run in smoothed]
+    grid = radii_of(runs, radii)
     found = [read_baseline(Path(other)) for other in others]
     attacks = [read_attack(Path(folder)) for folder in attacked]
     indices = _common(runs, found)
@@ -131,14 +97,7 @@ def baselines_report(
         if all(attack.manifest.meaning["run"] != run.manifest.meaning_hash for run in runs):
             raise ValueError(f"attacked must be attacks on the runs, but {attack.path} is on another one")
     m = len(indices)
-    band = dkw_band(m, _DELTA) * 100
-    figure = curves_of(
-        _curves(rows),
-        norm="L2",
-        title=f"Certified accuracy of smoothing and of other methods, {m} inputs",
-        note=f"With probability {1 - _DELTA:g} the curve of the population lies within ±{band:.1f} points of each.",
-    )
-    figure.set_size_inches(7.6, 6.2)
+    figure = baselines_figure(rows, m)
     written = write_findings([_table(rows, grid, m)], figure, out, "baselines")
     return BaselinesReport(written.text, written.files, tuple(rows), m)
 
@@ -173,7 +132,7 @@ def _common(runs: Sequence[Run], found: Sequence[Baseline]) -> set[int]:
         if expected is not None and differences(data, expected):
             raise ValueError(
                 f"methods must be on the same data, got {data['name']} in {baseline.path.name} "
-                f"and {expected['name']} in {runs[0].path.name}"
+                f"and {expected['name']} in {runs[0].name}"
             )
         for each in baseline.inputs:
             record = known.get(each.index)
@@ -181,7 +140,7 @@ def _common(runs: Sequence[Run], found: Sequence[Baseline]) -> set[int]:
                 continue
             same = not on_grid or each.key.rpartition("-")[0] == record.key.rpartition("-")[0]
             if each.label != record.label or not same:
-                raise ValueError(f"input {each.index} of {baseline.path.name} is not that of {runs[0].path.name}")
+                raise ValueError(f"input {each.index} of {baseline.path.name} is not that of {runs[0].name}")
         if not baseline.inputs:
             raise RunError(f"{baseline.path} has no finished input yet; run its certify line again")
     common = set(known).intersection(*({each.index for each in baseline.inputs} for baseline in found))
@@ -279,8 +238,8 @@ def _table(rows: Sequence[Row], grid: Sequence[float], m: int) -> Table:
         caption=(
             f"Certified accuracy in % of the {m} inputs that all methods have, at L2 radius r (input units: pixels in "
             "[0, 1]); marked: the largest at each r, chosen after looking.",
-            f"Each share is that of the population of the inputs to ±{dkw_band(m, _DELTA) * 100:.1f} points, with "
-            f"probability {1 - _DELTA:g}, at all r at once (DKW).",
+            f"Each share is that of the population of the inputs to ±{percent_up(dkw_band(m, DELTA))} points, with "
+            f"probability {1 - DELTA:g}, at all r at once (DKW).",
             "ACR: average certified radius, wrong or abstained counts 0. s/input: wall time of one certificate; "
             "training s: of the network, blank where unknown; to be compared on one idle machine only.",
             "alpha: largest probability that a certificate is false, 0 where nothing is random. A row of smoothing is "
@@ -294,25 +253,3 @@ def _table(rows: Sequence[Row], grid: Sequence[float], m: int) -> Table:
         ),
         marked=frozenset(marked),
     )
-
-
-def _curves(rows: Sequence[Row]) -> list[PlottedCurve]:
-    """Smoothing in full lines, earlier bounds dotted in the colour of their run, the others dashed."""
-    curves = []
-    drawn = {0: 0, 1: 0, 2: 0}
-    for row in rows:
-        number = drawn[row.family]
-        drawn[row.family] += 1
-        dashes = (("-",), _DOTS, ("--",))[row.family]
-        inside = np.unique(np.concatenate([[0.0], row.radii[row.radii > 0]]))
-        curves.append(
-            PlottedCurve(
-                row.name,
-                np.append(inside, inside[-1]),
-                np.append(certified_share(row.radii, inside), 0.0),
-                COLOURS[(number if row.family != 1 else 0) % len(COLOURS)],
-                dashes[number % len(dashes)],
-                1.7 if row.family == 0 else 1.2,
-            )
-        )
-    return curves

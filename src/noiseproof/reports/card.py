@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noiseproof.errors import RunError
 from noiseproof.procedures.radii import parse_radii
-from noiseproof.reports.summaries import DEFAULT_RADII, run_summary, shared_draws
+from noiseproof.reports.summaries import DEFAULT_RADII, decisions_table, run_summary, shared_draws
 from noiseproof.reports.tables import Table, norm_name, percent_down
 from noiseproof.reports.units import down
 from noiseproof.stats import false_certificates
+from noiseproof.store.given import RunLike, path_of
 from noiseproof.store.manifest import KIND_IMPORT, noise_note
 from noiseproof.store.run import Run, read_run
 from noiseproof.store.verify import verify
 from noiseproof.store.whole import wholeness
-from noiseproof.types import Certificate
+from noiseproof.types import Certificate, Decision
 
 if TYPE_CHECKING:
     from noiseproof.store.verify import Verification
@@ -26,29 +26,31 @@ RHO = 0.001
 """Failure probability of the statements about all inputs together."""
 
 
-def card(run: str | Path) -> str:
+def card(run: RunLike) -> str:
     """What a run promises and what it does not, as one page of Markdown; the run is verified first.
 
     Args:
-        run: a run folder with certificates.
+        run: of certify or decide.
 
     Raises:
         VerificationError: a certificate does not follow from its counts: then nothing is promised.
         RunError: not a run with certificates, an import, or no input is finished.
     """
-    path = Path(run)
+    path = path_of(run)
     found = read_run(path)
     if found.manifest.kind == KIND_IMPORT:
         raise RunError(f"{path} was imported: no fingerprint says which model it is about, so no card can promise it")
     if not found.records:
         raise RunError(f"{path} has no finished input yet; run its {found.manifest.kind} line again")
-    if not all(isinstance(record.outcome, Certificate) for record in found.records):
-        raise RunError(f"{path} is a run of {found.manifest.kind}, which promises no radius; give a run of certify")
+    if not all(isinstance(record.outcome, Certificate | Decision) for record in found.records):
+        raise RunError(
+            f"{path} is a run of {found.manifest.kind}, which promises no radius; give a run of certify or decide"
+        )
     return card_of(found, verify(path))
 
 
 def card_of(found: Run, held: Verification) -> str:
-    """The card of a run with certificates that was read and verified, as Markdown."""
+    """The card of a run with certificates or decisions that was read and verified, as Markdown."""
     parts = (
         [f"# Certificate card: {found.path.resolve().name}", *_unfinished(found), _in_a_sentence(found)],
         ["## About", *_about(found, held)],
@@ -66,9 +68,11 @@ def _unfinished(run: Run) -> Iterator[str]:
 
 def _in_a_sentence(run: Run) -> str:
     certified = sum(not record.outcome.abstained for record in run.records)
+    decided, size = _decided(run), f"smaller than its certified radius ({_norm(run)})"
     claim = (
-        f"{certified} of {len(run.records)} inputs are certified: no change of the input smaller than its certified "
-        f"radius ({_norm(run)}) changes the class that the smoothed classifier gives it."
+        f"{certified} of {len(run.records)} inputs are certified: no change of the input "
+        f"{size if decided is None else f'of {_norm(run)} size up to {decided:g}'} changes the class that the smoothed "
+        "classifier gives it."
     )
     if _exact(run):
         return f"{claim} For each input, a false claim has probability at most {run.procedure.alpha:g}."
@@ -121,8 +125,20 @@ def _whole(run: Run) -> str:
     return f"; {said}" if said else "; all that were asked for"
 
 
+def _decided(run: Run) -> float | None:
+    """The radius that a run of decide was asked about."""
+    first = run.records[0].outcome
+    return first.radius if isinstance(first, Decision) else None
+
+
 def _found(run: Run) -> Iterator[str]:
     m = len(run.records)
+    if _decided(run) is not None:
+        if any(record.label is None for record in run.records):
+            yield "Labels are not known: whether a certified class is the right one is not said."
+        else:
+            yield decisions_table([run]).markdown() + _in_real_arithmetic(run)
+        return
     radii = sorted(record.outcome.radius for record in run.records if isinstance(record.outcome, Certificate))
     abstained = sum(record.outcome.abstained for record in run.records)
     yield f"Abstained on {abstained} of {m}; the largest certified radius is {down(radii[-1], 4)}."
@@ -151,11 +167,12 @@ def _found(run: Run) -> Iterator[str]:
 
 def _promised(run: Run) -> Iterator[str]:
     m, alpha = len(run.records), run.procedure.alpha
-    machine = _in_real_arithmetic(run)
+    machine, decided = _in_real_arithmetic(run), _decided(run)
     yield (
         f"**Input by input**{machine}: with probability at least {1 - alpha:.10g} over the noise drawn, the run either "
-        f"abstained on the input, or the smoothed classifier gives the certified class at every point of the "
-        f"{_norm(run)} ball of the certified radius around it."
+        f"{'abstained on' if decided is None else 'did not certify'} the input, or the smoothed classifier gives the "
+        f"certified class at every point of the {_norm(run)} ball of "
+        f"{'the certified radius' if decided is None else f'radius {decided:g}'} around it."
     )
     steps = run.manifest.meaning["noise"].get("grid") or 255
     centre = f"the 8-bit picture, its values divided by {steps}" if _exact(run) else "the picture, its values"

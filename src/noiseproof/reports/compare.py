@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 from noiseproof.analysis import Summary
 from noiseproof.analysis.compared import PairedTest, common_inputs, paired_tests
 from noiseproof.analysis.training_cost import TrainingCost, training_cost
+from noiseproof.asked.look import SCREEN, Look
 from noiseproof.procedures.radii import parse_radii
 from noiseproof.reports.figures import curves_figure
 from noiseproof.reports.files import Written, write_findings
-from noiseproof.reports.summaries import DEFAULT_RADII, run_summary
+from noiseproof.reports.summaries import radii_of, run_summary
 from noiseproof.reports.tables import Table, accuracy_table, norm_name
 from noiseproof.reports.units import INPUT_UNITS
-from noiseproof.store.run import Run, read_run
+from noiseproof.store.given import Runs, listed, named_apart, runs_of
+from noiseproof.store.run import Run
 
 if TYPE_CHECKING:
     from noiseproof.types import Record
@@ -50,27 +52,32 @@ class Comparison(Written):
     costs: tuple[TrainingCost, ...]
 
 
-def compare(runs: Sequence[str | Path], *, out: str | Path, radii: str | Sequence[float] = DEFAULT_RADII) -> Comparison:
+def compare(
+    runs: Runs, *, out: str | Path, radii: str | Sequence[float] | None = None, look: Look = SCREEN
+) -> Comparison:
     """Runs of certify side by side on the inputs that all of them have: tables, exact paired tests, and the curves.
 
     Args:
-        runs: two run folders or more, of certify or import, on the same data.
+        runs: two or more of certify or import, on the same data: folders, read runs, or either by name.
         out: folder for ``compare.txt``, ``.md``, ``.tex``, ``.png`` and ``.pdf``.
-        radii: "start:stop:step" with both ends in, "a,b,c", or numbers; input units. To be fixed before looking:
-            there is a test for every pair of runs at every radius, and more of them find less.
+        radii: "start:stop:step" with both ends in, "a,b,c", or numbers; input units; 0:1.5:0.25 as far as their draws
+            can certify. To be fixed before looking: there is a test for every pair of runs at every radius, and more
+            of them find less.
+        look: of the figure.
 
     Raises:
         RunError: a folder is not such a run, or ``out`` cannot be written.
         ValueError: radii cannot be read, or the runs are not on the same data or have no input in common.
     """
-    if len(runs) < 2:
-        raise ValueError(f"compare takes two runs or more, got {len(runs)}; noiseproof report shows one")
-    grid = parse_radii(radii) if isinstance(radii, str) else tuple(radii)
-    if not grid:
-        raise ValueError("radii must not be empty: name at least one")
-    compared = compare_runs([read_run(Path(run)) for run in runs], grid)
+    given = listed(runs)
+    if len(given) < 2:
+        raise ValueError(f"compare takes two runs or more, got {len(given)}; noiseproof report shows one")
+    if isinstance(radii, str):
+        parse_radii(radii)  # before the work
+    read = runs_of(given)
+    compared = compare_runs(read, radii_of(read, radii))
     summaries = compared.summaries
-    figure = curves_figure(summaries, title=f"Certified accuracy on the same {summaries[0].m} inputs")
+    figure = curves_figure(summaries, look, title=f"Certified accuracy on the same {summaries[0].m} inputs")
     written = write_findings(compared.tables, figure, out, "compare")
     return Comparison(written.text, written.files, summaries, compared.tests, compared.costs)
 
@@ -103,7 +110,8 @@ def compare_runs(read: Sequence[Run], grid: Sequence[float]) -> SideBySide:
         RunError: a run is of another kind.
         ValueError: they are not on the same data or have no input in common.
     """
-    names = names_apart([run.path for run in read])
+    check_different([run.path for run in read])
+    names = tuple(run.name for run in named_apart(read))
     for run in read:
         run_summary(run, grid)  # refuses what has no radii, in words of that run
     records = common_inputs(read)
@@ -201,21 +209,12 @@ def training_table(runs: Sequence[Run], names: Sequence[str], costs: Sequence[Tr
     )
 
 
-def names_apart(folders: Sequence[Path]) -> tuple[str, ...]:
-    """The folders' names; where two are alike, with as much of the path as tells them apart.
-
-    Raises:
-        ValueError: one is there twice.
-    """
+def check_different(folders: Sequence[Path]) -> None:
+    """Raise ``ValueError`` where a folder is there twice."""
     paths = [folder.resolve() for folder in folders]
     for path in paths:
         if paths.count(path) > 1:
             raise ValueError(f"runs to compare must be different ones, got {path.name} twice")
-    for parts in range(1, max(len(path.parts) for path in paths) + 1):
-        names = tuple("/".join(path.parts[-parts:]) for path in paths)
-        if len(set(names)) == len(names):
-            return names
-    return tuple(map(str, paths))
 
 
 def _by_pair(

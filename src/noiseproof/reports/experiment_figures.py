@@ -7,20 +7,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noiseproof.reports.figures import COLOURS, new_axes, step_curve
+from noiseproof.analysis import DecisionTable, PredictionTable
+from noiseproof.asked.look import SCREEN, Look
+from noiseproof.reports.figures import mark, step_curve
+from noiseproof.reports.look import MARKERS, colour, new_axes, place_legend
 from noiseproof.reports.units import INPUT_UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
     from numpy.typing import NDArray
 
-    from noiseproof.analysis import PredictionTable, Summary
+    from noiseproof.analysis import Summary
     from noiseproof.reports.units import Units
 
-_ANSWERS = {"right": "#009E73", "abstained": "#CCCCCC", "wrong": "#D55E00"}
+_RIGHT, _NEITHER, _GIVEN_UP, _WRONG = ("#009E73", ""), ("#CCCCCC", ""), ("#EEEEEE", ".."), ("#D55E00", "///")
+"""Colour and hatching of a kind of answers."""
+
+_PREDICTED = {"right": _RIGHT, "abstained": _NEITHER, "wrong": _WRONG}
+_DECIDED = {"certified": _RIGHT, "undecided": _NEITHER, "not_certified": _GIVEN_UP, "wrong": _WRONG}
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,7 @@ class PlottedCurve:
         colour: of matplotlib.
         dashes: of matplotlib.
         width: in points.
+        number: of its marks; 0 for none.
     """
 
     label: str
@@ -42,6 +52,12 @@ class PlottedCurve:
     colour: str
     dashes: str = "-"
     width: float = 1.6
+    number: int = 0
+
+    @property
+    def area(self) -> float:
+        """Below it: its place in the legend."""
+        return float(np.sum(np.diff(self.radii) * self.shares[1:]))
 
 
 def accuracy_curve(summary: Summary, label: str, number: int, dashes: str = "-") -> PlottedCurve:
@@ -50,7 +66,7 @@ def accuracy_curve(summary: Summary, label: str, number: int, dashes: str = "-")
     It is 0 by definition where n draws can certify no more, so it may fall in one step.
     """
     radii, shares = step_curve(summary, largest_radius([summary]))
-    return PlottedCurve(label, radii, shares, COLOURS[number % len(COLOURS)], dashes)
+    return PlottedCurve(label, radii, shares, colour(number), dashes, number=number)
 
 
 def largest_radius(summaries: Sequence[Summary]) -> float:
@@ -73,9 +89,10 @@ def curves_of(
     note: str = "",
     units: Units = INPUT_UNITS,
     y: str = "",
-    zoom: float = 0.0,
+    zoom: int = 0,
+    look: Look = SCREEN,
 ) -> Figure:
-    """Step curves over one radius axis, the first one lowest.
+    """Step curves over one radius axis, the first one lowest; the legend has the order of the areas below them.
 
     Args:
         curves: at least one.
@@ -84,24 +101,30 @@ def curves_of(
         note: above the legend.
         units: of the radius axis.
         y: what the shares are; certified accuracy where empty.
-        zoom: height of a magnified part beside the curves, as a share; none where 0.
+        zoom: so many of the first curves are magnified beside the others, half-way along the first; none where 0.
+        look: title, size, shares shown.
     """
-    figure, axes = new_axes(title)
-    _draw(axes, curves, units)
+    figure, axes = new_axes(title, look)
+    lines = _draw(axes, curves, units)
     right = 1.05 * units.per * max(float(curve.radii.max()) for curve in curves) or 1.0
     axes.set(xlim=(0, right), xlabel=f"{norm} radius ({units.name})")
-    axes.set(ylim=(0, 1), ylabel=y or "certified accuracy")
+    axes.set(ylim=look.shares, ylabel=y or "certified accuracy")
     if zoom:
-        # around the first curve, half-way; curves fall, so one of two corners is free
-        x = 0.5 * units.per * float(curves[0].radii.max())
-        height = _share_at(curves[0], x / units.per)
+        x, half = 0.5 * units.per * float(curves[0].radii.max()), 0.04 * right
+        sides = [max(x - half, 0.0) / units.per, (x + half) / units.per]
+        heights = [_share_at(curve, side) for curve in curves[:zoom] for side in sides]
+        margin = max(0.1 * (max(heights) - min(heights)), 0.01)
+        # curves fall, so one of two corners is free
         high = max(_share_at(curve, 0.56 * right / units.per) for curve in curves) > 0.48
-        inset = axes.inset_axes((0.09, 0.08, 0.38, 0.38) if high else (0.56, 0.54, 0.42, 0.42))
+        below = min(_share_at(curve, 0.47 * right / units.per) for curve in curves) - 0.11
+        tall = below if 0.2 < below < 0.38 else 0.38
+        inset = axes.inset_axes((0.09, 0.08, 0.38, tall) if high else (0.56, 0.54, 0.42, 0.42))
         _draw(inset, curves, units)
-        inset.set(xlim=(x - 0.04 * right, x + 0.04 * right), ylim=(height - zoom / 2, height + zoom / 2))
-        inset.tick_params(labelsize=7)
+        inset.set(xlim=(x - half, x + half), ylim=(min(heights) - margin, max(heights) + margin))
+        inset.tick_params(labelsize=look.small - 1)
         axes.indicate_inset_zoom(inset, edgecolor="0.5")
-    _legend(figure, note)
+    order = sorted(range(len(curves)), key=lambda i: -curves[i].area)
+    place_legend(figure, [(lines[i], curves[i].label) for i in order], look, note=note)
     return figure
 
 
@@ -111,9 +134,10 @@ def _share_at(curve: PlottedCurve, radius: float) -> float:
     return float(curve.shares[corner]) if corner < len(curve.shares) else 0.0
 
 
-def _draw(axes: Axes, curves: Sequence[PlottedCurve], units: Units) -> None:
+def _draw(axes: Axes, curves: Sequence[PlottedCurve], units: Units) -> list[Line2D]:
+    lines = []
     for curve in curves:
-        axes.step(
+        (line,) = axes.step(
             curve.radii * units.per,
             curve.shares,
             where="pre",
@@ -122,31 +146,52 @@ def _draw(axes: Axes, curves: Sequence[PlottedCurve], units: Units) -> None:
             linewidth=curve.width,
             label=curve.label,
         )
+        mark(line, curve.number, len(MARKERS))
+        lines.append(line)
+    return lines
 
 
-def answers_of(tables: Mapping[str, PredictionTable], *, title: str, note: str = "") -> Figure:
-    """One bar a row, right, abstained and wrong beside each other.
+def answers_of(
+    tables: Mapping[str, PredictionTable] | Mapping[str, DecisionTable],
+    *,
+    title: str,
+    note: str = "",
+    look: Look = SCREEN,
+) -> Figure:
+    """One bar a row: right, abstained and wrong answers beside each other, or those of DECIDE with what is guaranteed.
 
     Args:
         tables: by the name of their bar, from the top.
         title: above the axes.
         note: above the legend.
+        look: title and size.
     """
-    figure, axes = new_axes(title, height=1.9 + 0.45 * len(tables))
-    names = list(tables)
+    figure, axes = new_axes(title, look, height=(1.0 + 0.45 * len(tables)) * 6.4 / look.inches(6.4))
+    names, first = [*tables], next(iter(tables.values()))
     left = np.zeros(len(names))
-    for answer, colour in _ANSWERS.items():
+    entries: list[tuple[Artist, str]] = []
+    answers = _PREDICTED if isinstance(first, PredictionTable) else _DECIDED
+    for answer, (painted, hatch) in answers.items():
         shares = np.array([getattr(tables[name], answer) for name in names])
-        axes.barh(names, shares, left=left, color=colour, height=0.66, label=answer)
+        label = "wrong class" if answer == "wrong" and answers is _DECIDED else answer.replace("_", " ")
+        bars = axes.barh(names, shares, left=left, color=painted, height=0.66, label=label, hatch=hatch, edgecolor="w")
+        entries.append((bars[0], label))
         for place, (start, share) in enumerate(zip(left, shares, strict=True)):
-            if share >= 0.06:  # narrower ones have no room for their number
-                axes.text(start + share / 2, place, f"{share:.1%}", ha="center", va="center", fontsize=8)
+            if share >= 0.09:  # narrower ones have no room for their number
+                white = {"facecolor": "w", "edgecolor": "none", "pad": 1} if hatch else None
+                size = look.small
+                axes.text(start + share / 2, place, f"{share:.1%}", ha="center", va="center", fontsize=size, bbox=white)
         left += shares
+    guaranteed = [each.fixed_set_lower for each in tables.values() if isinstance(each, DecisionTable)]
+    if guaranteed:
+        ticks = axes.plot(guaranteed, [place + 0.42 for place in range(len(names))], "^", color="k", markersize=5)
+        entries.append((ticks[0], "these inputs, right and robust at least"))
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.grid(visible=False)
-    axes.set_xlabel(f"share of {next(iter(tables.values())).m} inputs")
-    _legend(figure, note)
+    sizes = sorted({each.m for each in tables.values()})
+    axes.set_xlabel(f"share of {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))} inputs")
+    place_legend(figure, entries, look, note=note, columns=5)
     return figure
 
 
@@ -159,17 +204,12 @@ def bounds_of(p_a: NDArray[np.float64], radii: Mapping[str, NDArray[np.float64]]
         title: above the axes.
     """
     figure, axes = new_axes(title)
+    entries: list[tuple[Artist, str]] = []
     for number, (name, radius) in enumerate(radii.items()):
-        axes.plot(p_a, radius, color=COLOURS[number % len(COLOURS)], linewidth=1.8, label=name)
+        (line,) = axes.plot(p_a, radius, color=colour(number), linewidth=1.8, label=name)
+        mark(line, number, len(radii))
+        entries.append((line, name))
     axes.set(xlim=(0.5, 1), xlabel="p_A, the probability of the top class (p_B = 1 - p_A)")
     axes.set(ylim=(0, 3), ylabel="L2 radius / sigma")
-    _legend(figure, "")
+    place_legend(figure, entries)
     return figure
-
-
-def _legend(figure: Figure, note: str) -> None:
-    labels = figure.axes[0].get_legend_handles_labels()[1]
-    columns = 3 if sum(map(len, labels)) < 80 and len(labels) == 3 else 2
-    figure.legend(
-        frameon=False, fontsize=8, loc="outside lower center", ncols=columns, title=note or None, title_fontsize=8
-    )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from noiseproof.asked.look import SCREEN, Look
 from noiseproof.registry import Registry
 from noiseproof.reports.files import Written, write_findings
 from noiseproof.reports.findings import Findings
@@ -18,8 +19,10 @@ from noiseproof.reports.run_experiments import (
     sigma_findings,
     training_noise_findings,
 )
+from noiseproof.reports.summaries import radii_of
 from noiseproof.reports.units import Units
-from noiseproof.store.run import Run, read_run
+from noiseproof.store.given import Runs, listed, runs_of
+from noiseproof.store.run import Run
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Experiment:
         about: what they show, in words.
         takes: which runs, in words.
         count: how many runs are enough.
-        find: runs, radii in input units and the units to print them in, to what there is to say.
+        find: runs, radii in input units, the units to print them in and how a figure looks, to what there is to say.
         over_radii: whether radii mean something to it.
     """
 
@@ -39,21 +42,28 @@ class Experiment:
     about: str
     takes: str
     count: range
-    find: Callable[[Sequence[Run], tuple[float, ...], Units], Findings]
+    find: Callable[[Sequence[Run], tuple[float, ...], Units, Look], Findings]
     over_radii: bool = True
 
 
 def experiment(
-    name: str, runs: Sequence[str | Path] = (), *, out: str | Path, radii: str | None = None, units: int = 1
+    name: str,
+    runs: Runs = (),
+    *,
+    out: str | Path,
+    radii: str | None = None,
+    units: int = 1,
+    look: Look = SCREEN,
 ) -> Written:
     """One experiment of the paper from finished runs: tables as text, Markdown, LaTeX, a figure as PNG and PDF.
 
     Args:
         name: one of ``EXPERIMENTS``.
-        runs: run folders; how many and of which verb, ``EXPERIMENTS[name].takes`` says.
+        runs: folders, read runs, or either by name; how many and of which verb, ``EXPERIMENTS[name].takes`` says.
         out: folder for ``NAME.txt``, ``.md``, ``.tex``, ``.png`` and ``.pdf``.
-        radii: "start:stop:step" with both ends in, or "a,b,c", in ``units``.
+        radii: "start:stop:step" with both ends in, or "a,b,c", in ``units``; by default as ``report`` has them.
         units: 1 for input units ([0, 1] pixels), 255 for steps of one 8-bit pixel.
+        look: of the figure.
 
     Raises:
         RunError: a folder is not such a run, or ``out`` cannot be written.
@@ -61,12 +71,14 @@ def experiment(
         ValueError: an argument is out of range, or the runs do not belong together.
     """
     asked, shown = EXPERIMENTS.find(name), Units(units)
-    if len(runs) not in asked.count:
-        raise ValueError(f"experiment {name} takes {asked.takes}, got {len(runs)}")
+    named = listed(runs)
+    if len(named) not in asked.count:
+        raise ValueError(f"experiment {name} takes {asked.takes}, got {len(named)}")
     if not asked.over_radii and (radii is not None or units != 1):
         raise ValueError(f"experiment {name} is not about radii of runs; leave radii and units out")
-    grid = shown.parse(shown.default_radii if radii is None else radii)
-    found = asked.find([read_run(Path(run)) for run in runs], grid, shown)
+    given = runs_of(named)
+    grid = radii_of(given if asked.over_radii else (), radii, shown)
+    found = asked.find(given, grid, shown, look)
     return write_findings(found.tables, found.figure, out, name)
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from noiseproof.analysis.sandwich import sandwich
 from noiseproof.errors import RunError
 from noiseproof.reports.attack import AttackReport, contradiction_text, interval
-from noiseproof.reports.figures import COLOURS, check_suffix, new_axes, save_figure
+from noiseproof.reports.figures import check_suffix, save_figure
+from noiseproof.reports.look import COLOURS, new_axes, place_legend
 from noiseproof.reports.tables import Table
 from noiseproof.store.attacks import KIND_FALSIFY, broken_place
 from noiseproof.store.manifest import write_text
@@ -150,7 +151,7 @@ def draw_sandwich(found: Sandwich, path: str | Path) -> Path:
         )
     axes.set(xlim=(0, right), xlabel="L2 radius (input units: pixels in [0, 1])")
     axes.set(ylim=(0, 1), ylabel="share of inputs")
-    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=2)
+    place_legend(figure, list(zip(*axes.get_legend_handles_labels(), strict=True)))
     return save_figure(figure, path)
 
 

@@ -8,30 +8,31 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noiseproof.analysis import certified_share
+from noiseproof.asked.look import SCREEN, Look
 from noiseproof.errors import RunError
-from noiseproof.reports.tables import norm_name, run_names
+from noiseproof.reports.look import DASHES, colour, dashes, marker, new_axes, place_legend
+from noiseproof.reports.tables import norm_name, percent_up, run_names
+from noiseproof.reports.units import INPUT_UNITS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
     from numpy.typing import NDArray
 
     from noiseproof.analysis import Summary
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Distinguishable for colour-blind readers: Okabe & Ito 2008, without its yellow."""
-
-_DASHES = ("-", "--", "-.", ":")
 _DATES = {".png": "Software", ".pdf": "CreationDate", ".svg": "Date"}
 """The metadata of each format that would differ between two drawings of the same runs."""
 
 
-def draw_curves(summaries: Sequence[Summary], path: str | Path, *, title: str = "") -> Path:
+def draw_curves(summaries: Sequence[Summary], path: str | Path, look: Look = SCREEN) -> Path:
     """The figure of ``curves_figure``, written by ``save_figure``: the same runs give the same bytes."""
     check_suffix(path)  # before the work
-    return save_figure(curves_figure(summaries, title=title), path)
+    return save_figure(curves_figure(summaries, look), path)
 
 
 def check_suffix(path: str | Path) -> None:
@@ -58,7 +59,8 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     check_suffix(target)
     import matplotlib as mpl
 
-    with mpl.rc_context({"svg.hashsalt": "noiseproof"}):
+    # letters as letters (Type 42), which the checks of venues ask for
+    with mpl.rc_context({"svg.hashsalt": "noiseproof", "pdf.fonttype": 42, "ps.fonttype": 42}):
         try:
             figure.savefig(target, metadata={_DATES[target.suffix.lower()]: None})
         except OSError as error:
@@ -70,15 +72,17 @@ BANDS = 4
 """Of more runs the bands would lie over one another; the legend says how wide they are."""
 
 
-def curves_figure(summaries: Sequence[Summary], *, title: str = "") -> Figure:
+def curves_figure(summaries: Sequence[Summary], look: Look = SCREEN, *, title: str = "") -> Figure:
     """Certified accuracy against the radius: a step curve for each run, and its band where the runs are few.
 
     The curves are the full ones, a step at every certified input. A dotted line stands at the largest radius a run
-    could have certified, where that is known: a curve ends there for want of draws, not of robustness.
+    could have certified, where that is known: a curve ends there for want of draws, not of robustness. The legend has
+    the order of the curves: by the area below them, which is the ACR.
 
     Args:
         summaries: runs in one norm.
-        title: the title; made from the runs where empty.
+        look: title, size, shares shown.
+        title: where the look has none.
 
     Raises:
         ValueError: no runs, or different norms.
@@ -87,34 +91,41 @@ def curves_figure(summaries: Sequence[Summary], *, title: str = "") -> Figure:
     norms = sorted({summary.norm for summary in summaries})
     if len(norms) > 1:
         raise ValueError(f"runs of one figure must have the same norm, got {', '.join(norms)}")
-    figure, axes = new_axes(title or "Certified accuracy of the smoothed classifier")
-    right = 1.05 * max(reach(summary) for summary in summaries) or 1.0
-    for i, (name, summary) in enumerate(zip(names, summaries, strict=True)):
-        colour, dashes = COLOURS[i % len(COLOURS)], _DASHES[i // len(COLOURS) % len(_DASHES)]
+    figure, axes = new_axes(title or "Certified accuracy of the smoothed classifier", look)
+    right, of = 1.05 * max(reach(summary) for summary in summaries) or 1.0, len(summaries)
+    entries: list[tuple[Artist, str]] = []
+    for i in sorted(range(of), key=lambda i: -summaries[i].acr):
+        summary, drawn_in, drawn_as = summaries[i], colour(i), dashes(i)
         # Beyond the ceiling there is nothing to estimate: no curve and no band.
         radii, shares = step_curve(summary, right if summary.ceiling is None else reach(summary))
-        if len(summaries) <= BANDS:
+        if of <= BANDS:
             low, high = np.maximum(shares - summary.band, 0), np.minimum(shares + summary.band_up, 1)
-            axes.fill_between(radii[:-1], low[:-1], high[:-1], step="pre", color=colour, alpha=0.16, linewidth=0)
-        label = f"{name} (ACR {summary.acr:.3f}{', ' * bool(summary.unfinished)}{summary.unfinished})"
-        axes.step(radii, shares, where="pre", color=colour, linestyle=dashes, linewidth=1.6, label=label)
+            # bands of several runs lie over one another: their edges tell them apart
+            axes.fill_between(
+                *(radii[:-1], low[:-1], high[:-1]),
+                step="pre",
+                facecolor=(drawn_in, 0.16 if of == 1 else 0.08),
+                edgecolor=(drawn_in, 0.5),
+                linestyle=drawn_as,
+                linewidth=0.0 if of == 1 else 0.6,
+            )
+        label = ", ".join(filter(None, (f"{names[i]} (ACR {INPUT_UNITS.value(summary.acr)}", summary.unfinished))) + ")"
+        (line,) = axes.step(radii, shares, where="pre", color=drawn_in, linestyle=drawn_as, linewidth=1.6, label=label)
+        mark(line, i, of if of > len(DASHES) else 1)
+        entries.append((line, label))
         if summary.ceiling is not None:
-            axes.axvline(summary.ceiling, color=colour, linestyle=":", linewidth=1.0)
-    _label(figure, axes, summaries, right)
+            axes.axvline(summary.ceiling, color=drawn_in, linestyle=":", linewidth=1.0)
+    axes.set(xlim=(0, right), xlabel=f"{norm_name(norms[0])} radius ({INPUT_UNITS.name})")
+    axes.set(ylim=look.shares, ylabel="certified accuracy")
+    place_legend(figure, [*entries, *_bounds(axes, summaries)], look)
     return figure
 
 
-def new_axes(title: str, *, width: float = 6.4, height: float = 4.6) -> tuple[Figure, Axes]:
-    """A figure with one pair of axes, as all of ours look; sizes in inches."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=200, layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_title(title, fontsize=11)
-    axes.grid(visible=True, color="0.9", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+def mark(line: Line2D, number: int, of: int) -> None:
+    """Give a curve its marks, here and there, where it is one of several."""
+    line.set_marker(marker(number, of))
+    line.set_markersize(4)
+    line.set_markevery((0.03 + 0.02 * (number % 7), 0.16))  # of the diagonal; not all at one place
 
 
 def step_curve(summary: Summary, right: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -140,16 +151,16 @@ def reach(summary: Summary) -> float:
     return max(0.0, summary.ceiling or 0.0, *finite)
 
 
-def _label(figure: Figure, axes: Axes, summaries: Sequence[Summary], right: float) -> None:
-    norm = norm_name(summaries[0].norm)
-    axes.set(xlim=(0, right), xlabel=f"{norm} radius (input units: pixels in [0, 1])")
-    axes.set(ylim=(0, 1), ylabel="certified accuracy")
+def _bounds(axes: Axes, summaries: Sequence[Summary]) -> Iterator[tuple[Artist, str]]:
+    """What stands in the legend beside the curves."""
     sure = ", ".join(sorted({f"{1 - summary.delta:.10g}" for summary in summaries}))
     if len(summaries) <= BANDS:
-        axes.fill_between([], [], [], color="0.5", alpha=0.25, linewidth=0, label=f"DKW band, probability {sure}")
+        band = axes.fill_between([], [], [], color="0.5", alpha=0.25, linewidth=0)
+        yield band, f"DKW band, probability {sure}"
     else:
-        width = max(summary.band for summary in summaries)
-        axes.plot([], [], linestyle="", label=f"DKW band, probability {sure}: ±{100 * width:.1f} points, not drawn")
+        (line,) = axes.plot([], [], linestyle="")
+        width = percent_up(max(summary.band for summary in summaries))
+        yield line, f"DKW band, probability {sure}: ±{width} points, not drawn"
     if any(summary.ceiling is not None for summary in summaries):
-        axes.plot([], [], color="0.3", linestyle=":", linewidth=1.0, label="the most that n draws can certify")
-    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=2)
+        (line,) = axes.plot([], [], color="0.3", linestyle=":", linewidth=1.0)
+        yield line, "the most that n draws can certify"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noiseproof.reports.figures import COLOURS, save_figure
+from noiseproof.reports.figures import save_figure
+from noiseproof.reports.look import COLOURS
 from noiseproof.reports.noise_images import CLIPPED, noisy_picture
 
 if TYPE_CHECKING:

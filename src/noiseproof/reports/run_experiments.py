@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noiseproof.analysis import Summary, at_alpha, prediction_tables, prefix_edges, record_at_n
+from noiseproof.asked.look import Look
 from noiseproof.errors import RunError
 from noiseproof.reports.experiment_figures import PlottedCurve, accuracy_curve, answers_of, curves_of, upper_envelope
 from noiseproof.reports.findings import Findings
 from noiseproof.reports.summaries import run_summary
-from noiseproof.reports.tables import Table, accuracy_table, guarantees_table, norm_name
+from noiseproof.reports.tables import Table, accuracy_table, guarantees_table, norm_name, percent_up
 from noiseproof.reports.units import Units
 from noiseproof.stats import bernstein_lower
 from noiseproof.store.manifest import differences
@@ -27,39 +28,49 @@ ALPHAS = (0.0001, 0.001, 0.01, 0.1)
 """Of the paper's figure."""
 
 
-def sigma_findings(runs: Sequence[Run], radii: tuple[float, ...], units: Units) -> Findings:
+def sigma_findings(runs: Sequence[Run], radii: tuple[float, ...], units: Units, look: Look) -> Findings:
     """Certified accuracy of runs of several sigmas, and the best of them at each radius."""
     sigmas = [_sigma_of(run) for run in runs]
     labels = [
-        f"sigma = {sigma:g}" + (f" ({run.path.name})" if sigmas.count(sigma) > 1 else "")
+        f"sigma = {sigma:g}" + (f" ({run.name})" if sigmas.count(sigma) > 1 else "")
         for sigma, run in zip(sigmas, runs, strict=True)
     ]
     order = sorted(range(len(runs)), key=lambda i: sigmas[i])
     return _side_by_side(
-        [runs[i] for i in order], [labels[i] for i in order], radii, units, title="Certified accuracy for varying sigma"
+        [runs[i] for i in order],
+        [labels[i] for i in order],
+        radii,
+        units,
+        look,
+        title="Certified accuracy for varying sigma",
     )
 
 
-def training_noise_findings(runs: Sequence[Run], radii: tuple[float, ...], units: Units) -> Findings:
+def training_noise_findings(runs: Sequence[Run], radii: tuple[float, ...], units: Units, look: Look) -> Findings:
     """Certified accuracy of runs of one sigma whose models were trained under several."""
     sigmas = [_sigma_of(run) for run in runs]
     if len(set(sigmas)) > 1:
         raise ValueError(
             "runs must be certified at the same sigma, so that only the training differs; "
-            f"got {', '.join(f'{sigma:g} in {run.path.name}' for sigma, run in zip(sigmas, runs, strict=True))}"
+            f"got {', '.join(f'{sigma:g} in {run.name}' for sigma, run in zip(sigmas, runs, strict=True))}"
         )
     trained = [_trained_at(run) for run in runs]
-    labels = [
-        run.path.name if sigma is None else f"trained at {sigma:g}" for sigma, run in zip(trained, runs, strict=True)
-    ]
+    if len(runs) > 1 and trained[0] is not None and len({*trained}) == 1:
+        raise ValueError(
+            f"runs must be of different training noise, got {trained[0]:g} in all of "
+            f"{', '.join(run.name for run in runs)}: their envelope would be the best of so many attempts; noiseproof "
+            "compare sets them side by side"
+        )
+    labels = [run.name if sigma is None else f"trained at {sigma:g}" for sigma, run in zip(trained, runs, strict=True)]
     return _side_by_side(
         runs,
         [
-            f"{label} ({run.path.name})" if labels.count(label) > 1 and label != run.path.name else label
+            f"{label} ({run.name})" if labels.count(label) > 1 and label != run.name else label
             for label, run in zip(labels, runs, strict=True)
         ],
         radii,
         units,
+        look,
         title=f"Certified accuracy at sigma = {sigmas[0]:g} for varying training noise",
     )
 
@@ -70,7 +81,7 @@ def _trained_at(run: Run) -> float | None:
     return said if isinstance(said, int | float) else None
 
 
-def n_findings(runs: Sequence[Run], radii: tuple[float, ...], units: Units) -> Findings:
+def n_findings(runs: Sequence[Run], radii: tuple[float, ...], units: Units, look: Look) -> Findings:
     """What one run would have said after fewer draws: exactly, from its own prefixes."""
     (run,) = runs
     _check_counts(run)
@@ -84,14 +95,14 @@ def n_findings(runs: Sequence[Run], radii: tuple[float, ...], units: Units) -> F
         for n in prefix_edges(next((each for each in run.records if each.skipped is None), run.records[0]))
     ]
     said = (
-        f"{run.path.name}: each row is exactly what a run with that n would have said, from the first n draws of the "
+        f"{run.name}: each row is exactly what a run with that n would have said, from the first n draws of the "
         "same noise."
     )
-    figure = _figure(summaries, units, title="Certified accuracy for varying n", note=_inputs(summaries))
+    figure = _figure(summaries, units, look, title="Certified accuracy for varying n", note=_inputs(summaries))
     return Findings((_headed(said, summaries, units),), figure)
 
 
-def alpha_findings(runs: Sequence[Run], radii: tuple[float, ...], units: Units) -> Findings:
+def alpha_findings(runs: Sequence[Run], radii: tuple[float, ...], units: Units, look: Look) -> Findings:
     """What the votes of one run would have given at other failure probabilities: exploratory."""
     (run,) = runs
     _check_counts(run)
@@ -112,12 +123,13 @@ def alpha_findings(runs: Sequence[Run], radii: tuple[float, ...], units: Units) 
         for alpha in sorted({*ALPHAS, own})
     ]
     said = (
-        f"EXPLORATORY: alpha is fixed before sampling, and that of {run.path.name} is {own:g}. The other rows say what "
+        f"EXPLORATORY: alpha is fixed before sampling, and that of {run.name} is {own:g}. The other rows say what "
         "the same votes would have given; none of them is a certificate."
     )
     figure = _figure(
         summaries,
         units,
+        look,
         title="Certified accuracy for varying alpha (EXPLORATORY)",
         note=f"Only alpha = {own:g} was fixed before sampling: the dashed curves are no certificates.",
         dashed=[summary.alpha != own for summary in summaries],
@@ -130,7 +142,7 @@ def _headed(said: str, summaries: Sequence[Summary], units: Units) -> Table:
     return replace(table, caption=(said, *table.caption))
 
 
-def guarantee_findings(runs: Sequence[Run], radii: tuple[float, ...], units: Units) -> Findings:
+def guarantee_findings(runs: Sequence[Run], radii: tuple[float, ...], units: Units, look: Look) -> Findings:
     """Certified accuracy, and what is guaranteed of it with a stated probability."""
     summaries = [run_summary(run, radii) for run in runs]
     curves = []
@@ -156,12 +168,13 @@ def guarantee_findings(runs: Sequence[Run], radii: tuple[float, ...], units: Uni
             note=f"Lower curves: with probability {sure}, at all radii at once.",
             units=units,
             y="robust accuracy of these inputs",
-            zoom=0.06,
+            zoom=3,
+            look=look,
         ),
     )
 
 
-def predict_findings(runs: Sequence[Run], radii: tuple[float, ...], units: Units) -> Findings:
+def predict_findings(runs: Sequence[Run], radii: tuple[float, ...], units: Units, look: Look) -> Findings:
     """Right, wrong and abstained answers of a run of PREDICT, by n."""
     del radii, units  # answers have no radius
     (run,) = runs
@@ -172,18 +185,20 @@ def predict_findings(runs: Sequence[Run], radii: tuple[float, ...], units: Units
         header=("n", "right", "wrong", "abstained"),
         rows=tuple((f"{n:,}", f"{said.right:.1%}", f"{said.wrong:.1%}", f"{said.abstained:.1%}") for n, said in tables),
         caption=(
-            f"PREDICT on the {m} inputs of {run.path.name}, alpha = {alpha:g}: shares of all inputs.",
+            f"PREDICT on the {m} inputs of {run.name}, alpha = {alpha:g}: shares of all inputs.",
             "Each row is exactly what a run with that n would have answered, from the first n draws of the same noise.",
             f"An answer differs from the class of the smoothed classifier with probability at most {alpha:g}. "
             "wrong: an answer that is not the label.",
         ),
     )
-    figure = answers_of({f"n = {n:,}": said for n, said in tables}, title=f"Answers of PREDICT, alpha = {alpha:g}")
+    figure = answers_of(
+        {f"n = {n:,}": said for n, said in tables}, title=f"Answers of PREDICT, alpha = {alpha:g}", look=look
+    )
     return Findings((table,), figure)
 
 
 def _side_by_side(
-    runs: Sequence[Run], labels: Sequence[str], radii: tuple[float, ...], units: Units, *, title: str
+    runs: Sequence[Run], labels: Sequence[str], radii: tuple[float, ...], units: Units, look: Look, *, title: str
 ) -> Findings:
     """Runs in one table, the best of each radius marked, and their envelope."""
     said = _check_comparable(runs)
@@ -209,13 +224,14 @@ def _side_by_side(
         ),
     )
     return Findings(
-        (table,), _figure(summaries, units, title=title, note=_inputs(summaries), envelope="upper envelope")
+        (table,), _figure(summaries, units, look, title=title, note=_inputs(summaries), envelope="upper envelope")
     )
 
 
 def _figure(
     summaries: Sequence[Summary],
     units: Units,
+    look: Look,
     *,
     title: str,
     note: str,
@@ -224,12 +240,16 @@ def _figure(
 ) -> Figure:
     dashes = ["--" if each else "-" for each in dashed or [False] * len(summaries)]
     curves = [
-        accuracy_curve(summary, f"{summary.name}, ACR {units.value(summary.acr)}", number, dash)
+        accuracy_curve(summary, ", ".join(filter(None, (_called(summary, units), summary.unfinished))), number, dash)
         for number, (summary, dash) in enumerate(zip(summaries, dashes, strict=True))
     ]
     if envelope:
         curves.insert(0, upper_envelope(curves, envelope))
-    return curves_of(curves, norm=norm_name(summaries[0].norm), title=title, note=note, units=units)
+    return curves_of(curves, norm=norm_name(summaries[0].norm), title=title, note=note, units=units, look=look)
+
+
+def _called(summary: Summary, units: Units) -> str:
+    return f"{summary.name}, ACR {units.value(summary.acr)}"
 
 
 def _inputs(summaries: Sequence[Summary]) -> str:
@@ -238,7 +258,7 @@ def _inputs(summaries: Sequence[Summary]) -> str:
         return f"{sizes[0]} to {sizes[-1]} inputs"
     band = summaries[0].band
     return (
-        f"{sizes[0]} inputs; the curve of their population lies within ±{band * 100:.1f} points of each curve "
+        f"{sizes[0]} inputs; the curve of their population lies within ±{percent_up(band)} points of each curve "
         f"with probability {1 - summaries[0].delta:.10g}."
     )
 
@@ -265,8 +285,8 @@ def _check_comparable(runs: Sequence[Run]) -> tuple[str, ...]:
         first, expected = known[0]
         if differences(data, expected):
             raise ValueError(
-                f"runs of one experiment must be on the same data, got {expected['name']} in {first.path.name} "
-                f"and {data['name']} in {run.path.name}"
+                f"runs of one experiment must be on the same data, got {expected['name']} in {first.name} "
+                f"and {data['name']} in {run.name}"
             )
     if len({frozenset((record.index, record.label) for record in run.records) for run in runs}) > 1:
         return ("The runs are not on the same inputs: part of what differs between the rows is the inputs.",)

@@ -123,7 +123,7 @@ def accuracy_table(summaries: Sequence[Summary], *, units: Units = INPUT_UNITS) 
         (
             name,
             *(_percent(share) for share in summary.certified),
-            f"{'±' if summary.shared_draws is None else '-'}{_percent_up(summary.band)}",
+            f"{'±' if summary.shared_draws is None else '-'}{percent_up(summary.band)}",
             "-" if summary.natural is None else _percent(summary.natural),
             _percent(summary.abstention),
             units.value(summary.acr),
@@ -170,7 +170,7 @@ def guarantees_table(summary: Summary, *, units: Units = INPUT_UNITS) -> Table:
             units.number(radius),
             _percent(certified),
             f"{percent_down(max(0.0, certified - summary.band))} to "
-            f"{_percent_up(min(1.0, certified + summary.band_up))}",
+            f"{percent_up(min(1.0, certified + summary.band_up))}",
             percent_down(fixed),
             percent_down(bernstein),
             percent_down(population),
@@ -304,7 +304,8 @@ def percent_down(share: float) -> str:
     return f"{math.floor(share * 1000) / 10:.1f}"
 
 
-def _percent_up(share: float) -> str:
+def percent_up(share: float) -> str:
+    """An upper bound, or a width, in percent, which is not printed below itself: 48.11 % is "48.2"."""
     return f"{math.ceil(share * 1000) / 10:.1f}"
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noiseproof.reports.figures import COLOURS, check_suffix, new_axes, save_figure
+from noiseproof.reports.figures import check_suffix, save_figure
+from noiseproof.reports.look import COLOURS, new_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -89,6 +89,7 @@ def attack(
         n=judge.n,
         alpha=judge.alpha,
         certificate_alpha=certified.procedure.alpha,
+        data=job.data.name,
     )
 
 

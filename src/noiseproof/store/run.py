@@ -46,12 +46,19 @@ class Run:
         manifest: what its numbers mean.
         state: what its journal says.
         end: up to where it was read; None where there is no line.
+        label: what tables and figures call it; its folder's name where empty.
     """
 
     path: Path
     manifest: Manifest
     state: State
     end: Mark | None = None
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """What tables and figures call it."""
+        return self.label or self.path.resolve().name
 
     @property
     def records(self) -> list[Record]:
@@ -80,12 +87,13 @@ def _known(path: Path) -> Iterator[None]:
         raise RunError(f"{path}: its meaning is none this version knows ({str(error)[:200]})") from None
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: str | Path) -> Run:
     """Read a run folder; another process may be writing it.
 
     Raises:
         RunError: it is not a run of a procedure, or its journal was changed.
     """
+    path = Path(path)
     manifest = read_manifest(path)
     _check_procedure(path, manifest)
     state = empty_state(path, manifest)

@@ -148,7 +148,7 @@ def test_a_folder_named_twice_and_nowhere_to_write_are_refused(make_run, tmp_pat
     assert command(["report", run]) == 2
     said = capsys.readouterr().err
     assert "must be different ones, got a twice" in said
-    assert "out (a folder) or html (a file) must be given" in said
+    assert "out (a folder), html (a file) or plot (a file for the figure) must be given" in said
 
 
 def test_the_least_robust_input_comes_first_with_its_reason(pictured, seen):

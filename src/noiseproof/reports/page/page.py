@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noiseproof.errors import NoiseproofError
-from noiseproof.procedures.radii import parse_radii
 from noiseproof.reports.attack import attack_table, contradiction_text
 from noiseproof.reports.card import card_of
-from noiseproof.reports.compare import names_apart
 from noiseproof.reports.falsify import attack_rows
 from noiseproof.reports.page import answers, certified
 from noiseproof.reports.page.gallery import LEAST_ROBUST, gallery, pictures_of
@@ -20,9 +18,10 @@ from noiseproof.reports.page.looked import Looked, look
 from noiseproof.reports.page.parts import Grid, Inputs, Marked, Piece, Say, Section, Text, Tile, Tiles
 from noiseproof.reports.page.render import Served, render
 from noiseproof.reports.show import show
-from noiseproof.reports.summaries import DEFAULT_RADII, run_table
+from noiseproof.reports.summaries import radii_of, run_table
 from noiseproof.reports.tables import Table
 from noiseproof.reports.units import down
+from noiseproof.store.given import Runs, folders_of, listed
 from noiseproof.store.manifest import KIND_IMPORT, write_text
 from noiseproof.types import ABSTAIN, Certificate
 
@@ -53,10 +52,10 @@ class Page:
 
 
 def write_page(
-    runs: Sequence[str | Path],
+    runs: Runs,
     html: str | Path,
     *,
-    radii: str | Sequence[float] = DEFAULT_RADII,
+    radii: str | Sequence[float] | None = None,
     elsewhere: Elsewhere | None = None,
 ) -> Page:
     """Write the page of runs as one file; arguments as those of ``page_of``.
@@ -71,28 +70,31 @@ def write_page(
 
 
 def page_of(
-    runs: Sequence[str | Path],
+    runs: Runs,
     *,
-    radii: str | Sequence[float] = DEFAULT_RADII,
+    radii: str | Sequence[float] | None = None,
     elsewhere: Elsewhere | None = None,
     served: Served | None = None,
 ) -> Page:
     """Runs as an HTML page that needs no network: each is verified; one that does not hold is shown as such.
 
     Args:
-        runs: run folders of any verb; what attack and falsify found stands beside the run that they attacked.
-        radii: "start:stop:step" with both ends in, "a,b,c", or numbers; input units (L2).
+        runs: of any verb, by name if you like; what attack and falsify found stands beside the run that they attacked.
+        radii: "start:stop:step" with both ends in, "a,b,c", or numbers; input units (L2); by default as ``report``
+            has them.
         elsewhere: where the data lie now, for the pictures; without them the page is whole but for these.
         served: what the page has beside itself where a server hands it out.
 
     Raises:
         ValueError: radii cannot be read, no run is given, or a folder is named twice.
     """
-    grid = parse_radii(radii) if isinstance(radii, str) else tuple(radii)
-    if not grid or not runs:
-        raise ValueError("runs and radii must not be empty: name at least one of each")
-    paths = [Path(run) for run in runs]
-    looked = [look(path, name) for path, name in zip(paths, names_apart(paths), strict=True)]
+    given = listed(runs)
+    if not given:
+        raise ValueError("runs must not be empty: name at least one")
+    if radii is not None:
+        radii_of((), radii)  # before the work
+    looked = [look(path, name) for name, path in folders_of(given).items()]
+    grid = radii_of([each.run for each in looked if each.run is not None], radii)
     return _laid_out(looked, grid, elsewhere, served)
 
 
@@ -189,11 +191,14 @@ def _attacks(looked: Sequence[Looked]) -> Iterator[Section]:
         judge = _table(each.attack.manifest.meaning.get("judge"))
         n, alpha = judge.get("n"), judge.get("alpha")
         points = each.attack.points
+        of = each.attack.manifest.meaning.get("run")
+        runs = [other.run.manifest for other in looked if other.run is not None]
+        data = next((run.meaning["data"]["name"] for run in runs if run.meaning_hash == of), "")
         parts: list[Piece] = []
         if isinstance(n, int) and isinstance(alpha, float):
             text = contradiction_text(points, certificate_alpha=alpha, judge_alpha=alpha)
             parts.append(Say(text or "No certificate was contradicted.", "bad" if text else "good"))
-            parts.append(Grid("", attack_table(points, n=n, alpha=alpha)))
+            parts.append(Grid("", attack_table(points, n=n, alpha=alpha, data=data)))
         parts.append(Grid("", attack_rows(points)))
         yield Section(f"attack-{each.name}", f"Attacked: {each.name}", tuple(parts))
 

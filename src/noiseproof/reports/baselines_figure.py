@@ -1,0 +1,116 @@
+"""Smoothing beside other certificates as small multiples: a panel a family of methods, the others pale behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from noiseproof.analysis import certified_share
+from noiseproof.asked.look import SCREEN, Look
+from noiseproof.reports.figures import mark
+from noiseproof.reports.look import colour, dashes, dress, wrapped
+from noiseproof.reports.tables import percent_up
+from noiseproof.reports.units import INPUT_UNITS
+from noiseproof.stats import dkw_band
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+DELTA = 0.05
+"""Failure probability of the band."""
+
+_PANELS = {0: "Smoothing", 1: "Earlier bounds, same counts"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method over the common inputs.
+
+    Attributes:
+        name: of the method and its network.
+        radii: of each input, -1 where the class is wrong or abstained, shape [inputs].
+        seconds: of the certificates of all of them, wall time.
+        training: seconds of training; None where not known.
+        alpha: failure probability of one certificate; 0 where there is none.
+        checked: certified inputs that were attacked within their radius.
+        broken: how many of these changed their class there.
+        beyond: certified inputs attacked at twice their radius.
+        beyond_broken: how many of these changed their class there.
+        family: 0 for smoothing, 1 for earlier bounds of it, 2 for the others: how it is drawn.
+    """
+
+    name: str
+    radii: NDArray[np.float64]
+    seconds: float
+    training: float | None
+    alpha: float
+    checked: int = 0
+    broken: int = 0
+    beyond: int = 0
+    beyond_broken: int = 0
+    family: int = 0
+
+    @property
+    def panel(self) -> tuple[str, str]:
+        """Which panel of the figure it stands in, and what it is called there."""
+        method, _, rest = self.name.partition(", ")
+        return _PANELS.get(self.family, method), method if self.family == 1 else rest
+
+
+def baselines_figure(rows: Sequence[Row], m: int, look: Look = SCREEN) -> Figure:
+    """Certified accuracy of each row against the radius; a panel's legend has the order of its curves.
+
+    Args:
+        rows: one a method.
+        m: inputs.
+        look: title, size, shares shown.
+    """
+    from matplotlib.figure import Figure
+
+    panels = list(dict.fromkeys(row.panel[0] for row in rows))
+    inches = look.inches(7.6)
+    across = 1 if inches < 5 else min(2, len(panels))
+    down = -(-len(panels) // across)
+    figure = Figure(figsize=(inches, down * inches / across * 0.7 + 0.8), dpi=200, layout="constrained")
+    grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
+    right = 1.05 * max((float(row.radii.max()) for row in rows), default=0.0)
+    for number, axes in enumerate(grid.flat):
+        if number >= len(panels):
+            axes.set_axis_off()
+            continue
+        dress(axes, panels[number], look, inches / across)
+        axes.set(xlim=(0, right if right > 0 else 1.0), ylim=look.shares)
+        axes.tick_params(labelbottom=number + across >= len(panels))
+        _draw(axes, [row for row in rows if row.panel[0] != panels[number]], pale=True)
+        _draw(axes, [row for row in rows if row.panel[0] == panels[number]], pale=False)
+        axes.legend(frameon=True, framealpha=0.85, edgecolor="none", fontsize=look.small - 1, loc="upper right")
+    band = percent_up(dkw_band(m, DELTA))
+    note = f"With probability {1 - DELTA:g} the curve of the population lies within ±{band} points of each."
+    small = look.letters - 1
+    figure.supxlabel(f"L2 radius ({INPUT_UNITS.name})\n{wrapped(note, inches - 0.3, small)}", fontsize=small)
+    figure.supylabel("certified accuracy", fontsize=look.letters)
+    title = look.titled(f"Certified accuracy of smoothing and of other methods, {m} inputs")
+    if title:
+        figure.suptitle(wrapped(title, inches - 0.3, look.letters + 1), fontsize=look.letters + 1)
+    return figure
+
+
+def _draw(axes: Axes, rows: Sequence[Row], *, pale: bool) -> None:
+    """The curves of a panel, the one with the largest area first."""
+    for number, row in enumerate(sorted(rows, key=lambda row: -float(np.maximum(row.radii, 0).mean()))):
+        inside = np.unique(np.concatenate([[0.0], row.radii[row.radii > 0]]))
+        radii, shares = np.append(inside, inside[-1]), np.append(certified_share(row.radii, inside), 0.0)
+        if pale:
+            axes.step(radii, shares, where="pre", color="0.85", linewidth=0.9)
+            continue
+        label = row.panel[1]
+        (line,) = axes.step(
+            radii, shares, where="pre", color=colour(number), linestyle=dashes(number), linewidth=1.5, label=label
+        )
+        mark(line, number, len(rows))
