@@ -72,7 +72,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     "unknown recipe 'zzz'; known: recipe-00, recipe-01, recipe-02, recipe-03, recipe-04 and 56 more"
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
+    letters = {each.lower(): each for each in names}  # CIFAR10 is near to cifar10
+    near = [letters[each] for each in difflib.get_close_matches(name.lower(), letters, n=1)]
     told = names if len(names) <= _MOST_NAMES else names[:5]
     more = f" and {len(names) - len(told)} more" if len(told) < len(names) else ""
     remedy = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(told)}{more}"

@@ -146,7 +146,7 @@ def test_a_picture_that_changes_while_in_use_is_refused(tree, arrays):
         data.pixels(0)
 
 
-@pytest.mark.parametrize("path", ["", "absent"])
+@pytest.mark.parametrize("path", ["~absent", "absent"])
 def test_a_missing_folder_is_refused(tmp_path, monkeypatch, path):
     monkeypatch.chdir(tmp_path)
     assert refused(path) == (f"folder:{path}: expected a folder of class folders, found none; give an existing path")

@@ -67,7 +67,7 @@ def test_the_same_pictures_give_the_same_bytes(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"path": "a.pdf"}, "path must end in .png, got 'a.pdf'"),
+        ({"path": "a.pdf"}, "out must end in .png, got 'a.pdf'"),
         ({"pictures": []}, "name at least one picture, one sigma and one size"),
         ({"noises": ()}, "name at least one picture, one sigma and one size"),
         ({"sizes": (0,)}, "size must be >= 1, got 0"),

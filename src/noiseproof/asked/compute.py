@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from noiseproof.arguments import integer
+from noiseproof.arguments import integer, real
 from noiseproof.errors import unknown
 
 Precision = Literal["fp32", "tf32", "bf16"]
@@ -15,6 +15,10 @@ ExecutorName = Literal["in-process", "ray", "slurm"]
 
 OF_RUNS = ("executor", "address", "at_most", "stop_after")
 """The fields that mean something to runs alone."""
+
+
+LARGEST_BATCH = 1_000_000
+"""Rows of a batch: more would only fill the memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +56,8 @@ class Compute:
         for name, known in (("precision", get_args(Precision)), ("backend", get_args(BackendName))):
             if getattr(self, name) not in known:
                 raise ValueError(unknown(name, str(getattr(self, name)), known))
-        for name in ("batch_size", "workers", "at_most"):
+        for name, most in (("batch_size", LARGEST_BATCH), ("workers", None), ("at_most", None)):
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, integer(name, getattr(self, name), least=1))
+                object.__setattr__(self, name, integer(name, getattr(self, name), least=1, most=most))
+        if self.stop_after is not None and not real("stop_after", self.stop_after) > 0:
+            raise ValueError(f"stop_after must be > 0 seconds, got {self.stop_after}")

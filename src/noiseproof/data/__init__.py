@@ -67,10 +67,14 @@ def load(spec: str, *, split: str = "test", root: Path | None = None) -> DataSet
     """
     name, _, rest = spec.partition(":")
     if name == "folder":
+        if not rest:
+            raise ValueError(f"data must say which folder, got {spec!r}; give folder:PATH")
         return load_folder(rest)
     if is_python(spec):
         return load_python(spec)
-    if name not in DATA_SETS and Path(spec).is_dir():
+    if spec.endswith(".py"):
+        raise ValueError(f"{spec} is a Python file; say which data set in it: {spec}:name")
+    if name and name not in DATA_SETS and Path(spec).is_dir():
         raise ValueError(f"unknown data set {spec!r}, which is a folder; give folder:{spec}")
     if name not in DATA_SETS:
         raise ValueError(unknown("data set", name, [*DATA_SETS.names(), "folder:PATH", "file.py:name"]))

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from noiseproof.asked.compute import LARGEST_BATCH
 from noiseproof.errors import ModelError, one_line, unknown
 from noiseproof.models.base import BaseModel
 from noiseproof.models.ensemble import row_by_row
@@ -157,6 +158,8 @@ def check_options(*, precision: str, batch_size: int | None, workers: int | None
     for name, value in (("batch_size", batch_size), ("workers", workers)):
         if value is not None and value < 1:
             raise ValueError(f"{name} must be >= 1, got {value}")
+    if batch_size is not None and batch_size > LARGEST_BATCH:
+        raise ValueError(f"batch_size must be <= {LARGEST_BATCH:,}, got {batch_size}")
 
 
 def check_backend(name: str, *, precision: str, device: torch.device) -> None:

@@ -43,6 +43,8 @@ def load_hf(name: str, num_classes: int | None, shape: tuple[int, ...] | None) -
             and normalise, or it is another model than asked.
     """
     spec = f"{PREFIX}{name}"
+    if not name:
+        raise ModelError("hf: must say which model; give hf:FOLDER of save_pretrained, or hf:NAME")
     transformers = need(spec, "hf", "transformers")
     with _silence():
         config = _got(spec, name, transformers.AutoConfig.from_pretrained)

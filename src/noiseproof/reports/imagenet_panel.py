@@ -72,7 +72,7 @@ def draw_panel(
     """
     target = Path(path)
     if target.suffix.lower() != ".png":
-        raise ValueError(f"path must end in .png, got {target.name!r}")
+        raise ValueError(f"out must end in .png, got {target.name!r}")
     shapes = {row.pixels.shape for row in rows}
     with_denoised = {row.denoised is not None for row in rows}
     if len(shapes) != 1 or len(with_denoised) != 1:

@@ -73,7 +73,7 @@ def draw_noise_images(
     """
     target = Path(path)
     if target.suffix.lower() != ".png":
-        raise ValueError(f"path must end in .png, got {target.name!r}")
+        raise ValueError(f"out must end in .png, got {target.name!r}")
     _check(pictures, noises, sizes)
     rows = [(picture, size) for picture in pictures for size in sizes]
     cell = _cell(pictures[0].pixels.shape, sizes)

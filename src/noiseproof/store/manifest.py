@@ -100,7 +100,9 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = replace(manifest, format=stored["format"])
         form, pinned, found = stored["format"], str(stored["meaning_hash"]), manifest.meaning_hash
     except (FileNotFoundError, NotADirectoryError):
-        raise RunError(f"{folder} is not a run folder: it has no {MANIFEST}") from None
+        raise RunError(
+            f"{folder} is not a run folder: it has no {MANIFEST}; give what a line had as its --out"
+        ) from None
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -205,9 +207,7 @@ def check_meaning(folder: Path, stored: Manifest, wanted: Manifest) -> None:
         )
     differs = changes(stored, wanted)
     if differs:
-        raise RunError(
-            f"{folder} has another meaning: {'; '.join(differs)}; give the old value, or choose another --out"
-        )
+        raise RunError(f"{folder} has another meaning: {told(differs)}; give the old value, or choose another --out")
 
 
 def with_design(manifest: Manifest, design: list[dict[str, Any]]) -> Manifest:
@@ -280,3 +280,11 @@ def _path_of(data: object) -> tuple[str, str] | None:
         return kind, os.path.realpath(os.path.expanduser(path))  # noqa: PTH111  # "~x" of nobody stays as it is
     file, _, name = str(data).rpartition(":")
     return (name, os.path.realpath(file)) if file.endswith(".py") else None
+
+
+def told(differing: list[str]) -> str:
+    """The first few differences in a line, none of them longer than a line can hold: a design has hundreds of looks."""
+    return "; ".join(each if len(each) <= _LONGEST else f"{each[:_LONGEST]}..." for each in differing[:5])
+
+
+_LONGEST = 200  # letters of a difference

@@ -18,7 +18,7 @@ from noiseproof.store.index import INDEX
 from noiseproof.store.journal import Journal, read_journal
 from noiseproof.store.lines import converted, decoded, encoded, key_of
 from noiseproof.store.lock import FolderLock
-from noiseproof.store.manifest import MANIFEST, Manifest, changes, check_meaning, write_manifest, write_text
+from noiseproof.store.manifest import MANIFEST, Manifest, changes, check_meaning, told, write_manifest, write_text
 from noiseproof.store.run import Run, read_run, same_outcome
 from noiseproof.store.settings import to_toml
 from noiseproof.store.signing import SIGNATURE, unsigned
@@ -134,10 +134,9 @@ def _check_same_run(first: Run, other: Run) -> None:
     if old.kind != new.kind:
         differing = [f"verb is {old.kind!r}, not {new.kind!r}"]
     if differing:
-        told = "; ".join(each if len(each) <= 200 else f"{each[:200]}..." for each in differing[:5])
         raise RunError(
-            f"{first.path} and {other.path} are not parts of one run: {told}; parts differ in --shard (or in "
-            "--every, --start and --limit) alone, and a run with --budget has none"
+            f"{first.path} and {other.path} are not parts of one run: {told(differing)}; parts differ in --shard (or "
+            "in --every, --start and --limit) alone, and a run with --budget has none"
         )
 
 

@@ -107,7 +107,9 @@ def read_run(path: str | Path) -> Run:
 
 def _check_procedure(path: Path, manifest: Manifest) -> None:
     if "procedure" not in manifest.meaning:
-        raise RunError(f"{path} is the run folder of noiseproof {manifest.kind}, which has no certificates")
+        raise RunError(
+            f"{path} is the run folder of noiseproof {manifest.kind}, which has no certificates; give a run of certify"
+        )
 
 
 class Following:
