@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -78,6 +80,15 @@ def flag(name: str, value: object) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{name} must be True or False, got {value!r}")  # noqa: TRY004  # one kind of error for every argument
     return bool(value)
+
+
+def expanded(path: str | Path) -> Path:
+    """The path with "~" for a home folder; "~x" where nobody is called x stays as it is.
+
+    >>> expanded("~nobody/a").as_posix()
+    '~nobody/a'
+    """
+    return Path(os.path.expanduser(path))  # noqa: PTH111  # that of Path fails there
 
 
 at_least_one = partial(integer, least=1)

@@ -47,6 +47,10 @@ MISUSES = [
     (CERTIFY.replace("m.py:net", "resnet18"), "no such path: resnet18; expected a run folder of `noiseproof train`"),
     (CERTIFY.replace("folder:d", "d"), "unknown data set 'd', which is a folder; give folder:d"),
     (CERTIFY.replace("folder:d", "''"), "unknown data set ''; known: cifar10, "),
+    (
+        CERTIFY.replace("folder:d", "folder:~nobody/d"),
+        "folder:~nobody/d: expected a folder of class folders, found none",
+    ),
     (CERTIFY.replace("folder:d", "folder"), "data must say which folder, got 'folder'; give folder:PATH"),
     (CERTIFY.replace("folder:d", "folder:d/cat"), "of one class, give the folder above, folder:d"),
     (CERTIFY.replace("folder:d", "m.py"), "m.py is a Python file; say which data set in it: m.py:name"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from noiseproof.arguments import expanded
 from noiseproof.data.dataset import DataSet
 from noiseproof.data.picture import SUFFIXES, converted, mode_of, open_picture, planes
 from noiseproof.errors import DataError
@@ -45,7 +46,7 @@ def load_folder(path: str | Path) -> DataSet:
         DataError: the folder is missing, there are no pictures, none can be read, or one has another shape than the
             first that can; the text names the first odd one and its size.
     """
-    folder = Path(path).expanduser()
+    folder = expanded(path)
     if not str(path) or not folder.is_dir():
         raise DataError(f"folder:{path}: expected a folder of class folders, found none; give an existing path")
     classes = _folders(folder)

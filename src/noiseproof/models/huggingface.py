@@ -8,12 +8,12 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from noiseproof.arguments import expanded
 from noiseproof.errors import ModelError, one_line
 from noiseproof.models.base import BaseModel, agree, fingerprint, frozen
 from noiseproof.models.normalize import Normalize, Normalized
@@ -85,7 +85,7 @@ def load_hf(name: str, num_classes: int | None, shape: tuple[int, ...] | None) -
 
 def _got(spec: str, name: str, get: Callable[..., Any], **options: object) -> Any:  # noqa: ANN401 (untyped package)
     """What a loader of transformers gives, from a folder or its cache, else from the network."""
-    folder = Path(name).expanduser()
+    folder = expanded(name)
     where = str(folder) if folder.is_dir() else name
     try:
         try:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
+from noiseproof.arguments import expanded
 from noiseproof.models.base import BaseModel, agree, fingerprint, frozen
 from noiseproof.models.normalize import Normalize, Normalized
 from noiseproof.models.packages import need
@@ -37,7 +37,7 @@ def load_timm(name: str, num_classes: int | None, shape: tuple[int, ...] | None)
 
     network = made(spec, make)
     if at:
-        fill(network, Path(file).expanduser(), f"timm's {bare}")
+        fill(network, expanded(file), f"timm's {bare}")
     config = timm.data.resolve_data_config({}, model=network)
     stored = None if at else tuple(int(side) for side in config["input_size"])
     found = None if stored is None and shape is None else tuple(agree(spec, "shape", shape, stored))

@@ -10,6 +10,7 @@ from urllib.parse import urlparse
 
 import torch
 
+from noiseproof.arguments import expanded
 from noiseproof.errors import ModelError, one_line, unknown
 from noiseproof.models.base import BaseModel, agree, fingerprint, frozen
 from noiseproof.models.checkpoint import load_checkpoint
@@ -59,7 +60,7 @@ def load_torchvision(name: str, num_classes: int | None, shape: tuple[int, ...] 
 
     network = made(spec, make)
     if at:
-        fill(network, Path(file).expanduser(), f"torchvision's {bare}")
+        fill(network, expanded(file), f"torchvision's {bare}")
     picture = weights.transforms()
     side = int(picture.crop_size[0])
     stored = None if at else (3, side, side)

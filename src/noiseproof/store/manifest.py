@@ -10,6 +10,7 @@ from math import isclose, isfinite
 from pathlib import Path
 from typing import Any
 
+from noiseproof.arguments import expanded
 from noiseproof.errors import RunError
 from noiseproof.noises.keys import binding
 
@@ -277,7 +278,7 @@ def is_path(data: object) -> bool:
 def _path_of(data: object) -> tuple[str, str] | None:
     kind, _, path = str(data).partition(":")
     if kind == "folder":
-        return kind, os.path.realpath(os.path.expanduser(path))  # noqa: PTH111  # "~x" of nobody stays as it is
+        return kind, os.path.realpath(expanded(path))
     file, _, name = str(data).rpartition(":")
     return (name, os.path.realpath(file)) if file.endswith(".py") else None
 
