@@ -204,7 +204,7 @@ def guarantees_table(summary: Summary, *, units: Units = INPUT_UNITS) -> Table:
             f"All but the last column is for a number of inputs that was fixed before the first draw. Of a run that is "
             f"extended while it is looked at: at most {summary.budget_at_any_m} false certificates, and the population "
             f"at any m, each with probability {sure} at every m at once; and its certified accuracy within "
-            f"±{_percent_up(summary.band_at_any_m)} points, with probability {1 - summary.delta:.10g} at all radii and "
+            f"±{percent_up(summary.band_at_any_m)} points, with probability {1 - summary.delta:.10g} at all radii and "
             "every m at once.",
             *_shared(run_names([summary]), [summary]),
         ),
