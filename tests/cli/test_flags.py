@@ -138,6 +138,13 @@ def test_without_a_verb_there_is_help(capsys):
         assert all(f"\n  {verb.split()[len(words)]} " in said for verb in below)
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_fits_on_a_terminal(verb, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run([*verb.split(), "--help"]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []
+
+
 def test_verbs_stand_in_the_order_they_are_needed(capsys):
     assert run(["--help"]) == 0
     lines = [

@@ -35,7 +35,8 @@ class TwoColumns:
         """The first line."""
         del console, options
         if usage:
-            _write(f"Usage: {_plain(usage).removeprefix('Usage: ')}\n")
+            line = f"Usage: {_plain(usage).removeprefix('Usage: ')}"
+            _write(textwrap.fill(line, _width(), subsequent_indent="  ", break_on_hyphens=False) + "\n")
 
     def render_description(self, console: Any, options: Any, description: Any) -> None:
         """What it does."""

@@ -61,7 +61,13 @@ def load_hf(name: str, num_classes: int | None, shape: tuple[int, ...] | None) -
             output_loading_info=True,
         )
         check_loaded(spec, type(network).__name__, loaded)
-        processor = _got(spec, name, transformers.AutoImageProcessor.from_pretrained)
+        try:
+            processor = _got(spec, name, transformers.AutoImageProcessor.from_pretrained)
+        except ModelError as error:
+            raise ModelError(
+                f"{spec} has no image processor that can be loaded, so its normalisation is not known; save the one it "
+                f"was trained with beside it (processor.save_pretrained), or {_REMEDY} ({one_line(error, 120)})"
+            ) from error
         size = _size(processor, config)
         channels = int(getattr(config, "num_channels", 3) or 3)
         normalize = _normalisation(spec, processor, channels, size or (32, 32))
