@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from noiseproof.classifier import SmoothedClassifier as SmoothedClassifier
     from noiseproof.errors import NoiseproofError as NoiseproofError
     from noiseproof.errors import UnsupportedError as UnsupportedError
+    from noiseproof.models.load import load as load_model  # noqa: F401
     from noiseproof.noises import Gaussian as Gaussian
     from noiseproof.procedures import Anytime as Anytime
     from noiseproof.procedures import Certify as Certify
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from noiseproof.store.exchange import export_run as export_run
     from noiseproof.store.exchange import import_run as import_run
     from noiseproof.store.merge import merge as merge
+    from noiseproof.store.run import read_run as read_run
     from noiseproof.store.verify import verify as verify
     from noiseproof.training.loop import train as train
     from noiseproof.types import ABSTAIN as ABSTAIN
@@ -73,11 +75,14 @@ _ROOMS = {
     "runners.run": ("run",),
     "store.exchange": ("export_run", "import_run"),
     "store.merge": ("merge",),
+    "store.run": ("read_run",),
     "store.verify": ("verify",),
     "training.loop": ("train",),
     "types": ("ABSTAIN", "Certificate", "Decision", "Prediction"),
 }
-_HOMES = {name: room for room, names in _ROOMS.items() for name in names}
+_HOMES = {name: room for room, names in _ROOMS.items() for name in names} | {"load_model": "models.load"}
+_CALLED = {"load_model": "load"}
+"""What is called otherwise in its room."""
 
 __all__ = sorted(_HOMES)
 
@@ -85,7 +90,7 @@ __all__ = sorted(_HOMES)
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'noiseproof' has no attribute {name!r}")
-    return getattr(import_module(f"noiseproof.{_HOMES[name]}"), name)
+    return getattr(import_module(f"noiseproof.{_HOMES[name]}"), _CALLED.get(name, name))
 
 
 def __dir__() -> list[str]:

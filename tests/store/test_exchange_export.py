@@ -168,3 +168,12 @@ def test_what_cannot_be_exported(run, tmp_path):
         export_run(unlabelled, out=tmp_path / "x.tsv")
     with pytest.raises(RunError, match="is not a run folder"):
         export_run(tmp_path / "none", out=tmp_path / "x.tsv")
+
+
+def test_the_suffix_says_the_format(make_run, tmp_path):
+    run = make_run("a", (0.99, 0.8))
+    assert export_run(run, out=tmp_path / "x.csv").read_text().startswith("index,key,label,")
+    assert export_run(read_run(run), out=tmp_path / "x.tsv").read_text().startswith("idx\tlabel\t")
+    assert export_run(run, out=tmp_path / "sigma_0.25").read_text().startswith("idx\tlabel\t")
+    with pytest.raises(ValueError, match=r"^format must be that of the file, got 'tsv' for 'x.CSV'; leave one of"):
+        export_run(run, out=tmp_path / "x.CSV", format="tsv")

@@ -71,7 +71,7 @@ def broken_shares(points: Sequence[Attacked]) -> tuple[Broken, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AttackReport(Written):
     """What an attack found.
 

@@ -42,7 +42,7 @@ _EARLIER: tuple[tuple[str, Callable[[float, float, float], float]], ...] = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BaselinesReport(Written):
     """What was found and written.
 

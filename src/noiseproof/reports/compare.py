@@ -37,7 +37,7 @@ ACR_WARNING = (
 _NOT_BY_EYE = "Which run is better at a radius, the paired tests say, not whether bands overlap."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison(Written):
     """What was found and written.
 

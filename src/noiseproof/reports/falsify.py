@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from noiseproof.types import Record
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FalsifyReport(AttackReport):
     """What the falsifier found.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import html
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +31,17 @@ class Written:
 
     text: str
     files: tuple[Path, ...]
+
+    def __repr__(self) -> str:
+        """In a line."""
+        return f"<{type(self).__name__}: {', '.join(map(str, self.files))}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the text, and the first picture."""
+        picture = next((path for path in self.files if path.suffix == ".png" and path.exists()), None)
+        data = "" if picture is None else base64.b64encode(picture.read_bytes()).decode()
+        shown = f'<img width="640" src="data:image/png;base64,{data}">' if data else ""
+        return f"<pre>{html.escape(self.text)}</pre>{shown}"
 
 
 def make_folder(out: str | Path) -> Path:

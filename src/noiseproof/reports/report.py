@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from noiseproof.asked import Elsewhere
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report(Written):
     """What was written; ``text`` is the first table, or those of the runs that are on a page.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from noiseproof.errors import RunError
+from noiseproof.errors import NoiseproofError, RunError
 from noiseproof.noises import Noise, noise_from
 from noiseproof.procedures import Procedure, procedure_from
 from noiseproof.store import index
@@ -59,6 +59,50 @@ class Run:
     def name(self) -> str:
         """What tables and figures call it."""
         return self.label or self.path.resolve().name
+
+    def __repr__(self) -> str:
+        """In a line, however many inputs there are."""
+        return f"<Run {self.name}: {self.manifest.kind}, {len(self.state.records):,} inputs, {self.path}>"
+
+    def certified_accuracy(self, radius: float) -> float:
+        """The share of all inputs that are right and certified at least this far; abstained ones count as wrong.
+
+        Args:
+            radius: in input units in the norm of the noise, >= 0.
+
+        Raises:
+            RunError: a run without radii, or without a finished input.
+            ValueError: the radius is negative, or a label is missing.
+        """
+        if not radius >= 0:
+            raise ValueError(f"radius must be >= 0, got {radius}")
+        records = self.records
+        if not records or isinstance(records[0].outcome, Prediction):
+            why = "has no radii" if records else "has no finished input yet"
+            raise RunError(f"{self.path} is a run of {self.manifest.kind}, which {why}; give a run of certify")
+        if (unlabelled := next((each.index for each in records if each.label is None), None)) is not None:
+            raise ValueError(f"labels are needed to tell right from wrong, but input {unlabelled} has none")
+        right = [
+            not isinstance(said, Prediction) and said.prediction == each.label and said.radius >= radius
+            for each in records
+            for said in [each.outcome]
+            if not said.abstained
+        ]
+        return sum(right) / len(records)
+
+    def to_pandas(self) -> Any:  # noqa: ANN401  # a DataFrame, which is an extra's
+        """The finished inputs as a ``pandas.DataFrame``: the table of ``export_run`` as csv, a row an input.
+
+        Raises:
+            NoiseproofError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise NoiseproofError("to_pandas needs pandas: pip install pandas") from None
+        from noiseproof.store.exchange.columns import columns
+
+        return pd.DataFrame(columns(self.records))
 
     @property
     def records(self) -> list[Record]:

@@ -12,8 +12,8 @@ from noiseproof.errors import RunError, unknown
 from noiseproof.store.exchange.columns import columns
 from noiseproof.store.exchange.parquet import write_parquet
 from noiseproof.store.exchange.published import PublishedRow, print_down, published_text
+from noiseproof.store.given import RunLike, run_of
 from noiseproof.store.manifest import write_text
-from noiseproof.store.run import read_run
 from noiseproof.types import Certificate
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from noiseproof.types import Record
 
 
-def export_run(run: str | Path, *, out: str | Path, format: str = "tsv") -> Path:
+def export_run(run: RunLike, *, out: str | Path, format: str | None = None) -> Path:
     """Write the finished inputs of a run as one table, by index.
 
     - ``tsv``: what the research script writes (idx, label, predict, radius, correct, time), three significant digits,
@@ -30,9 +30,9 @@ def export_run(run: str | Path, *, out: str | Path, format: str = "tsv") -> Path
     - ``parquet``: the same table; needs ``pip install 'noiseproof[parquet]'``.
 
     Args:
-        run: a run folder of certify, predict or import; ``tsv`` needs certificates and labels.
+        run: of certify, predict or import; ``tsv`` needs certificates and labels.
         out: the file; replaced whole or not at all.
-        format: "tsv", "csv" or "parquet".
+        format: "tsv", "csv" or "parquet"; by default that of the file's suffix, tsv where it is none of these.
 
     Returns:
         The file.
@@ -40,11 +40,16 @@ def export_run(run: str | Path, *, out: str | Path, format: str = "tsv") -> Path
     Raises:
         NoiseproofError: parquet is asked for and pyarrow is not installed.
         RunError: not a run folder, it has no finished input, or the file cannot be written.
-        ValueError: the format is unknown, or ``tsv`` has no room for what the run holds.
+        ValueError: the format is unknown or not that of the suffix, or ``tsv`` has no room for what the run holds.
     """
-    if format not in WRITERS:
+    path = Path(out)
+    suffix = path.suffix.lower().removeprefix(".")
+    if format is not None and format not in WRITERS:
         raise ValueError(unknown("format", format, WRITERS))
-    found, path = read_run(Path(run)), Path(out)
+    if format is not None and suffix in WRITERS and suffix != format:
+        raise ValueError(f"format must be that of the file, got {format!r} for {path.name!r}; leave one of the two out")
+    format = format or (suffix if suffix in WRITERS else "tsv")
+    found = run_of(run)
     if not found.records:
         raise RunError(f"{run} has no finished input yet: there is nothing to export")
     WRITERS[format](found, path)
