@@ -93,5 +93,5 @@ def test_every_file_it_names_is_there(page: Path):
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_nothing_is_left_to_be_filled_in(page: Path):
-    text = re.sub(r"NOISEPROOF_\w+", "", page.read_text(encoding="utf-8"))
+    text = re.sub(r"(NOISEPROOF|SLURM|SBATCH)_\w+", "", page.read_text(encoding="utf-8"))
     assert re.findall(r"\b[A-Z]{2,}(?:_[A-Z0-9]+)+\b|TODO|XXX", text) == []

@@ -181,7 +181,8 @@ class Engine:
                     free -= lane.unissued
             full = free <= 0
             # what is under way may free more rows: a batch that is not full waits for it
-            if (full or not under_way) and any(lane.unissued for lane in lanes):
+            room = len(under_way) < self.backend.depth  # which may have become less
+            if room and (full or not under_way) and any(lane.unissued for lane in lanes):
                 parts = self._pack(lanes)
                 pending = self.backend.submit([segment for _, segment in parts], tally)
                 under_way.append(([(lane, segment.n) for lane, segment in parts], pending))

@@ -416,3 +416,21 @@ def test_in_the_end_all_are_dismissed(made):
     served(crew)
     crew.close()
     assert fleet.dismissed == {0, 1, 2}
+
+
+def test_few_inputs_are_open_at_once_however_many_actors_there_are(made, monkeypatch):
+    monkeypatch.setattr(crew_module, "OPEN", 40)
+    _, crew = made(size=50)
+    crew.gather()
+    begun, ended, most = [], 0, 0
+
+    def each() -> Any:
+        for task in tasks(300):
+            begun.append(task)
+            yield task
+
+    for event in Engine(crew, NOISE).run(Certify(n0=10, n=2000), each()):
+        ended += isinstance(event, Finished)
+        most = max(most, len(begun) - ended)
+    assert ended == 300
+    assert most <= 40 + 2 * 1000 / 10  # and those that fill a batch of a thousand rows

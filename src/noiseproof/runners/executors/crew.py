@@ -35,6 +35,9 @@ WINDOW = 2
 TRIES = 3
 """A piece that failed so often is left out; so many left out with nothing drawn between them end the run."""
 
+SEGMENTS, OPEN = 128, 2048
+"""Segments of a handful, and about how many are under way: each is of an input whose picture is held meanwhile."""
+
 GRACE = 10.0
 """Seconds after the first actor in which others still say what kind of machine most of them are."""
 
@@ -52,7 +55,7 @@ class Crew:
     draws the same. Counts that come twice are compared. Actors may come and go.
     """
 
-    most_segments = 4096
+    most_segments = SEGMENTS
 
     def __init__(self, fleet: Fleet, classes: int, *, at_most: int | None = None, leave_out: bool = True) -> None:
         """A crew that has nobody yet.
@@ -79,11 +82,9 @@ class Crew:
         self._environment: dict[str, Any] = {}
         self._tolerance, self._rate, self._unit = 0.0, 0.0, 1
         self._failed_starts: list[str] = []
-        self._in_a_row = 0
+        self._in_a_row = self._open = 0
         self._renewed = self._told_at = -inf
         self._told = 0
-
-    # --- as a backend ---------------------------------------------------------------------------------------------
 
     @property
     def batch_size(self) -> int:
@@ -93,14 +94,20 @@ class Crew:
     @property
     def depth(self) -> int:
         """Pieces under way: results are taken in order, so a slow one must not let the others run dry."""
-        return (WINDOW + 1) * max(1, self.drawing) + 1
+        return 1 if self._open >= OPEN else (WINDOW + 1) * max(1, self.drawing) + 1
 
     def submit(self, segments: list[Segment], tally: Tally = CLASS_VOTES) -> CrewBatch:
         """Hand a batch to whoever is next."""
-        batch = CrewBatch(self.step, segments, tally)
+        batch = CrewBatch(self._result_of, segments, tally)
+        self._open += len(segments)
         self._queue.append(Handful(batch, list(range(len(segments)))))
         self._hand_over()
         return batch
+
+    def _result_of(self, batch: CrewBatch) -> None:
+        while batch.left:
+            self.step()
+        self._open -= len(batch.segments)
 
     def close(self) -> None:
         """Dismiss them all."""
@@ -115,8 +122,6 @@ class Crew:
     def environment(self) -> dict[str, Any]:
         """Of each of those that draw."""
         return self._environment
-
-    # --- beginning ------------------------------------------------------------------------------------------------
 
     def gather(self, before: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
         """Wait for actors; what most of them are is what draws, and is returned: the environment of the session.
@@ -184,8 +189,6 @@ class Crew:
     def _set_aside(self, actor: Actor, why: str) -> None:
         actor.aside = True
         log.warning("an actor takes no part: %s", why)
-
-    # --- going on -------------------------------------------------------------------------------------------------
 
     @property
     def _starting(self) -> list[Actor]:

@@ -66,12 +66,12 @@ class Handful:
 class CrewBatch:
     """A batch of the engine under way."""
 
-    def __init__(self, step: Callable[[], None], segments: list[Segment], tally: Tally) -> None:
-        """One that goes on by steps."""
+    def __init__(self, wait: Callable[[CrewBatch], None], segments: list[Segment], tally: Tally) -> None:
+        """One that ``wait`` waits for."""
         self.segments, self.tally = segments, tally
         self.counts: list[Counts | None] = [None] * len(segments)
         self.left = len(segments)
-        self._step = step
+        self._wait = wait
 
     def result(self) -> Counts:
         """Wait for it; a segment that is left out has counts of -1.
@@ -79,12 +79,11 @@ class CrewBatch:
         Raises:
             ModelError: actors contradict each other, or too much is left out.
         """
-        while self.left:
-            self._step()
+        self._wait(self)
         return np.stack([each for each in self.counts if each is not None])
 
     def take(self, places: list[int], counts: Counts) -> None:
-        """Counts of some of its segments."""
+        """Take counts of some of its segments."""
         for place, votes in zip(places, counts, strict=True):
             self.counts[place] = votes
         self.left -= len(places)
