@@ -665,3 +665,20 @@ def test_precision_and_backend_are_asked_for(made):
     pytest.importorskip("openvino")
     smoothed(Convolved(), backend="openvino").certify(batch(), n=100)
     assert "openvino" in made[1].label.lower()
+
+
+def test_a_loader_in_one_call():
+    base = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).eval().requires_grad_(False)
+    g = SmoothedClassifier(base, 2, Gaussian(sigma=0.5), workers=1)
+    x = torch.arange(16).reshape(4, 1, 2, 2) * 16 / 255
+    said = g.certify(x, n0=20, n=200)
+    labels = torch.tensor([int(said.prediction[0]), 1, 0, int(said.prediction[3])])
+    for radius in (0.0, float(said.radius[0]), 9.0):
+        right = (said.prediction == labels.numpy()) & (said.radius >= radius) & said.certified
+        batches = [(x[:3], labels[:3]), (x[3:], labels[3:])]
+        assert g.certified_accuracy(batches, radius=radius, n0=20, n=200) == right.mean()
+    with pytest.raises(ValueError, match=r"^loader must yield inputs, got none"):
+        g.certified_accuracy([], radius=0.1)
+    with pytest.raises(ValueError, match=r"^radius must be >= 0, got -1"):
+        g.certified_accuracy([], radius=-1)
+    assert repr(g) == f"SmoothedClassifier(Sequential, 2 classes, {g.noise}, seed=0)"

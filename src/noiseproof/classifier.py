@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -31,6 +31,7 @@ from noiseproof.errors import ModelError
 from noiseproof.models.base import fingerprint
 from noiseproof.models.contents import contents
 from noiseproof.noises.keys import binding, input_key
+from noiseproof.outcomes import Outcomes
 from noiseproof.procedures import Certify, Decide, Predict, Procedure
 from noiseproof.types import ABSTAIN, Certificate, Decision, Prediction
 
@@ -40,62 +41,6 @@ if TYPE_CHECKING:
     from noiseproof.engine.pooled import PooledBackend
     from noiseproof.noises import Noise
     from noiseproof.types import Outcome
-
-
-class Outcomes:
-    """What a procedure said of a batch: arrays with one entry an input, and no others than those that apply.
-
-    Attributes:
-        prediction: class, or ``ABSTAIN`` (-1); int64 ``[batch]``.
-        abstained: bool ``[batch]``.
-        draws: that it took; int64 ``[batch]``.
-        radius: certify: certified radius in input units, 0.0 where abstained; decide: what was asked about; float64.
-        norm: certify and decide: the norm of the radius.
-        certified: certify and decide: bool ``[batch]``.
-        p_lower: certify: lower confidence bound on the top class's probability; float64 ``[batch]``.
-        p_upper: certify: upper confidence bound on the largest rival's; float64 ``[batch]``.
-        p_value: predict: of the test between the two largest counts; float64 ``[batch]``.
-        answer: decide: "certified", "not certified" or "undecided"; str ``[batch]``.
-    """
-
-    prediction: NDArray[np.int64]
-    abstained: NDArray[np.bool_]
-    draws: NDArray[np.int64]
-    radius: NDArray[np.float64]
-    norm: str
-    certified: NDArray[np.bool_]
-    p_lower: NDArray[np.float64]
-    p_upper: NDArray[np.float64]
-    p_value: NDArray[np.float64]
-    answer: NDArray[np.str_]
-
-    def __init__(self, kind: type[Outcome], outcomes: Sequence[Outcome], draws: Sequence[int], norm: str) -> None:
-        """The arrays of records.
-
-        Args:
-            kind: of all the records, of which there may be none.
-            outcomes: one an input.
-            draws: that each took.
-            norm: of their radii.
-        """
-        for name in (each.name for each in fields(kind) if each.name != "norm"):
-            dtype = _DTYPES.get(name, np.float64)
-            setattr(self, name, np.array([getattr(outcome, name) for outcome in outcomes], dtype=dtype))
-        self.abstained = self.prediction == ABSTAIN
-        self.draws = np.array(draws, dtype=np.int64)
-        if kind is not Prediction:
-            self.norm, self.certified = norm, ~self.abstained
-
-    def __len__(self) -> int:
-        """The inputs."""
-        return len(self.prediction)
-
-    def __getattr__(self, name: str) -> object:
-        """What does not apply is named."""
-        raise AttributeError(f"these outcomes have no {name!r}; they have {', '.join(sorted(vars(self)))}")
-
-
-_DTYPES = {"prediction": np.int64, "answer": np.str_}
 
 
 @dataclass(frozen=True)
@@ -263,6 +208,45 @@ class SmoothedClassifier(nn.Module):
             ModelError: the base classifier is in training mode, or does not return ``num_classes`` scores.
         """
         return self._outcomes(Decision, self._run(Decide(radius=radius, alpha=alpha, n_max=n_max), x))
+
+    def certified_accuracy(
+        self,
+        loader: Iterable[tuple[torch.Tensor, torch.Tensor]],
+        *,
+        radius: float,
+        n0: int = 100,
+        n: int = 100_000,
+        alpha: float = 0.001,
+    ) -> float:
+        """The share of a loader's inputs that CERTIFY finds right and certified at least this far.
+
+        Args:
+            loader: yields ``(x, labels)``, x as ``certify`` takes it.
+            radius: in input units in the norm of the noise, >= 0.
+            n0: draws that select the class.
+            n: fresh draws that estimate its probability.
+            alpha: failure probability per input.
+
+        Raises:
+            ValueError: an argument is out of range, or the loader yields nothing.
+            ModelError: the base classifier is in training mode, or does not return ``num_classes`` scores.
+        """
+        if not radius >= 0:
+            raise ValueError(f"radius must be >= 0, got {radius}")
+        right = of = 0
+        for x, labels in loader:
+            said = self.certify(x, n0=n0, n=n, alpha=alpha)
+            known = np.asarray(labels.cpu() if isinstance(labels, torch.Tensor) else labels)
+            right += int((said.certified & (said.prediction == known) & (said.radius >= radius)).sum())
+            of += len(said)
+        if not of:
+            raise ValueError("loader must yield inputs, got none")
+        return right / of
+
+    def __repr__(self) -> str:
+        """In a line, however large the base classifier is."""
+        base = type(self.base).__name__
+        return f"SmoothedClassifier({base}, {self.num_classes} classes, {self.noise}, seed={self.seed})"
 
     def close(self) -> None:
         """Give back the workers and the memory that were kept for the next call, which makes its own again."""
