@@ -12,15 +12,17 @@ import pytest
 
 from noiseproof.cli.main import run as command
 from noiseproof.procedures import Decide, Predict
+from noiseproof.reports.baselines import one_line
 from noiseproof.reports.page import page_of, write_page
 from noiseproof.reports.report import report
 from noiseproof.reports.summaries import summary_table
 from noiseproof.store import read_run
 from noiseproof.store.attacks import KIND_FALSIFY, Attacked, AttackFolder
+from noiseproof.store.baselines import KIND_BASELINE, BaselineFolder, Determined, read_baseline
 from noiseproof.store.exchange import import_run
 from noiseproof.store.folder import JOURNAL
 from noiseproof.store.journal import last_hash, read_journal
-from noiseproof.store.manifest import MANIFEST, Manifest
+from noiseproof.store.manifest import MANIFEST, Manifest, write_manifest
 
 TOPS = (0.999, 0.95, 0.8, 0.6, 0.52, 0.2)
 
@@ -228,3 +230,32 @@ def test_the_last_hash_is_of_the_last_whole_line(tmp_path):
     line = b'{"is":"x","long":"' + b"y" * 20_000 + b'","hash":"' + b"a" * 32 + b'"}\n'
     path.write_bytes(line + line.replace(b"aaaa", b"bbbb") + line[:9000])
     assert last_hash(path) == "b" * 32
+
+
+def test_a_training_has_a_page_of_its_epochs(tmp_path, seen):
+    write_manifest(tmp_path, Manifest("train", {"model": {"architecture": "lenet"}}, "0"))
+    epochs = [{"epoch": 1, "loss": 1.25, "accuracy": 0.5}, {"epoch": 2, "loss": 0.75, "accuracy": 0.875}]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, epochs)) + '\n{"epoch": 3, "lo')
+    page = page_of([tmp_path])
+    assert page.wrong == ()
+    table = [["epoch", "loss", "accuracy"], ["1", "1.25", "0.5"], ["2", "0.75", "0.875"]]
+    assert table in seen(page.html).tables
+    assert 'id="chart-training"' in page.html
+    (tmp_path / "metrics.jsonl").unlink()
+    assert "No epoch is finished yet." in seen(page_of([tmp_path]).html).text
+
+
+def test_another_certificate_has_its_line(tmp_path, seen):
+    folder = BaselineFolder(
+        tmp_path / "b",
+        Manifest(KIND_BASELINE, {"certificate": {"method": "lipschitz"}, "model": {"architecture": "lenet"}}, "0"),
+    )
+    with folder:
+        folder.begin({}, {})
+        for i, radius in enumerate((0.5, 0.25, 0.0)):
+            folder.add(Determined(f"k{i}-0", i, 1, 1, radius, 0.1))
+    held = one_line(read_baseline(tmp_path / "b"))
+    assert held in seen(page_of([tmp_path / "b"]).html).text
+    lines = (tmp_path / "b" / JOURNAL).read_text().replace('"radius":0.25', '"radius":0.75')
+    (tmp_path / "b" / JOURNAL).write_text(lines)
+    assert "line 3: the hash does not follow" in page_of([tmp_path / "b"]).wrong[0]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from noiseproof.types import Record
 
 PIXEL = "radius in steps of one 8-bit pixel (1/255)"
+_DOTTED = "Dotted: the most that so many draws can certify; a curve that falls there falls for want of draws."
 MOST_COMPARED = 8
 """Runs up to which every pair is tested."""
 
@@ -163,7 +164,7 @@ def _curves(runs: Sequence[Looked], summaries: Sequence[Summary]) -> Iterator[Pi
         curves_chart(runs, summaries),
         (
             f"Shaded: where the curve of the population lies, with probability {sure}, at all radii at once.",
-            *(("Dotted: the most that so many draws can certify.",) if limited else ()),
+            *((_DOTTED,) if limited else ()),
         ),
     )
     yield Grid("Certified accuracy, as noiseproof report prints it", table_of(runs, summaries))

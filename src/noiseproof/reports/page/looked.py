@@ -8,6 +8,7 @@ from pathlib import Path
 
 from noiseproof.errors import RunError
 from noiseproof.store.attacks import KIND, KIND_FALSIFY, AttackRun, read_attack
+from noiseproof.store.baselines import KIND_BASELINE, Baseline, read_baseline
 from noiseproof.store.folder import JOURNAL
 from noiseproof.store.journal import last_hash, torn
 from noiseproof.store.manifest import Manifest, import_note, read_manifest
@@ -29,6 +30,7 @@ class Looked:
         records: the finished inputs, by index.
         held: that it was verified; None where there is nothing to verify.
         attack: of attack or falsify; else None.
+        baseline: of another certificate; else None.
         wrong: what is wrong with it, with the line where a line is; empty where nothing is.
         notes: what a reader must know beside: not whole, torn, imported.
         last_hash: of the last line of its journal, which names all before; empty where there is none.
@@ -41,6 +43,7 @@ class Looked:
     records: tuple[Record, ...] = ()
     held: Verification | None = None
     attack: AttackRun | None = None
+    baseline: Baseline | None = None
     wrong: str = ""
     notes: tuple[str, ...] = ()
     last_hash: str = ""
@@ -79,12 +82,15 @@ def _looked(path: Path, name: str, manifest: Manifest) -> Looked:
     end = last_hash(path / JOURNAL)
     if manifest.kind in (KIND, KIND_FALSIFY):
         return Looked(path, name, manifest, attack=read_attack(path, manifest.kind), last_hash=end)
+    if manifest.kind == KIND_BASELINE:
+        return Looked(path, name, manifest, baseline=read_baseline(path), last_hash=end)
     if "procedure" not in manifest.meaning:
         return Looked(path, name, manifest, last_hash=end)
     run = read_run(path)
     held = verify(path) if manifest.has_counts else None
     said = [import_note(manifest), *_not_whole(run)] if held else [import_note(manifest)]
-    return Looked(path, name, manifest, run, tuple(run.records), held, None, "", tuple(filter(None, said)), end)
+    notes = tuple(filter(None, said))
+    return Looked(path, name, manifest, run, tuple(run.records), held, notes=notes, last_hash=end)
 
 
 def _not_whole(run: Run) -> Sequence[str]:

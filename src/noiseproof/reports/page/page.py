@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from noiseproof.errors import NoiseproofError
 from noiseproof.reports.attack import attack_table, contradiction_text
+from noiseproof.reports.baselines import one_line
 from noiseproof.reports.card import card_of
 from noiseproof.reports.falsify import attack_rows
 from noiseproof.reports.page import answers, certified
@@ -17,12 +18,14 @@ from noiseproof.reports.page.gallery import LEAST_ROBUST, gallery, pictures_of
 from noiseproof.reports.page.looked import Looked, look
 from noiseproof.reports.page.parts import Grid, Inputs, Marked, Piece, Say, Section, Text, Tile, Tiles
 from noiseproof.reports.page.render import Served, render
+from noiseproof.reports.page.trained import trained
 from noiseproof.reports.show import show
 from noiseproof.reports.summaries import radii_of, run_table
 from noiseproof.reports.tables import Table
 from noiseproof.reports.units import down
 from noiseproof.store.given import Runs, folders_of, listed
 from noiseproof.store.manifest import KIND_IMPORT, write_text
+from noiseproof.store.run import MALFORMED
 from noiseproof.types import ABSTAIN, Certificate
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from noiseproof.asked import Elsewhere
     from noiseproof.reports.page.gallery import RunPictures
     from noiseproof.store.attacks import AttackRun
+    from noiseproof.store.baselines import Baseline
 
 _WRONG_ROWS = 20
 
@@ -123,6 +127,11 @@ def _laid_out(
             title = f"{each.kind.capitalize()}: {each.name}"
             sections.append(Section(f"{each.kind}-{len(sections)}", title, tuple(parts)))
             tiles += answers.tiles(each) if len(looked) == 1 else ()
+        if each.kind == "train" and not each.wrong:
+            sections.append(Section(f"train-{len(sections)}", f"Training: {each.name}", tuple(trained(each.path))))
+        if each.baseline is not None:
+            title = f"Another certificate: {each.name}"
+            sections.append(Section(f"baseline-{len(sections)}", title, (_other_certificate(each.baseline),)))
     sections += _attacks(looked)
     shown = list(_inputs(_worth_a_look(looked, summaries, grid), attacks, elsewhere))
     sections += shown
@@ -182,6 +191,15 @@ def _folders(looked: Sequence[Looked]) -> Section:
 
 def _table(value: object) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
+
+
+def _other_certificate(baseline: Baseline) -> Say:
+    if not baseline.inputs:
+        return Say("No input is finished yet.", "warn")
+    try:
+        return Say(one_line(baseline))
+    except MALFORMED as error:
+        return Say(f"Its meaning is none this version knows ({error!r:.200}).", "warn")
 
 
 def _attacks(looked: Sequence[Looked]) -> Iterator[Section]:

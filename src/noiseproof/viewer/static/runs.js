@@ -58,8 +58,8 @@ const line = (row) => {
   }
   made.append(name, last, cell(row.certified === null ? "" : `${(100 * row.certified[at]).toFixed(1)} %`));
   made.append(cell(row.acr === null ? "" : row.acr.toFixed(3)));
-  made.append(cell(grouped(row.done) + (row.asked ? ` of ${grouped(row.asked)}` : "")));
-  made.append(cell(row.noise), cell(row.model), cell(row.data), cell(row.procedure), cell(grouped(row.draws)));
+  made.append(cell(row.state ? grouped(row.done) + (row.asked ? ` of ${grouped(row.asked)}` : "") : ""));
+  made.append(cell(row.noise), cell(row.model), cell(row.data), cell(row.procedure), cell(row.state ? grouped(row.draws) : ""));
   return made;
 };
 const draw = () => {
