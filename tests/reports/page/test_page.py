@@ -259,3 +259,9 @@ def test_another_certificate_has_its_line(tmp_path, seen):
     lines = (tmp_path / "b" / JOURNAL).read_text().replace('"radius":0.25', '"radius":0.75')
     (tmp_path / "b" / JOURNAL).write_text(lines)
     assert "line 3: the hash does not follow" in page_of([tmp_path / "b"]).wrong[0]
+
+
+def test_a_run_of_decide_has_its_card(make_run, seen):
+    text = seen(page_of([make_run("a", TOPS, procedure=Decide(radius=0.2, n_max=1000))]).html).text
+    assert "a: what is promised, and what is not" in text
+    assert "Not promised" in text

@@ -26,7 +26,7 @@ from noiseproof.reports.units import down
 from noiseproof.store.given import Runs, folders_of, listed
 from noiseproof.store.manifest import KIND_IMPORT, write_text
 from noiseproof.store.run import MALFORMED
-from noiseproof.types import ABSTAIN, Certificate
+from noiseproof.types import ABSTAIN, Certificate, Decision
 
 if TYPE_CHECKING:
     from noiseproof.analysis import Summary
@@ -299,8 +299,8 @@ def _promises(looked: Sequence[Looked]) -> Iterator[Section]:
     for each in looked:
         if each.manifest is None or each.wrong:
             continue
-        certificates = each.held is not None and all(isinstance(r.outcome, Certificate) for r in each.records)
-        if each.run is not None and each.held is not None and each.records and certificates:
+        promises = all(isinstance(record.outcome, Certificate | Decision) for record in each.records)
+        if each.run is not None and each.held is not None and each.records and promises:
             try:
                 parts.append(Marked(f"{each.name}: what is promised, and what is not", _from_markdown(each)))
             except (NoiseproofError, ValueError, KeyError) as error:
