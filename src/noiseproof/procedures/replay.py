@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from noiseproof.tallies import Votes
 from noiseproof.types import Answer, Outcome
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def replay(procedure: Procedure, noise: Noise, answers: Iterable[Answer], label:
                 f"but {answer.n} of {answer.stage!r} are stored"
             )
         try:
-            request = asking.send(np.array(answer.votes, dtype=np.int64))
+            request = asking.send(Votes.of(answer.votes).array())
         except StopIteration as done:
             outcome = done.value
     if outcome is None and answers:
@@ -94,7 +95,7 @@ def _check_under_way(
         votes: Counts | int = 0
         while ranges and got < request.n:
             n, voted = ranges.popleft()
-            got, votes = got + n, votes + np.array(voted, dtype=np.int64)
+            got, votes = got + n, votes + Votes.of(voted).array()
         if got > request.n:
             raise ValueError(f"a range of {request.stage!r} straddles the request of {request.n} draws")
         waits = got < request.n

@@ -46,7 +46,8 @@ class ClassVotes(Tally):
         """As ``holds``."""
         import numpy as np  # whoever lists tallies needs none
 
-        if counts.size < 2 or np.minimum.reduce(counts) < 0 or np.maximum.reduce(counts) > n:  # so no sum overflows
+        # as they lie in memory, counts below 0 are the largest of all; and of what is at most n no sum overflows
+        if counts.size < 2 or np.maximum.reduce(counts.view(np.uint64)) > n:
             return False
         return int(np.add.reduce(counts)) <= n
 
