@@ -33,8 +33,16 @@ class RunError(NoiseproofError):
 
 
 def one_line(error: Exception, most: int = 200) -> str:
-    """What an error of somebody else's says, in so many letters at most; its kind where it says nothing."""
-    return (" ".join(str(error).split()) or type(error).__name__)[:most]
+    """What an error of somebody else's says, in so many letters at most; its kind where it says nothing.
+
+    Of a longer text the middle is left out: the cause often stands at the end.
+
+    >>> one_line(ValueError("load of /a/very/long/path failed: version 12 is not supported"), 40)
+    'load of /a/ver ... 12 is not supported'
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    head, tail = (most - 5) * 2 // 5, (most - 5) * 3 // 5
+    return text if len(text) <= most else f"{text[:head].rstrip()} ... {text[-tail:].lstrip()}"
 
 
 def pip_install(extra: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from noiseproof.engine.contract import checked_scores
 from noiseproof.errors import ModelError
+from noiseproof.models.copies import copied
 from noiseproof.noises.words import Words
 from noiseproof.tallies import CLASS_VOTES
 
@@ -182,7 +182,7 @@ def _copied(base: Callable[[Tensor], Any], device: torch.device) -> Callable[[Te
     if not isinstance(base, nn.Module):
         return base
     try:
-        return copy.deepcopy(base).to(device)
+        return copied(base).to(device)
     except Exception as error:
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"the base classifier cannot be copied to {device} ({said})") from error

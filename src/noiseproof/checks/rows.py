@@ -66,7 +66,10 @@ def own_row(probe: Probe) -> Finding:
     """The same rows in another order, and beside other rows."""
     first = probe.first
     answers = [answer for _, answer in in_other_batches(probe.rows, probe.scores, first)]
-    cause = "look for batch-norm that uses the batch's own statistics, or for a mean or a softmax over the batch"
+    cause = (
+        "look for batch-norm that uses the batch's own statistics, for a mean or a softmax over the batch, or for "
+        "dynamic quantisation"
+    )
     return _compared("own row", "with the other rows of the batch", first, answers, cause)
 
 

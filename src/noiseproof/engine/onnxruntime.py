@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import warnings
 from typing import TYPE_CHECKING, Unpack
@@ -13,6 +12,7 @@ from torch import nn
 from noiseproof.engine.pooled import PooledBackend
 from noiseproof.engine.require import require
 from noiseproof.errors import ModelError
+from noiseproof.models.copies import copied
 
 if TYPE_CHECKING:
     from noiseproof.engine.pooled import Setup
@@ -53,7 +53,7 @@ def _exported(base: nn.Module, shape: tuple[int, ...]) -> bytes:
         exporter.setLevel(logging.ERROR)  # it tells of packages it does not need
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            module = copy.deepcopy(base).to("cpu").requires_grad_(False)
+            module = copied(base).to("cpu").requires_grad_(False)
             program = torch.onnx.export(module, (torch.zeros(shape),), dynamo=True, verbose=False)
             assert program is not None, "the exporter of torch.export returns a program"
     except Exception as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 import warnings
 from typing import TYPE_CHECKING, Any, Unpack
@@ -13,6 +12,7 @@ from torch import nn
 from noiseproof.engine.pooled import PooledBackend
 from noiseproof.engine.require import check_available, require
 from noiseproof.errors import ModelError
+from noiseproof.models.copies import copied
 
 if TYPE_CHECKING:
     from noiseproof.engine.pooled import Setup
@@ -62,7 +62,7 @@ def _converted(base: nn.Module, shape: tuple[int, ...]) -> Any:  # noqa: ANN401 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            module = copy.deepcopy(base).to("cpu").requires_grad_(False)
+            module = copied(base).to("cpu").requires_grad_(False)
             decoder = TorchScriptPythonDecoder(module, example_input=(torch.zeros(shape),))
             frontend = FrontEndManager().load_by_framework("pytorch")
             model = frontend.convert(frontend.load(decoder))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import gc
 import logging
 from collections import Counter
@@ -17,6 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from noiseproof.engine.arithmetic import arithmetic
 from noiseproof.engine.fuse import fuse
 from noiseproof.errors import ModelError
+from noiseproof.models.copies import copied
 from noiseproof.models.ensemble import Ensemble
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def _prepared(
     if not moved and not convolves:
         return Prepared(base, channels_last=False, folded=0)
     try:
-        plain = copy.deepcopy(base).to(device)
+        plain = copied(base).to(device)
     except Exception as error:
         if moved:
             said = (str(error).splitlines() or [type(error).__name__])[0]
@@ -107,7 +107,7 @@ def _prepared(
     tried = [(made, folded, picture), (made, folded, False), (plain, 0, picture)]
     for module, pairs, last in tried:
         layout = torch.channels_last if last else torch.contiguous_format
-        candidate = copy.deepcopy(module) if last else module
+        candidate = copied(module) if last else module
         if last:
             candidate = candidate.to(memory_format=layout)  # type: ignore[call-overload]  # missing in its stubs
         if _same(_scores(candidate, probe.contiguous(memory_format=layout)), wanted):
@@ -136,8 +136,8 @@ def fold(module: nn.Module) -> tuple[nn.Module, int]:
         count = sum(pairs for _, pairs in members)
         return (Ensemble([member for member, _ in members], module.consensus), count) if count else (module, 0)
     try:
-        graph = fx.Tracer().trace(copy.deepcopy(module))  # a copy, since tracing runs the module's Python
-        made = copy.deepcopy(module)
+        graph = fx.Tracer().trace(copied(module))  # a copy, since tracing runs the module's Python
+        made = copied(module)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a forward pass does with what is no tensor
         log.info("batch-norm is not folded: torch.fx cannot trace the base classifier (%s)", error)
         return module, 0

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from noiseproof.errors import ModelError
 
@@ -67,21 +69,69 @@ def fingerprint(module: nn.Module, name: str) -> str:
     """SHA-256 (hex) over the architecture's name and every tensor's name, dtype, shape and bytes.
 
     Independent of file, order, device and memory layout. Buffers outside the ``state_dict`` (the constants of
-    the normalisation) count: they are part of the function; what else a ``state_dict`` may hold does not.
+    the normalisation) count: they are part of the function; so does what a ``state_dict`` holds besides tensors.
+
+    Raises:
+        ModelError: something in it cannot be told.
     """
-    named = {**module.state_dict(), **dict(module.named_buffers())}
-    tensors = {key: value for key, value in named.items() if isinstance(value, torch.Tensor)}
+    tensors = {**module.state_dict(), **dict(module.named_buffers())}
     digest = hashlib.sha256(json.dumps(name).encode())
     for key in sorted(tensors):
-        tensor = tensors[key].detach().cpu().contiguous()
-        digest.update(json.dumps([key, str(tensor.dtype), list(tensor.shape)]).encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+        for part, tensor in _dense(key, tensors[key]):
+            digest.update(json.dumps([part, str(tensor.dtype), list(tensor.shape)]).encode())
+            digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
+def _dense(key: str, value: Any) -> Iterator[tuple[str, Tensor]]:  # noqa: ANN401 (whatever a module keeps)
+    """What a module keeps under a key as dense tensors on the CPU, each with a name that says what it is."""
+    if isinstance(value, tuple | list):
+        for number, each in enumerate(value):
+            yield from _dense(f"{key}[{number}]", each)
+    elif isinstance(value, Mapping):
+        for name in sorted(value, key=str):
+            yield from _dense(f"{key}[{name!r}]", value[name])
+    elif not isinstance(value, Tensor):
+        yield f"{key} {_said(key, value)}", torch.empty(0)
+    elif value.device.type == "meta":
+        raise ModelError(f"the base classifier has no numbers in {key}; load its weights, or give it a first batch")
+    elif value.is_quantized:
+        scales = value.q_scale() if value.qscheme() in _PER_TENSOR else value.q_per_channel_scales().tolist()
+        zeros = value.q_zero_point() if value.qscheme() in _PER_TENSOR else value.q_per_channel_zero_points().tolist()
+        yield f"{key} {value.dtype} {scales} {zeros}", value.detach().int_repr().cpu().contiguous()
+    elif value.layout != torch.strided:
+        whole = value.detach().cpu()
+        yield f"{key} {value.layout}", whole.to_dense().contiguous()
+    else:
+        yield key, value.detach().cpu().contiguous()
+
+
+def _said(key: str, value: object) -> str:
+    if value is None or isinstance(value, str | int | float | bool | torch.dtype):
+        return repr(value)
+    try:
+        return hashlib.sha256(pickle.dumps(value)).hexdigest()
+    except Exception as error:
+        raise ModelError(
+            f"the base classifier keeps a {type(value).__name__} in {key}, of which nothing can be told: keep tensors "
+            "there, or give a function on numpy arrays"
+        ) from error
+
+
+_PER_TENSOR = (torch.per_tensor_affine, torch.per_tensor_symmetric)
+
+
 def frozen(module: nn.Module) -> nn.Module:
-    """The module in eval mode, no parameter of which requires a gradient."""
-    return module.eval().requires_grad_(False)
+    """The module in eval mode, no parameter of which requires a gradient.
+
+    Raises:
+        ModelError: a layer waits for its first batch.
+    """
+    for name, parameter in module.named_parameters():
+        if isinstance(parameter, nn.parameter.UninitializedParameter):
+            raise ModelError(f"{name} waits for a first batch (a lazy layer); call the model on one before it is given")
+        parameter.requires_grad_(False)  # one by one: TorchScript refuses it as a whole
+    return module.eval()
 
 
 def agree(where: Path | str, name: str, asked: Any, stored: Any) -> Any:  # noqa: ANN401 (any type)

@@ -143,7 +143,9 @@ def _opened(path: Path, place: str) -> Any:  # noqa: ANN401 (untyped package)
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:
-        raise ModelError(f"{path} cannot be run by ONNX Runtime ({one_line(error)}); export it again") from error
+        later = "IR version" in str(error) or "opset" in str(error)
+        remedy = f"for an earlier version, or update onnxruntime {onnxruntime.__version__}" if later else "again"
+        raise ModelError(f"{path} cannot be run by ONNX Runtime ({one_line(error)}); export it {remedy}") from error
 
 
 def _has_cuda() -> bool:

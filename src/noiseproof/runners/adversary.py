@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from noiseproof.asked.options import asked_of
 from noiseproof.attacks import Attack, Example, Judge, Judged, TargetModel, has_gradient
 from noiseproof.engine.backend import cpu_batch, gpu_batch
 from noiseproof.engine.choose import backend_for
+from noiseproof.models.copies import copied
 from noiseproof.procedures import Predict
 from noiseproof.progress import Progress
 from noiseproof.runners.certified import certified_input
@@ -74,7 +74,7 @@ class Adversary:
         self._on_cpu = job.device.type == "cpu"
         self.rows = job.asked.compute.batch_size or (cpu_batch if self._on_cpu else gpu_batch)(tuple(job.data.shape))
         # the caller's module stays where it is
-        module = copy.deepcopy(job.model.module).to(job.device)
+        module = copied(job.model.module).to(job.device)
         self.job = replace(job, model=replace(job.model, module=module))
         assert isinstance(job.asked.procedure, Predict)
         self.judged_by = job.asked.procedure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -12,6 +11,7 @@ from torch import nn
 
 from noiseproof.errors import ModelError
 from noiseproof.models import BaseModel
+from noiseproof.models.copies import copied
 from noiseproof.training.denoising.base import DenoisingLoss
 from noiseproof.training.losses.base import LossIn, LossOut
 
@@ -41,7 +41,7 @@ class StabilityDenoisingLoss(DenoisingLoss):
         if not isinstance(self.classifier, BaseModel):
             found = type(self.classifier).__name__
             raise ValueError(f"classifier must be a loaded base classifier, got {found}")  # noqa: TRY004  # as of each setting
-        object.__setattr__(self, "_own", copy.deepcopy(self.classifier.module).eval().requires_grad_(False))
+        object.__setattr__(self, "_own", copied(self.classifier.module).eval().requires_grad_(False))
 
     def compute(self, model: nn.Module, batch: LossIn) -> LossOut:
         """See ``Loss`` and ``DenoisingLoss``; the accuracy is the classifier's on denoised pictures.
