@@ -13,6 +13,7 @@ from noiseproof.store import RunFolder, VerificationError, read_run, verify
 from noiseproof.store import index as indexed
 from noiseproof.store.index import INDEX, worth
 from noiseproof.store.journal import Journal, Mark
+from noiseproof.store.merge import merge
 from noiseproof.store.run import _take
 from noiseproof.store.whole import Selection
 from noiseproof.types import ABSTAIN, Certificate
@@ -234,3 +235,18 @@ def test_small_journals_have_none(run, manifest, monkeypatch):
         pass
     read_run(run)
     assert not (run / INDEX).exists()
+
+
+def test_what_a_merge_leaves_beside_the_journal_holds(tmp_path, manifest, environment, serve):
+    for name, index in (("a", 0), ("b", 1)):
+        with RunFolder(tmp_path / name, manifest) as folder:
+            folder.begin(environment, {}, Selection(2, index, None, 2))
+            serve(folder, f"k{index}-0", index, top=index, right=0.9)
+            serve(folder, f"u{index}-0", 7 + index, top=index, right=0.9, stop_after=2)
+            folder.seal(Selection(2, index, None, 2))
+    whole = merge([tmp_path / "b", tmp_path / "a"], out=tmp_path / "all").run.state
+    assert (tmp_path / "all" / INDEX).exists()
+    assert verify(tmp_path / "all").records == 2
+    assert [record.answers[0].votes for record in whole.records.values()] == [(9, 1, 0), (0, 9, 1)]
+    (tmp_path / "all" / INDEX).unlink()
+    assert whole == read_run(tmp_path / "all").state

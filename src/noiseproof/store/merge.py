@@ -14,15 +14,15 @@ from typing import Any
 
 from noiseproof.errors import RunError
 from noiseproof.store.folder import JOURNAL, SETTINGS
-from noiseproof.store.index import INDEX
+from noiseproof.store.index import INDEX, save, worth
 from noiseproof.store.journal import Journal, read_journal
-from noiseproof.store.lines import converted, decoded, encoded, key_of
+from noiseproof.store.lines import Entry, RecordLine, converted, decoded, encoded, key_of
 from noiseproof.store.lock import FolderLock
 from noiseproof.store.manifest import MANIFEST, Manifest, changes, check_meaning, told, write_manifest, write_text
-from noiseproof.store.run import Run, read_run, same_outcome
+from noiseproof.store.run import Run, empty_state, read_run, same_outcome
 from noiseproof.store.settings import to_toml
 from noiseproof.store.signing import SIGNATURE, unsigned
-from noiseproof.types import Answer, Record
+from noiseproof.types import Record
 from noiseproof.version import __version__
 
 EMPTY = {"lock", f"{MANIFEST}.part"}
@@ -175,13 +175,12 @@ def _says_the_same(one: Record, other: Record) -> bool:
     return one == same and same_outcome(one.outcome, other.outcome)
 
 
+_Lines = Iterator[tuple[Entry, bytes]]
+_NO_JSON = (b"NaN", b"Infinity")
+
+
 class _ChangedError(Exception):
     """A journal no longer holds the lines that were read before."""
-
-
-def _printed(record: Record) -> Record:
-    """A record but for its votes, of which the chain has been read twice, to the same hash."""
-    return replace(record, answers=tuple(Answer(stage, n, ()) for stage, n in record.requests))
 
 
 def _votes_agree(one: Record, other: Record) -> bool:
@@ -214,16 +213,20 @@ def _is_there(out: Path, place: Path, manifest: Manifest, records: dict[str, Rec
     return True
 
 
-def _lines(run: Run, keys: set[str]) -> Iterator[bytes]:
-    """What a journal says of these inputs and of its sessions, as it is written there and in its order."""
+def _lines(run: Run, keys: set[str]) -> _Lines:
+    """What a journal says of these inputs and of its sessions, in its order: each line, and as it is written there."""
     if not keys:
         return
     for line in read_journal(run.path / JOURNAL, run.manifest.meaning_hash):
         entry = converted(decoded(line.text))
         if (key := key_of(entry)) is None or key in keys:
-            encoded(entry)  # refuses what JSON has not
+            if any(word in line.text for word in _NO_JSON):
+                encoded(entry)  # refuses what JSON has not
             # who signed a part did not sign what it becomes
-            yield encoded(unsigned(entry)) if isinstance(entry, dict) and SIGNATURE in entry else line.text
+            if isinstance(entry, dict) and SIGNATURE in entry:
+                yield unsigned(entry), encoded(unsigned(entry))
+            else:
+                yield entry, line.text
         if (line.number, line.end, line.hash) == run.end:  # what came later, nobody has looked at
             return
     raise _ChangedError
@@ -275,7 +278,11 @@ class _Folder:
         self._part = place.with_name(f".{place.name}.merging")
 
     def write(
-        self, manifest: Manifest, settings: dict[str, Any], lines: Iterator[bytes], records: dict[str, Record]
+        self,
+        manifest: Manifest,
+        settings: dict[str, Any],
+        lines: _Lines,
+        records: dict[str, Record],
     ) -> None:
         """Write it all, or nothing: what an earlier merge left behind when it was killed is cleared away first."""
         try:
@@ -297,21 +304,26 @@ class _Folder:
         except OSError as error:
             raise RunError(f"cannot make the folder {self._out}: {error.strerror}; choose another --out") from None
 
-    def _copy(self, manifest: Manifest, lines: Iterator[bytes], records: dict[str, Record]) -> None:
+    def _copy(self, manifest: Manifest, lines: _Lines, records: dict[str, Record]) -> None:
         changed = RunError(f"a run changed while it was merged into {self._out}; run the same line again")
-        journal = Journal(self._part / JOURNAL, manifest.meaning_hash)
+        journal, state = Journal(self._part / JOURNAL, manifest.meaning_hash), empty_state(self._part, manifest)
         try:
-            for text in lines:
+            for entry, text in lines:
                 journal.append(text)
+                if isinstance(entry, RecordLine):
+                    state.add(records[entry.key])  # as it was read where it comes from
+                elif isinstance(entry, dict):
+                    state.apply(entry)
         except _ChangedError:
             raise changed from None
         except ValueError as error:  # an infinite number, which a hand-made line may hold and JSON has not
             raise RunError(f"a run has a line that cannot be written again ({error}); see noiseproof verify") from None
         finally:
             journal.close()
-        there = read_run(self._part).state.records  # and it leaves an index there
-        if {key: _printed(record) for key, record in there.items()} != {k: _printed(r) for k, r in records.items()}:
+        if state.records.keys() != records.keys():
             raise changed
+        if worth(journal.end, None):
+            save(self._part, manifest, state, journal.end)
 
     def _put(self) -> None:
         if self._place.exists():
