@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from noiseproof.checks import Diagnosis
-from noiseproof.models import BaseModel
+from noiseproof.models import BaseModel, Normalize
 from tests.asking import doctor
 
 
@@ -263,3 +263,23 @@ def test_a_model_that_works_in_place_is_no_random_one(honest, pictures, first):
     assert found.finding("two calls").says == (
         "scores are the same between two calls, to the last bit; it works in place on its inputs, and is given copies"
     )
+
+
+class Normalised(nn.Module):
+    """An honest classifier of pictures that were only centred, behind a normalisation that is not its own."""
+
+    def __init__(self, inner: nn.Module, std: float) -> None:
+        super().__init__()
+        self.normalize, self.inner = Normalize([0.8], [std]), inner
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner((self.normalize(x) + 0.8).clamp(-1, 2))
+
+
+def test_a_normalisation_that_fits_is_named(honest, pictures):
+    found = examined(Normalised(honest, 0.05).eval(), pictures)
+    assert refusals(found) == {"units"}
+    units = found.finding("units")
+    assert units.says.endswith("with mean 0.8, std 1: give --mean 0.8 --std 1")
+    assert units.measured["mean 0.8, std 1"] - units.measured["as is"] > 0.2
+    assert refusals(examined(Normalised(honest, 1.0).eval(), pictures)) == set()

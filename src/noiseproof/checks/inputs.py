@@ -11,10 +11,16 @@ from noiseproof.checks.finding import Finding
 from noiseproof.checks.probe import Probe
 from noiseproof.checks.significance import far_above
 from noiseproof.checks.variation import variation
+from noiseproof.models.normalize import Normalize
 
 _STILL = 1e-6
 """Of the largest score: less is no reaction, but rounding."""
 _REACTS = 1e-4
+_CIFAR = (
+    ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
+    ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+)
+_GREY = ((0.1307, 0.3081), (0.2860, 0.3530), (0.5, 0.25))
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -90,7 +96,9 @@ def units(probe: Probe) -> Finding:
     measured = {"as is": plain}
     least = probe.chance + 0.2 * (1 - probe.chance)
     worst: tuple[float, str, str] | None = None
-    for name, x, remedy in _readings(probe.clean):
+    own = getattr(probe.base, "normalize", None)
+    own = own if isinstance(own, Normalize) else None
+    for name, x, remedy in [*_normalisations(probe.clean, own), *_readings(probe.clean)]:
         other = probe.classes_of(x) == probe.labels
         measured[name] = accuracy = float(other.mean())
         above = all(far_above(other, here, gap=0.15, least=least) for here in (right, noisy))
@@ -99,6 +107,9 @@ def units(probe: Probe) -> Finding:
     if worst is None:
         return Finding("units", "ok", f"no other units than [0, 1] give far more than {plain:.1%} accuracy", measured)
     accuracy, name, remedy = worst
+    if remedy.startswith("--"):
+        says = f"accuracy is {plain:.1%} with the model's normalisation, {accuracy:.1%} with {name}: give {remedy}"
+        return Finding("units", "refuse", says, measured)
     return Finding(
         "units",
         "refuse",
@@ -121,4 +132,25 @@ def _readings(x: Tensor) -> list[tuple[str, Tensor, str]]:
     if x.dim() == 4 and x.shape[1] == 3:
         centre, spread = (torch.tensor(values).view(shape) for values in _IMAGENET)
         found.append(("(x - mean)/std of ImageNet", (x - centre) / spread, "the normalisation"))
+    return found
+
+
+def _normalisations(x: Tensor, own: Normalize | None) -> list[tuple[str, Tensor, str]]:
+    """Pictures that reach the network behind its own normalisation as if that were another, of published trainings."""
+    if own is None or x.dim() != 4 or own.mean.numel() not in (1, x.shape[1]):
+        return []
+    shape = (1, -1, 1, 1)
+    mean, std = (part.detach().cpu().view(shape) for part in (own.mean, own.std))
+    known = [(mean.flatten().tolist(), [1.0]), ([0.0], [1.0]), ([0.5], [0.5])]
+    if x.shape[1] == 3:
+        known += [(list(centre), list(spread)) for centre, spread in (_IMAGENET, *_CIFAR)]
+        known += [(list(centre), [1.0]) for centre, _ in (_IMAGENET, *_CIFAR)]
+    elif x.shape[1] == 1:
+        known += [([centre], [spread]) for centre, spread in _GREY]
+    found = []
+    for centre, spread in known:
+        wanted = (x - torch.tensor(centre).view(shape)) / torch.tensor(spread).view(shape)
+        texts = [",".join(f"{value:.4g}" for value in part) for part in (centre, spread)]
+        flags = f"--mean {texts[0]} --std {texts[1]}"
+        found.append((f"mean {texts[0]}, std {texts[1]}", wanted * std + mean, flags))
     return found

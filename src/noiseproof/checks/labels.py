@@ -57,7 +57,7 @@ def accuracy(probe: Probe) -> Finding:
             "accuracy",
             "warn",
             f"{clean:.1%} on {len(probe.labels)} clean pictures, where always naming one class gives {chance:.1%}: "
-            "never trained, or trained on other data; give the trained weights, or the data set it was trained on",
+            "never trained, or trained on other data or units; give the trained weights, or the data set they were for",
             measured,
         )
     return Finding("accuracy", "ok", f"{clean:.1%} on {len(probe.labels)} clean pictures", measured)
