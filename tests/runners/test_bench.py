@@ -62,7 +62,18 @@ def test_bench_on_the_command_line(tmp_path, capsys):
     save_weights(made, tmp_path / "lenet.safetensors", metadata)
     out = tmp_path / "speed.json"
     model = str(tmp_path / "lenet.safetensors")
-    options = ["--seconds", "1", "--workers", "2", "--data", "fashion-mnist-small", "--out", str(out)]
+    options = [
+        "--backend",
+        "torch",
+        "--seconds",
+        "1",
+        "--workers",
+        "2",
+        "--data",
+        "fashion-mnist-small",
+        "--out",
+        str(out),
+    ]
     status = command_line(["bench", "--model", model, *options])
     said = capsys.readouterr()
     assert status == 0

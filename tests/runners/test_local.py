@@ -665,7 +665,7 @@ def test_a_key_of_the_operating_system_is_kept_and_goes_on(certified, as_set, da
 
 def test_a_run_that_stops_after_some_seconds_goes_on_with_the_same_line(certified, as_set, tmp_path, monkeypatch):
     whole = as_set(certified("whole"))
-    monkeypatch.setattr("noiseproof.runners.job._Watch.seconds", property(lambda self: float(self.done)))
+    monkeypatch.setattr("noiseproof.runners.watch.Watch.seconds", property(lambda self: float(self.done)))
     stopped = certified(stop_after=2)
     assert (len(stopped.records), stopped.state.sealed) == (3, False)
     assert as_set(certified(stop_after=100)) == whole

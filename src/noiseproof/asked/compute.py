@@ -9,7 +9,7 @@ from noiseproof.arguments import integer, real
 from noiseproof.errors import unknown
 
 Precision = Literal["fp32", "tf32", "bf16"]
-BackendName = Literal["torch", "onnxruntime", "openvino"]
+BackendName = Literal["auto", "torch", "onnxruntime", "openvino"]
 # What help and completion list without torch; that the registry holds the same is held by a test.
 ExecutorName = Literal["in-process", "ray", "slurm"]
 
@@ -28,7 +28,8 @@ class Compute:
     Attributes:
         device: One of auto, cpu, cuda (all there are), cuda:1, or several: cuda:0,cuda:1.
         precision: Of the forward pass.
-        backend: What computes the scores; of the same counts up to rounding.
+        backend: What computes the scores; of the same counts up to rounding. auto: that of the run folder; in a new one
+            the fastest installed where a CPU has much to do, else torch.
         batch_size: Rows a forward pass.
         workers: Batches computed at once (a core each on a CPU).
         executor: What makes the draws: this process; actors of ray; or a job array of slurm, then merged.
@@ -43,7 +44,7 @@ class Compute:
 
     device: str = "auto"
     precision: Precision = "fp32"
-    backend: BackendName = "torch"
+    backend: BackendName = "auto"
     batch_size: int | None = None
     workers: int | None = None
     executor: str = field(default="in-process", metadata={"flag": ExecutorName | str})

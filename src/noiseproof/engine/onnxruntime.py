@@ -1,4 +1,4 @@
-"""Votes from ONNX Runtime on the CPU (extra ``onnx``)."""
+"""Votes from ONNX Runtime on the CPU (extra ``fast``)."""
 
 from __future__ import annotations
 

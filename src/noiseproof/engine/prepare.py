@@ -110,9 +110,9 @@ def _prepared(
         candidate = copied(module) if last else module
         if last:
             candidate = candidate.to(memory_format=layout)  # type: ignore[call-overload]  # missing in its stubs
-        if _same(_scores(candidate, probe.contiguous(memory_format=layout)), wanted):
+        if same_scores(_scores(candidate, probe.contiguous(memory_format=layout)), wanted):
             faster, calls = fuse(candidate) if device.type == "cuda" else (candidate, 0)
-            if calls and not _same(_scores(faster, probe.contiguous(memory_format=layout)), wanted):
+            if calls and not same_scores(_scores(faster, probe.contiguous(memory_format=layout)), wanted):
                 faster, calls = candidate, 0
             return Prepared(_cast(faster) if precision == "bf16" else faster, last, pairs, calls)
     log.info("the base classifier is called as it is: folded or channels-last it gives other scores")
@@ -186,7 +186,8 @@ def _scores(module: nn.Module, x: Tensor) -> Tensor | None:
     return scores if isinstance(scores, Tensor) and bool(torch.isfinite(scores).all()) else None
 
 
-def _same(scores: Tensor | None, wanted: Tensor) -> bool:
+def same_scores(scores: Tensor | None, wanted: Tensor) -> bool:
+    """Whether scores are those wanted up to rounding: to a thousandth of the largest."""
     if scores is None or scores.shape != wanted.shape:
         return False
     return bool((scores - wanted).abs().max() <= _TOLERANCE * wanted.abs().max())

@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import ModuleType
 
 from noiseproof.errors import ModelError
-from noiseproof.models.packages import need
+from noiseproof.models.packages import missing, need
 
-_NEEDS = {"onnxruntime": ("onnx", ("onnxruntime", "onnxscript")), "openvino": ("openvino", ("openvino",))}
+_NEEDS = {"onnxruntime": ("fast", ("onnxruntime", "onnxscript")), "openvino": ("openvino", ("openvino",))}
 """Backend -> the extra of noiseproof that brings it, and its packages; the first one is the backend itself."""
 
 
@@ -19,6 +19,11 @@ def require(backend: str) -> ModuleType:
     """
     extra, packages = _NEEDS[backend]
     return need(f"backend {backend}", extra, *packages)
+
+
+def installed(backend: str) -> bool:
+    """Whether the packages of a backend are here; none is imported."""
+    return not missing(_NEEDS.get(backend, ("", ()))[1])
 
 
 def check_available(backend: str, precision: str) -> None:

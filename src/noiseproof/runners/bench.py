@@ -22,6 +22,7 @@ from noiseproof.engine.require import check_available
 from noiseproof.errors import ModelError
 from noiseproof.models import load as load_model
 from noiseproof.models.ensemble import checked_consensus
+from noiseproof.runners.automatic import fastest
 from noiseproof.runners.rates import ROUNDS, certify_rate, forward_rate, interleaved, mflop, peak_rate, processor
 from noiseproof.runners.resolve import data_of, device_of
 from noiseproof.runners.textbook import BATCHES, GPU_BATCHES, PUBLISHED_BATCH, TextbookProcess
@@ -30,9 +31,12 @@ from noiseproof.version import __version__
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from noiseproof.engine.pooled import PooledBackend
     from noiseproof.noises import Noise
 
 INPUTS = 4
+LONG = 10**8
+"""Draws of the run that is pretended where the backend hangs on it: 100,000 for each of a thousand inputs."""
 
 
 def bench(
@@ -61,24 +65,33 @@ def bench(
         raise ValueError(f"seconds must be > 0, got {seconds}")
     compute = compute or Compute()
     chosen, model = device_of(compute), subject.model
-    check_backend(compute.backend, precision=compute.precision, device=chosen)
-    check_available(compute.backend, compute.precision)
+    asked = "torch" if compute.backend == "auto" else compute.backend
+    check_backend(asked, precision=compute.precision, device=chosen)
+    check_available(asked, compute.precision)
     base, name, again, classes, inputs = _found(subject, noise, shape)
     cores = available_cores()
     check_eval_mode(base)
-    check_graph(compute.backend, base)
-    with ExitStack() as stack:
-        ours = backend_for(
-            compute.backend,
+    check_graph(asked, base)
+
+    def made(name: str, batch_size: int | None) -> PooledBackend:
+        return backend_for(
+            name,
             base,
             num_classes=classes,
             noise=noise.on(inputs[0].shape),
             shape=inputs[0].shape,
             device=chosen,
-            batch_size=compute.batch_size,
+            batch_size=batch_size,
             precision=compute.precision,
             workers=compute.workers,
         )
+
+    backend: str = asked
+    ready = None
+    if (compute.backend, compute.precision, chosen.type) == ("auto", "fp32", "cpu"):  # as in a long run
+        backend, ready = fastest(base, made, inputs[:1], draws=LONG, batch_size=compute.batch_size)
+    with ExitStack() as stack:
+        ours = ready or made(backend, compute.batch_size)
         stack.callback(ours.close)
         options = {"device": str(chosen), "threads": cores, **again}
         loop = TextbookProcess(

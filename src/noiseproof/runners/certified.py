@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noiseproof.asked import Asked, Compute, Elsewhere
+from noiseproof.engine.require import check_available
 from noiseproof.errors import DataError, ModelError, RunError, UnsupportedError
 from noiseproof.noises.keys import input_key
 from noiseproof.runners.resolve import resolve
@@ -78,6 +79,7 @@ def certified_job(run: Run, procedure: Procedure, elsewhere: Elsewhere, compute:
         RunError: the data set is not the certified one.
     """
     before, meaning = Asked.of(run), run.manifest.meaning
+    check_available(before.compute.backend, before.compute.precision)  # no other model is its remedy
     try:
         asked = resolve(
             replace(

@@ -27,8 +27,10 @@ from noiseproof.noises import Words
 from noiseproof.noises.keys import input_key
 from noiseproof.noises.words import BLOCK
 from noiseproof.progress import Progress
+from noiseproof.runners.automatic import with_backend
 from noiseproof.runners.executors import EXECUTORS, Began, Executor, Launcher
 from noiseproof.runners.trackers import Telling
+from noiseproof.runners.watch import Watch
 from noiseproof.store import Manifest, Range, Run, RunFolder, check_meaning, read_manifest, read_run
 from noiseproof.store.commitment import Commitment, commit
 from noiseproof.store.manifest import BOUND, with_design
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
     from noiseproof.noises import Noise
     from noiseproof.store.signing import Signer
     from noiseproof.store.state import State
-    from noiseproof.types import Outcome, Record
+    from noiseproof.types import Record
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +91,8 @@ class Job:
         skipped: wanted inputs whose picture cannot be read, and why; they are not in ``indices``.
         others: further devices, of the same kind, that draw too.
         binding: what its words are bound to, once the run folder is known.
+        auto: whether the backend was found, not asked for.
+        ready: that backend, where it had to be made to know; the first who asks has it.
     """
 
     asked: Asked
@@ -101,15 +105,18 @@ class Job:
     skipped: dict[int, str] = field(default_factory=dict)
     others: tuple[torch.device, ...] = ()
     binding: str = ""
+    auto: bool = False
+    ready: list[PooledBackend] = field(default_factory=list, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         asked, module, compute = self.asked, self.model.module, self.asked.compute
+        backend = "torch" if compute.backend == "auto" else compute.backend  # it can have all that another can
         if EXECUTORS.find(compute.executor).here:  # refuses one that is unknown
-            check_backend(compute.backend, precision=compute.precision, device=self.device)
-            check_available(compute.backend, compute.precision)
+            check_backend(backend, precision=compute.precision, device=self.device)
+            check_available(backend, compute.precision)
         check_eval_mode(module)
         check_precision(module, compute.precision)
-        check_graph(compute.backend, module)
+        check_graph(backend, module)
         Words(0, "", "", asked.rng).take(0, 1, BLOCK)  # refuses where its package is missing
         if self.model.shape is not None and tuple(self.model.shape) != tuple(self.data.shape):
             raise ModelError(
@@ -130,6 +137,7 @@ class Job:
     def manifest(self) -> Manifest:
         """Everything the counts depend on. Not which inputs (but for a budget, which they share), nor workers."""
         asked = self.asked
+        assert asked.compute.backend != "auto", "see with_backend"
         labels = hashlib.sha256(self.data.labels.astype("<i8").tobytes()).hexdigest()
         meaning = {
             "model": {name: getattr(self.model, name) for name in ("fingerprint", "architecture", "num_classes")},
@@ -155,6 +163,8 @@ class Job:
     def settings(self) -> dict[str, Any]:
         """What was asked, as a settings file; a model or a data set in a caller's hands under its name."""
         asked = self.asked
+        if self.auto:
+            asked = replace(asked, compute=replace(asked.compute, backend="auto"))
         return asked.table() | {"data": self.data.name} | ({} if asked.subject.denoiser else spec_of(self.model))
 
     @property
@@ -204,13 +214,13 @@ class Job:
             RunError: the folder belongs to another run.
             ModelError: the base classifier breaks its contract.
         """
-        left = self.indices
+        left, job = self.indices, with_backend(self, None, None) if out is None else self._keyed(out)
         if out is not None and (out / "manifest.json").exists():
             run = read_run(out)
-            check_meaning(out, run.manifest, self._keyed(out).manifest)
+            check_meaning(out, run.manifest, job.manifest)
             left = self.left(run.state)
         draws = min(len(left) * self.asked.procedure.most_draws, self.asked.budget or sys.maxsize)
-        rate = self.drawing(lambda backend: self._rate(backend, seconds))
+        rate = job.drawing(lambda backend: job._rate(backend, seconds))
         return Cost(len(left), len(self.indices), draws, rate, draws / rate)
 
     def input(self, index: int) -> NDArray[Any]:
@@ -231,6 +241,8 @@ class Job:
     ) -> PooledBackend:
         """A backend for the model: the one asked for, but for what is named here."""
         compute = self.asked.compute
+        if self.ready and (batch_size, name, precision) == (compute.batch_size, None, None):
+            return self.ready.pop()
         return backend_for(
             name or compute.backend,
             self.model.module,
@@ -285,7 +297,7 @@ class Job:
                 "members": [member.fingerprint for member in self.model.members],
                 "draw_takes": passes(self.model),
             }
-        watch = _Watch(self, state)
+        watch = Watch(self, state)
         for event in executor.draw(self, state):
             if isinstance(event, Began):
                 folder.begin(event.environment | about, self.settings, self.selection)
@@ -319,12 +331,13 @@ class Job:
                 folder.add_skipped(index, int(self.data.labels[index]), why, nothing)
 
     def _keyed(self, out: Path) -> Job:
-        """With the words of the folder, where it is one: its form of keys, and the key of a cryptographic source.
+        """With backend and words of the folder, where it is one: its form of keys, the key of a cryptographic source.
 
         A new folder of such a source has a key of the operating system.
         """
-        job, stored = self, read_manifest(out) if (out / "manifest.json").exists() else None
+        stored = read_manifest(out) if (out / "manifest.json").exists() else None
         meaning = {} if stored is None else stored.meaning
+        job = with_backend(self, out, None if stored is None else meaning)
         if self.asked.rng != "philox":
             same = meaning.get("rng") == self.asked.rng
             job = replace(job, seed=meaning["seed"] if same else secrets.randbits(256))
@@ -350,42 +363,6 @@ class Job:
             for _, answer in engine.draw([(Task("calibration", x), [("cost", backend.depth * backend.batch_size)])]):
                 draws += answer.n
         return draws / elapsed
-
-
-class _Watch:
-    """How far a job is, in this session."""
-
-    def __init__(self, job: Job, state: State) -> None:
-        self._total, left, procedure = len(job.indices), len(job.left(state)), job.asked.procedure
-        self.draws, self.done = 0, self._total - left
-        self._before, self._started = self.done, time.monotonic()
-        wanted, self._means = set(job.indices), "right" if procedure.verb == "predict" else "certified and right"
-        self._right = sum(
-            each.outcome.prediction == each.label for each in state.records.values() if each.index in wanted
-        )
-        known = sum(drawn.n for stages in state.open.values() for each in stages.values() for drawn in each)
-        self._draws_total = left * procedure.most_draws - known
-        if job.asked.budget is not None:
-            spent = sum(record.draws for record in state.records.values())
-            self._draws_total = min(self._draws_total, job.asked.budget - known - spent)
-
-    def finish(self, label: int, outcome: Outcome) -> None:
-        self.done += 1
-        self._right += outcome.prediction == label  # an abstention is no class
-
-    @property
-    def seconds(self) -> float:
-        return max(time.monotonic() - self._started, 1e-9)
-
-    def progress(self, note: str = "") -> Progress:
-        elapsed = self.seconds
-        rate = self.draws / elapsed
-        left = max(0.0, (self._draws_total - self.draws) / rate) if self.draws else float("inf")
-        if self.done > self._before:  # where inputs stop early, the most they can draw says little
-            left = min(left, elapsed / (self.done - self._before) * (self._total - self.done))
-        so_far = f"{self._right / self.done:.1%} {self._means}" if self.done else ""
-        note = ", ".join(filter(None, (f"{rate:,.0f} draws/s", so_far, note)))
-        return Progress(self.done, self._total, "inputs", note, left)
 
 
 def _ranges(record: Record) -> dict[str, list[tuple[int, int, Sequence[int]]]]:

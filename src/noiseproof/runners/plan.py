@@ -20,6 +20,7 @@ from noiseproof.errors import ModelError
 from noiseproof.models.ensemble import passes
 from noiseproof.noises.keys import input_key
 from noiseproof.progress import Progress
+from noiseproof.runners.automatic import with_backend
 from noiseproof.runners.resolve import resolve
 from noiseproof.stats.bounds import check_probability
 from noiseproof.version import __version__
@@ -79,12 +80,12 @@ def plan(
     draws = integer("pilot_draws", draws, least=10)
     fixed, *others = target.procedures(n=n, alpha=alpha)
     asked = Asked(procedure=fixed, noise=noise, subject=subject, compute=compute or Compute(), seed=seed, rng=rng)
-    first = resolve(asked)
+    first = with_backend(resolve(asked), None, None)
     measured = _measure(first, pilot, draws, real("seconds", seconds), progress)
     planned, left_out = [], []
     for procedure in (fixed, *others):
         try:
-            job = replace(first, asked=replace(asked, procedure=procedure))  # nothing is loaded again
+            job = replace(first, asked=replace(first.asked, procedure=procedure))  # nothing is loaded again
             expected = forecast(
                 procedure, first.noise, measured.pilot, inputs=len(first.indices), radii=target.radii, seed=seed
             )

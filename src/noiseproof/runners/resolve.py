@@ -63,7 +63,9 @@ def devices_of(compute: Compute) -> tuple[torch.device, ...]:
     """The devices of this process; the CPU where a backend knows no other and none is asked for, or others draw."""
     if not EXECUTORS.find(compute.executor).here:
         return choose_devices("cpu")  # to look at the model
-    return choose_devices("cpu" if compute.device == "auto" and compute.backend != "torch" else compute.device)
+    return choose_devices(
+        "cpu" if compute.device == "auto" and compute.backend not in ("auto", "torch") else compute.device
+    )
 
 
 def device_of(compute: Compute) -> torch.device:

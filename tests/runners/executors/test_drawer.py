@@ -25,7 +25,7 @@ from noiseproof.runners.executors.drawer import Drawer, Order, actors_asked, ver
 from noiseproof.tallies import CLASS_VOTES
 from tests.asking import job
 
-ASKED = {"sigma": 0.5, "batch_size": 16, "workers": 2, "num_classes": 3}
+ASKED = {"sigma": 0.5, "backend": "torch", "batch_size": 16, "workers": 2, "num_classes": 3}
 
 
 @pytest.fixture
