@@ -1,7 +1,6 @@
 """A second opinion on a run folder, in plain Python and mpmath: ``python tools/verify_run.py RUN``.
 
-Written from docs/format.md and docs/soundness.md; it shares no line with noiseproof. What is printed must lie on the
-safe side of its own 40 digits, and near them. Nothing is drawn again; a sequential procedure may stop where it likes.
+Written from docs/format.md, without a line of noiseproof. Nothing is drawn again; who stops early may stop anywhere.
 """
 
 from __future__ import annotations
@@ -19,8 +18,7 @@ from pathlib import Path
 from mpmath import mp, mpf
 
 mp.dps = 40
-NEAR = 1e-6  # relative: how far on the safe side a printed bound may lie
-CLOSE = 1e-9  # relative: of numbers that are rounded to neither side
+NEAR, CLOSE = 1e-6, 1e-9  # relative: how far on the safe side a bound may lie; of numbers rounded to neither side
 UP = 1 + 2.0**-30  # with which levels are held to spare (docs/format.md)
 
 
@@ -30,9 +28,9 @@ def need(holds: object, why: str) -> None:
 
 
 def read(folder: Path) -> tuple[str, dict]:  # the hash that the journal continues; the meaning, its design whole
-    stored = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    need(stored["format"] in (1, 2), f"the manifest has format {stored['format']}")
-    meaning = stored["meaning"]
+    meaning = (stored := json.loads((folder / "manifest.json").read_text(encoding="utf-8")))["meaning"]
+    need(stored["format"] in (1, 2) and meaning.get("words") in (None, 2), "its format, or its words', is not known")
+    need(not meaning.get("tally") and meaning.get("counts") != "none", "it has no class votes that could be checked")
     text = json.dumps([stored["kind"], meaning], sort_keys=True, separators=(",", ":"), allow_nan=False)
     need(sha256(text.encode()).hexdigest() == stored["meaning_hash"], "the meaning does not have the hash that pins it")
     levels = stored.get("levels") or [{} for _ in meaning.get("design", [])]
@@ -41,8 +39,7 @@ def read(folder: Path) -> tuple[str, dict]:  # the hash that the journal continu
 
 
 def finished(folder: Path, previous: str, classes: int | None, under_way: dict):
-    """Finished inputs with what was voted up to the end of each request; those under way stay in ``under_way``."""
-    done = set()
+    done = set()  # each with what was voted up to the end of each request; those under way stay in ``under_way``
     whole = takewhile(lambda raw: raw.endswith(b"\n"), (folder / "journal.jsonl").open("rb"))  # a torn line is none
     for number, raw in enumerate(whole, start=1):
         body, mark, rest = raw.rpartition(b',"hash":"')
@@ -56,9 +53,8 @@ def finished(folder: Path, previous: str, classes: int | None, under_way: dict):
                 votes = Counter({int(c): votes[c] for c in (range(len(votes)) if isinstance(votes, list) else votes)})
                 ends = under_way.setdefault(entry["key"], {}).setdefault(entry["stage"], {0: Counter()})
                 right = all(type(each) is int for each in (n, *votes.values())) and entry["first"] == max(ends)
-                right &= votes.total() <= n > 0 <= min([*votes, *votes.values()], default=0) and max(
-                    votes, default=0
-                ) < (classes or 1e18)
+                right &= max(votes, default=0) < (classes or 1e18) and votes.total() <= n
+                right &= n > 0 <= min([*votes, *votes.values()], default=0)
                 need(right, f"line {number}: votes that {n} draws cannot give, or not where the last range ended")
                 ends[max(ends) + n] = ends[max(ends)] + votes
             case "record":
@@ -76,8 +72,7 @@ def finished(folder: Path, previous: str, classes: int | None, under_way: dict):
                 under_way.pop(entry.get("key"), None)
 
 
-def upper_tail(k: int, n: int, p) -> mpf:
-    """P(Binomial(n, p) >= k), summed from k away from the mode."""
+def upper_tail(k: int, n: int, p) -> mpf:  # P(Binomial(n, p) >= k), summed from k away from the mode
     if k <= 0 or not 0 < p < 1:
         return mpf(k <= 0 or p >= 1)
     if k <= n * p:
@@ -92,13 +87,6 @@ def upper_tail(k: int, n: int, p) -> mpf:
     return total
 
 
-def check_bound(q, looks: list[tuple[int, int, float]]) -> None:
-    """q is at least the least Clopper-Pearson bound on 1 - p over (k, n, level), and near it."""
-    earned = q >= 1 or any(upper_tail(k, n, 1 - q) <= level for k, n, level in looks)
-    near = all(upper_tail(k, n, 1 - q * (1 - mpf(NEAR))) > level for k, n, level in looks)
-    need(earned and near, f"the bound {float(q)} is not {'near the exact one' if earned else 'earned'}")
-
-
 def lost(noise: dict) -> mpf:  # total variation between a sampled noise vector and the law of the theorem
     need(noise["family"] == "gaussian", f"this verifier knows no {noise['family']} noise")
     if noise["dimension"] is None or noise["grid"] is None:
@@ -106,12 +94,6 @@ def lost(noise: dict) -> mpf:  # total variation between a sampled noise vector 
     s = mpf(noise["sigma"]) * noise["grid"]
     cap = int(mp.floor(mpf(17) / 2 * s)) + 1
     return noise["dimension"] * ((2 * cap + 1) * mpf(2) ** -64 + 2 * mp.ncdf(-(cap + mpf(1) / 2) / s))
-
-
-def radius(tail, rival, noise: dict) -> mpf:
-    tails, root = (tail + lost(noise), rival + lost(noise)), mp.sqrt(2)
-    quantiles = (-mp.inf if q >= 1 else root * mp.erfinv(1 - 2 * q) for q in tails)
-    return max(mpf(0), mpf(noise["sigma"]) / 2 * sum(quantiles))
 
 
 def p_needed(r: float, noise: dict) -> mpf:
@@ -179,11 +161,10 @@ def check_design(meaning: dict) -> None:
         level = asked["alpha"] * (1 if asked.get("label_aware") else p0)
         own = boundaries(p0, level, asked)
         need(own == {name: test[name] for name in own}, f"the test of radius {r} is {test}, not {own}")
-        need((size := crossing(own["looks"], own["accept"], p0)) <= level, f"the test of radius {r} has size {size}")
-        for name, value in (("p0", p0), ("alpha", level), ("size", size)):
-            need(math.isclose(test.get(name, -1), value, rel_tol=CLOSE), f"{name} is {test.get(name)}, not {value}")
-        beyond = all(c - 1 >= p0 * (n - 1) for n, c in zip(own["looks"], own["accept"]) if c <= n)
-        need(beyond or asked.get("label_aware"), "the test does not hold for every class")
+        exact = {"p0": p0, "alpha": level, "size": crossing(own["looks"], own["accept"], p0)}
+        near = all(math.isclose(test.get(name, -1), value, rel_tol=CLOSE) for name, value in exact.items())
+        near &= bool(asked.get("label_aware")) or all(c - 1 >= p0 * (n - 1) for n, c, _ in zip(*own.values()) if c <= n)
+        need(near and exact["size"] <= level, f"the test of radius {r} is {test}, but {exact}")
 
 
 def top_of(votes: Counter) -> int:
@@ -194,23 +175,19 @@ def rival_of(votes: Counter, top: int, n: int) -> int:
     return max((votes[c] for c in votes if c != top), default=0) + n - votes.total()  # void draws count for the rival
 
 
-def wealth(k: int, n: int, p0) -> mpf:  # of the bet that p > p0 in docs/format.md
-    def mass(a, b):  # of the beta law above p0, not normalised
-        mode, sd = a / (a + b), mp.sqrt(a * b / (a + b) ** 3)
-        points = {p0, mpf(1)} | {t for each in (-12, -6, -3, 0, 3, 6, 12) if p0 < (t := mode + each * sd) < 1}
-        return mp.quad(lambda t: t ** (a - 1) * (1 - t) ** (b - 1), sorted(points))
-
-    return mass(k + 0.5, n - k + 0.5) / (mass(0.5, 0.5) * p0**k * (1 - p0) ** (n - k))
-
-
 def certificate(said: dict, top: int, looks: list[tuple[int, Counter, float]], noise: dict, both: bool) -> None:
-    """The best bound of all looks (draws, votes, level) counts, for the top class and for its rival."""
+    def check_bound(q, looks: list[tuple[int, int, float]]) -> None:  # Clopper-Pearson, the least of (k, n, level)
+        earned = q >= 1 or any(upper_tail(k, n, 1 - q) <= level for k, n, level in looks)
+        near = all(upper_tail(k, n, 1 - q * (1 - mpf(NEAR))) > level for k, n, level in looks)
+        need(earned and near, f"the bound {float(q)} is not {'near the exact one' if earned else 'earned'}")
+
     tail, rival = 1 - mpf(said["p_lower"]) - mpf(2) ** -52 if both else mpf(said["p_upper"]), mpf(said["p_upper"])
     check_bound(tail, [(votes[top], n, level / (1 + both)) for n, votes, level in looks])
     if both:
         check_bound(rival, [(n - rival_of(votes, top, n), n, level / 2) for n, votes, level in looks])
     need(both or said["p_lower"] <= 1 - tail, "p_lower is more than its bound leaves")
-    exact, r = radius(tail, rival, noise), said["radius"]
+    quantiles = (-mp.inf if (q := t + lost(noise)) >= 1 else mp.sqrt(2) * mp.erfinv(1 - 2 * q) for t in (tail, rival))
+    exact, r = max(mpf(0), mpf(noise["sigma"]) / 2 * sum(quantiles)), said["radius"]
     need(exact * (1 - mpf(NEAR)) - NEAR * noise["sigma"] <= r <= exact, f"radius {r} is not {float(exact)}")
     need(said["prediction"] == (top if said["radius"] > 0 else -1), "another class is printed than won")
 
@@ -220,36 +197,51 @@ def shares(looks: int, last: float) -> list[float]:
 
 
 def plans(asked: dict, design: list[dict]) -> dict[str, list[int]]:
-    name, n_max, every = asked["name"], asked.get("n_max"), asked.get("look_every")
-    need(name in ("certify", "sequential", "predict", "decide", "curve", "anytime"), f"unknown procedure {name!r}")
+    name, n_max, every = asked["name"], asked.get("n_max", 1), asked.get("look_every", 1)
     n0, n = ([10**i for i in range(2, 13) if 10**i < each] + [each] for each in (asked.get("n0", 1), asked.get("n", 1)))
-    if name in ("certify", "predict"):
-        return {"select": n0, "estimate": n} if name == "certify" else {"predict": n}
-    if name == "sequential":
-        return {"select": n0, "estimate": looks_of(n_max, asked["first_look"], 1.5)}
-    return {name: design[0]["looks"]} if name != "anytime" else {"decide": [*range(every, n_max, every), n_max]}
+    looks = design[0]["looks"] if design else looks_of(n_max, asked.get("first_look", n_max), 1.5)
+    looks = {"certify": n, "predict": n, "simultaneous": n[-1:]}.get(name, looks)
+    looks = [*range(every, n_max, every), n_max] if name == "anytime" else looks
+    stage = next(
+        (s for s in ("predict", "curve", "decide") if s in name), "decide" if name == "anytime" else "estimate"
+    )
+    return ({"select": n0} if "n0" in asked else {}) | {stage: looks}
 
 
 def check(record: dict, meaning: dict) -> None:
+    def wealth(k: int, n: int, p0) -> mpf:  # of the bet that p > p0 in docs/format.md
+        def mass(a, b):  # of the beta law above p0, not normalised
+            mode, sd = a / (a + b), mp.sqrt(a * b / (a + b) ** 3)
+            points = {p0, mpf(1)} | {t for each in (-12, -6, -3, 0, 3, 6, 12) if p0 < (t := mode + each * sd) < 1}
+            return mp.quad(lambda t: t ** (a - 1) * (1 - t) ** (b - 1), sorted(points))
+
+        return mass(k + 0.5, n - k + 0.5) / (mass(0.5, 0.5) * p0**k * (1 - p0) ** (n - k))
+
     asked, noise, said, drawn = meaning["procedure"], meaning["noise"], record["outcome"], record["drawn"]
     name, alpha, design = asked["name"], asked["alpha"], meaning["design"]
     if "skipped" in record:
         return need(not drawn and said["prediction"] == -1, "it is skipped, and says something")
     planned = plans(asked, design)
-    for stage, ends in planned.items():
-        got = [n for n, _ in drawn.get(stage, [])]
-        early = name not in ("certify", "predict") and stage != "select" and got
+    for stage in planned.keys() | drawn.keys():
+        got, ends = [n for n, _ in drawn.get(stage, [])], planned.get(stage, [])
+        early = name not in ("certify", "predict", "simultaneous") and stage != "select" and got
         need(got == (ends[: len(got)] if early else ends), f"draws of {stage} are not those of the procedure: {got}")
-    need(drawn.keys() == planned.keys(), "draws of a stage that the procedure does not have")
     n, votes = (looks := drawn[[*planned][-1]])[-1]
     top = top_of(votes)
-    if name in ("certify", "sequential"):
-        top = top_of(drawn["select"][-1][1])
-        levels = [(*look, alpha * share) for look, share in zip(looks, shares(len(planned["estimate"]), 0.7))]
-        return certificate(said, top, [(n, votes, alpha)] if name == "certify" else levels, noise, asked["two_sided"])
-    if name == "predict":
-        least = rival_of(votes, top, n)
-        p = min(mpf(1), 2 * upper_tail(votes[top], votes[top] + least, 0.5)) if votes[top] > least else mpf(1)
+    levels = [0.0] * (len(looks) - 1) + [1.0]  # of alpha: without a plan of looks the last alone counts
+    if name.startswith("sequential"):
+        levels = shares(len([*planned.values()][-1]), 0.7 if name == "sequential" else 0.5)
+    if name in ("certify", "sequential", "simultaneous"):
+        level = alpha / meaning["model"]["num_classes"] if name == "simultaneous" else alpha
+        counted = [(*look, level * share) for look, share in zip(looks, levels) if share]
+        top = top_of(drawn.get("select", looks)[-1][1])
+        return certificate(said, top, counted, noise, asked.get("two_sided", False))
+    if name in ("predict", "sequential-predict"):
+        p = mpf(1)
+        for (n, votes), share in zip(looks, levels):
+            k, rival = votes[top := top_of(votes)], rival_of(votes, top, n)
+            need(p > alpha, "it went on after it had decided")
+            p = min(p, 2 * upper_tail(k, k + rival, 0.5) / share) if share and k > rival else p
         need(math.isclose(said["p_value"], p, rel_tol=CLOSE, abs_tol=1e-290), f"the p-value is {float(p)}")
         return need(said["prediction"] == (top if said["p_value"] <= alpha else -1), "another class is printed")
     if name == "curve":
@@ -259,9 +251,9 @@ def check(record: dict, meaning: dict) -> None:
             up[c] = [*reached, False].index(False)
         r = [0.0, *asked["radii"]][up[top := top_of(up)]]
         p0 = float(p_needed(r, noise)) if up[top] else 0.0
-        need(said["prediction"] == (top if up[top] else -1), "another class is printed than won")
         same = math.isclose(said["p_lower"], p0, rel_tol=CLOSE) and math.isclose(said["p_upper"], 1 - p0, rel_tol=CLOSE)
-        return need(same and said["radius"] == r, f"printed are not the radius {r} and the p0 {p0} that were reached")
+        same &= (said["radius"], said["prediction"]) == (r, top if up[top] else -1)
+        return need(same, f"printed are not the class {top}, the radius {r} and the p0 {p0} that were reached")
     answer = "undecided"
     if name == "anytime":
         p0 = p_needed(asked["radius"], noise)
@@ -274,16 +266,24 @@ def check(record: dict, meaning: dict) -> None:
             futile = votes[top] <= stop and n < asked["n_max"]
             answer = "certified" if votes[top] >= accept else "not certified" if futile else "undecided"
     need(answer != "undecided" or n == asked["n_max"] or "budget" in meaning, "it ended without a decision")
-    need((said["answer"], said["radius"]) == (answer, asked["radius"]), f"it is {answer!r} about {asked['radius']}")
-    need(said["prediction"] == (top if answer == "certified" else -1), "another class is printed than won")
+    own = answer, asked["radius"], top if answer == "certified" else -1
+    need((said["answer"], said["radius"], said["prediction"]) == own, f"it is {own}")
 
 
-def verify(folder: Path) -> tuple[int, int]:
-    """How many finished inputs hold, and how many are under way; ``ValueError`` where the run does not hold."""
+def shown(folder: Path) -> str:  # of a run that holds: what must be known of which inputs it holds
+    lines = [json.loads(raw) for raw in (folder / "journal.jsonl").open("rb") if raw.endswith(b"\n")]
+    seals, records = ([line for line in lines if line["is"] == kind] for kind in ("seal", "record"))
+    wanted = {i for each in seals for i in range(each["start"], each["of"], each["every"])[: each["limit"]]}
+    there, keys = {each["index"] for each in records}, {line.get("key") for line in lines}
+    turns = [each["key"].rpartition("-") for each in records if "skipped" not in each]
+    chosen = [k for k, _, i in turns if i != "0" and not (i.isdigit() and i[0] != "0" and f"{k}-{int(i) - 1}" in keys)]
+    return f"{len(there & wanted)} of {len(wanted)} asked for, {len(there - wanted)} others, {len(chosen)} out of turn"
+
+
+def verify(folder: Path) -> tuple[int, int]:  # inputs that hold, and those under way
     record, holding, under_way = {}, 0, {}
     try:
         pinned, meaning = read(folder)
-        need(not meaning.get("tally"), "this verifier counts class votes alone")
         check_design(meaning)
         for record in finished(folder, pinned, meaning["model"].get("num_classes"), under_way):
             check(record, meaning)
@@ -295,6 +295,6 @@ def verify(folder: Path) -> tuple[int, int]:
 
 if __name__ == "__main__":
     try:
-        print("{} inputs hold, {} are under way".format(*verify(Path(sys.argv[1]))))
-    except ValueError as why:
+        print("{} inputs hold, {} are under way".format(*verify(Path(sys.argv[1]))), shown(Path(sys.argv[1])), sep="; ")
+    except (LookupError, ValueError) as why:
         sys.exit(f"{sys.argv[1]} does not hold: {why}")

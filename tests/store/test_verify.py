@@ -7,7 +7,17 @@ from dataclasses import replace
 import pytest
 
 from noiseproof.errors import RunError
-from noiseproof.store import Manifest, RunFolder, Verification, VerificationError, verify
+from noiseproof.procedures import Decide, replay
+from noiseproof.store import (
+    Manifest,
+    Range,
+    RunFolder,
+    Verification,
+    VerificationError,
+    read_manifest,
+    read_run,
+    verify,
+)
 from noiseproof.store.manifest import write_manifest
 
 
@@ -302,3 +312,36 @@ def test_no_run_no_journal_no_procedure(tmp_path, finished_run):
     write_manifest(tmp_path, Manifest("train", {"arch": "lenet"}, "0.1.0"))
     with pytest.raises(RunError, match="noiseproof train: it has nothing to verify"):
         verify(tmp_path)
+
+
+def test_an_input_that_ends_before_its_procedure_does_needs_a_budget_that_ended_it(make_run, tmp_path):
+    """The attack: an input goes on no further when it looks bad, and is called undecided."""
+    path = make_run("run", (0.83,), procedure=Decide(radius=0.5, n_max=3000))
+    (record,) = read_run(path).records
+    few = record.answers[:2]
+    assert len(record.answers) > 2, "the test needs an input that is hard to decide"
+    for meaning, holds in (({}, False), ({"budget": {"draws": 10**6, "inputs": "0" * 32}}, True)):
+        manifest = read_manifest(path)
+        manifest = replace(manifest, meaning=manifest.meaning | meaning)
+        with RunFolder(tmp_path / str(holds), manifest) as folder:
+            folder.begin({}, {})
+            for first, answer in zip((0, few[0].n), few, strict=True):
+                folder.add_range(record.key, answer.stage, Range(first, answer.n, tuple(answer.votes), 0.1))
+            outcome = replay(read_run(path).procedure, read_run(path).noise, few)
+            folder.add_record(record.key, 0, 0, [(answer.stage, answer.n) for answer in few], outcome)
+        if holds:
+            assert verify(tmp_path / str(holds)).records == 1
+        else:
+            with pytest.raises(VerificationError, match=r"the procedure wants .* more draws"):
+                verify(tmp_path / str(holds))
+
+
+def test_float_noise_that_is_called_exact_is_refused(make_run):
+    """The attack: one word of the manifest, and the certificate claims more."""
+    path = make_run("run", (0.9,), grid=None)
+    manifest, entries = read_manifest(path), (path / "journal.jsonl").read_bytes()
+    forged = replace(manifest, meaning=manifest.meaning | {"arithmetic": "exact integers, grid 255"})
+    write_manifest(path, forged)
+    assert entries
+    with pytest.raises(VerificationError, match="its noise is float64 noise, but its manifest calls it"):
+        verify(path)

@@ -13,7 +13,7 @@ import pytest
 
 from noiseproof.errors import RunError
 from noiseproof.noises import Gaussian
-from noiseproof.procedures import Anytime, Certify, Curve, Decide, Predict, Sequential
+from noiseproof.procedures import Anytime, Certify, Curve, Decide, Predict, Sequential, SequentialPredict, Simultaneous
 from noiseproof.store import verify
 
 pytest.importorskip("mpmath")
@@ -151,6 +151,8 @@ def test_both_refuse_a_smaller_alpha(run, second):
         Certify(n=20_000, two_sided=True),
         Sequential(n_max=5000, two_sided=True),
         Predict(n=2000),
+        SequentialPredict(n_max=3000),
+        Simultaneous(n=2000),
         Decide(radius=0.3, n_max=4000),
         Decide(radius=0.3, n_max=3000, gamma=0.1, ratio=2.0, first_look=50),
         Curve(radii=(0.0, 0.4), n_max=3000),
@@ -171,7 +173,46 @@ def test_from_the_command_line(tmp_path, second, monkeypatch, capsys):
 
     monkeypatch.setattr(sys, "argv", ["verify_run.py", str(FOLDERS / "killed")])
     runpy.run_path(str(ROOT / "tools" / "verify_run.py"), run_name="__main__")
-    assert capsys.readouterr().out == "1 inputs hold, 1 are under way\n"
+    said = "1 inputs hold, 1 are under way; 0 of 0 asked for, 1 others, 0 out of turn\n"
+    assert capsys.readouterr().out == said
     monkeypatch.setattr(sys, "argv", ["verify_run.py", str(tmp_path)])
     with pytest.raises(SystemExit, match="does not hold"):
         runpy.run_path(str(ROOT / "tools" / "verify_run.py"), run_name="__main__")
+
+
+def test_imported_counts_hold_and_imported_radii_cannot_be_checked(tmp_path, second, monkeypatch):
+    from noiseproof.store.exchange import import_run
+
+    (tmp_path / "counts.txt").write_text("990 6 4 0\n500 490 10 1\n4 990 6 1\n")
+    import_run(tmp_path / "counts.txt", out=tmp_path / "counts", format="topk", sigma=0.5, n=1000)
+    assert second.verify(tmp_path / "counts") == (3, 0)
+    forged(tmp_path / "counts", of_line=FORGERIES["radius"])
+    both_refuse(second, tmp_path / "counts")
+    printed = "idx\tlabel\tpredict\tradius\tcorrect\ttime\n0\t3\t3\t0.378\t1\t15.4\n"
+    (tmp_path / "sigma_0.25.tsv").write_text(printed)
+    import_run(tmp_path / "sigma_0.25.tsv", out=tmp_path / "radii", n=1000, alpha=0.01)
+    with pytest.raises(ValueError, match="it has no class votes that could be checked"):
+        second.verify(tmp_path / "radii")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda e: [e], "3 of 3 asked for, 0 others, 0 out of turn"),
+        (lambda e: [] if e.get("key") == "k1-0" else [e], "2 of 3 asked for, 0 others, 0 out of turn"),
+        (lambda e: [e | {"limit": 1} if e["is"] == "seal" else e], "1 of 1 asked for, 2 others, 0 out of turn"),
+        (lambda e: [e | {"key": "k1-7"} if e.get("key") == "k1-0" else e], "3 of 3 asked for, 0 others, 1 out of turn"),
+    ],
+)
+def test_it_says_which_inputs_are_there(make_run, second, change, said):
+    path = make_run("run", (0.9, 0.9, 0.9), sealed=True)
+    forged(path, of_line=change)
+    assert second.verify(path)[1] == 0
+    assert second.shown(path) == said
+
+
+@pytest.mark.parametrize("form", [0, 1, 3, "2"])
+def test_word_keys_of_another_form_are_refused_by_both(make_run, second, form):
+    path = make_run("run", (0.9,))
+    forged(path, of_meaning=lambda meaning: meaning.update(words=form))
+    both_refuse(second, path)

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from noiseproof.types import Counts
 
 
-def replay(procedure: Procedure, noise: Noise, answers: Iterable[Answer], label: int | None = None) -> Outcome:
+def replay(
+    procedure: Procedure,
+    noise: Noise,
+    answers: Iterable[Answer],
+    label: int | None = None,
+    *,
+    to_its_end: bool = False,
+) -> Outcome:
     """The outcome of a procedure that was given these answers.
 
     Where they end before the procedure does, it is what could be said so far, if it allows to be ended there.
@@ -27,6 +34,7 @@ def replay(procedure: Procedure, noise: Noise, answers: Iterable[Answer], label:
         noise: what its certificate is about.
         answers: in the order of the requests.
         label: the true class, for a label-aware procedure.
+        to_its_end: refuse answers that end before the procedure does.
 
     Raises:
         ValueError: the procedure would have asked for something else, for more, or for less, or the votes of an
@@ -51,7 +59,7 @@ def replay(procedure: Procedure, noise: Noise, answers: Iterable[Answer], label:
             request = asking.send(Votes.of(answer.votes).array())
         except StopIteration as done:
             outcome = done.value
-    if outcome is None and answers:
+    if outcome is None and answers and not to_its_end:
         outcome = request.so_far
     if outcome is None:
         raise ValueError(f"the procedure wants {request.n} more draws of {request.stage!r} than are stored")

@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import islice
 from math import log, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -147,16 +146,18 @@ def redraw(
 
 
 def _chosen(drawn: list[Record], count: int) -> list[Record]:
+    """So many at random, and one whose votes are divided if none of these is; without one, some less divided."""
     chance = random.SystemRandom()
-    chosen = chance.sample(drawn, count)
-    if any(_divided(record) for record in chosen):
+    chosen, order = chance.sample(drawn, count), chance.sample(drawn, len(drawn))
+    if any(_divided(record) >= DIVIDED for record in chosen):
         return chosen
-    others = (record for record in chance.sample(drawn, len(drawn)) if _divided(record))
-    return [*chosen, *islice(others, 1)]
+    if (other := next((record for record in order if _divided(record) >= DIVIDED), None)) is not None:
+        return [*chosen, other]
+    return [*chosen, *[record for record in order if _divided(record) and record not in chosen][:3]]
 
 
-def _divided(record: Record) -> bool:
-    return sum(answer.n - max(answer.votes) for answer in record.answers) >= DIVIDED
+def _divided(record: Record) -> int:
+    return sum(answer.n - max(answer.votes) for answer in record.answers)
 
 
 def _check_data(job: Job, records: Sequence[Record]) -> None:

@@ -26,8 +26,8 @@ on the order in which its kernel adds them; measured are differences of 1e-15, a
 EXACT = ("looks", "accept", "stop")
 """What decides of a test: integers, the same on every processor, and so in the meaning."""
 
-COMMON, BOUND = 1, 2
-"""Forms of word keys. The first, which no meaning names, makes the same words for every model and setting of a seed."""
+BOUND = 2
+"""The form of word keys that are bound to model, noise and procedure; form 1, which no meaning names, is to none."""
 
 KIND_IMPORT = "import"
 NO_COUNTS = "none"
@@ -75,10 +75,11 @@ class Manifest:
         Raises:
             RunError: its word keys have a form that this version does not know.
         """
-        form = self.meaning.get("words", COMMON)
-        if form not in (COMMON, BOUND):
+        if "words" not in self.meaning:
+            return ""
+        if (form := self.meaning["words"]) != BOUND:
             raise RunError(f"word keys of form {str(form)[:9]} are none this version knows; use the one that made them")
-        return binding(self.meaning) if form == BOUND else ""
+        return binding(self.meaning)
 
     @property
     def meaning_hash(self) -> str:
@@ -153,7 +154,7 @@ def noise_note(manifest: Manifest) -> str:
         said.append("of a key of the operating system (others may have been tried before)")
     elif meaning["seed"] != 0:
         said.append(f"of seed {str(meaning['seed'])[:80]} (others may have been tried before)")
-    if meaning.get("words", COMMON) == COMMON:
+    if "words" not in meaning:
         said.append("common to all models and settings (one may have been made for it)")
     elif str(meaning["model"]["fingerprint"]).startswith("named "):
         said.append("bound to a name of the model, not to its weights (they may have been made for it)")

@@ -87,7 +87,7 @@ def verify(run: str | Path) -> Verification:
     if not (path / JOURNAL).exists():
         raise VerificationError(f"{path} has no {JOURNAL}: nothing was drawn, or it was removed")
     state = replace(empty_state(path, manifest), keep=False)
-    draws = void = skipped = 0
+    draws, void, skipped, own_draws = 0, 0, 0, "budget" not in manifest.meaning
     index = Held(path, manifest)
     try:
         for mark, record in taken_in(path, manifest, state):
@@ -97,7 +97,7 @@ def verify(run: str | Path) -> Verification:
             try:
                 if record.skipped is None:
                     _check_slots(tally, record.answers[0].votes, classes)
-                    _check(record, replay(procedure, noise, record.answers, record.label))
+                    _check(record, replay(procedure, noise, record.answers, record.label, to_its_end=own_draws))
                 else:
                     _check(record, procedure.nothing_known(noise))
             except MALFORMED as error:
