@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import sys
 from collections.abc import Callable
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -14,6 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from noiseproof.cli.main import run as command
+from noiseproof.errors import RunError
 from noiseproof.store import RunFolder, read_run
 from noiseproof.store.folder import JOURNAL
 from noiseproof.store.whole import Selection
@@ -157,6 +159,12 @@ def test_a_port_in_use_is_said_in_a_line(make_run, tmp_path, capsys):
     )
     assert command(["view", str(tmp_path / "none"), "--port", "0"]) == 1
     assert command(["view", str(tmp_path), "--port", "70000"]) == 2
+
+
+def test_without_its_packages_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(RunError, match=r"view needs the package uvicorn.*\[view\]"):
+        serve(tmp_path, host="127.0.0.1", port=0, radii=RADII, said=print)
 
 
 @pytest.mark.parametrize(("host", "token"), [("127.0.0.1", False), ("0.0.0.0", True)])
