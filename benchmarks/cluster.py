@@ -90,7 +90,8 @@ def records(path: Path) -> set[Any]:
 
 def started(cluster: Any, folder: Path, out: str) -> subprocess.Popen[bytes]:
     more = ["--workers", "1", "--executor", "ray", "--address", cluster.address]
-    return subprocess.Popen(line(folder, out, *more), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with (folder / f"{out}.log").open("a") as log:
+        return subprocess.Popen(line(folder, out, *more), stdout=log, stderr=log)
 
 
 def kill_actor(folder: Path) -> bool:
@@ -144,6 +145,8 @@ def drills(rounds: int, seed: int) -> None:
             same = process.returncode == 0 and records(folder / out) == whole
             equal += same
             print(f"round {number}: {disturbed} disturbances, {'equal' if same else 'NOT equal'}", flush=True)
+            if not same:
+                print(f"status {process.returncode}\n{(folder / f'{out}.log').read_text()}", flush=True)
     cluster.shutdown()
     print(f"| rounds | disturbed | equal |\n| --- | --- | --- |\n| {rounds} | {landed} | {equal} |")
     sys.exit(equal != rounds)

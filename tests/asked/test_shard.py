@@ -42,6 +42,12 @@ def test_no_shard(text):
         part_of(text, 1, 0, None, {})
 
 
+def test_arrays_that_count_from_0():
+    """As their manuals say: AWS Batch and indexed jobs of Kubernetes; all others may count from 1."""
+    first = {name for name, added in ARRAYS.items() if added == 1}
+    assert first == {"AWS_BATCH_JOB_ARRAY_INDEX", "JOB_COMPLETION_INDEX"}
+
+
 def test_a_part_without_inputs():
     with pytest.raises(ValueError, match="shard 5/8 of 4 inputs has none; give a smaller N"):
         part_of("5/8", 1, 0, 4)

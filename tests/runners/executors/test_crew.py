@@ -434,3 +434,18 @@ def test_few_inputs_are_open_at_once_however_many_actors_there_are(made, monkeyp
         most = max(most, len(begun) - ended)
     assert ended == 300
     assert most <= 40 + 2 * 1000 / 10  # and those that fill a batch of a thousand rows
+
+
+def test_a_lost_actor_charges_what_ran_alone(made):
+    """The second of its two calls only waited: that is no try of it."""
+    fleet, crew = made(size=1)
+    crew.gather()
+    batches = [crew.submit([replace_segment(f"key{i}", Drawn(tasks()[i], "s", 0, 1000, (), 0.0))]) for i in range(3)]
+    ran, waited = (crew._of_call[call][1] for call in (fleet.calls[0][0], fleet.calls[1][0]))
+    fleet._answers = {call: ActorLostError("killed") for call in fleet._answers}
+    while fleet.now < 10:
+        crew._listen()
+    assert len(ran.tries) == 1
+    assert waited.tries == []
+    assert list(crew._queue)[:2] in ([ran, waited], [waited, ran])
+    assert [batch.left for batch in batches] == [1, 1, 1]
