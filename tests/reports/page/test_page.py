@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from noiseproof.store.baselines import KIND_BASELINE, BaselineFolder, Determined
 from noiseproof.store.exchange import import_run
 from noiseproof.store.folder import JOURNAL
 from noiseproof.store.journal import last_hash, read_journal
-from noiseproof.store.manifest import MANIFEST, Manifest, write_manifest
+from noiseproof.store.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 
 TOPS = (0.999, 0.95, 0.8, 0.6, 0.52, 0.2)
 
@@ -265,3 +266,27 @@ def test_a_run_of_decide_has_its_card(make_run, seen):
     text = seen(page_of([make_run("a", TOPS, procedure=Decide(radius=0.2, n_max=1000))]).html).text
     assert "a: what is promised, and what is not" in text
     assert "Not promised" in text
+
+
+@pytest.mark.parametrize("procedure", [Decide(radius=0.2, n_max=1000), Predict(n=100)], ids=["decide", "predict"])
+def test_answers_without_labels_have_a_page_too(make_run, seen, procedure):
+    text = seen(page_of([make_run("a", TOPS, procedure=procedure, labels=[None] * 6)]).html).text
+    assert "Right and wrong are not told apart: " in text
+    assert "one answer cost" in text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"source": 3}, {"noise": {"family": "gaussian", "sigma": "x"}}, {"noise": []}, {"procedure": {"name": "certify"}}],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_meaning_that_somebody_wrote_by_hand_is_no_traceback(tmp_path, seen, change):
+    rows = ["idx\tlabel\tpredict\tradius\tcorrect\ttime", "0\t0\t0\t0.5\t1\t0:00:01.0"]
+    (tmp_path / "sigma_0.25.tsv").write_text("\n".join(rows) + "\n")
+    import_run(tmp_path / "sigma_0.25.tsv", out=tmp_path / "in", n=1000)
+    stored = read_manifest(tmp_path / "in")
+    write_manifest(tmp_path / "in", replace(stored, meaning=stored.meaning | change))
+    (tmp_path / "in" / JOURNAL).unlink()
+    page = page_of([tmp_path / "in"])
+    assert "in" in seen(page.html).text
+    assert all("in: " in said for said in page.wrong)

@@ -12,7 +12,7 @@ from noiseproof.store.baselines import KIND_BASELINE, Baseline, read_baseline
 from noiseproof.store.folder import JOURNAL
 from noiseproof.store.journal import last_hash, torn
 from noiseproof.store.manifest import Manifest, import_note, read_manifest
-from noiseproof.store.run import Run, read_run
+from noiseproof.store.run import MALFORMED, Run, read_run
 from noiseproof.store.verify import Verification, verify
 from noiseproof.store.whole import wholeness
 from noiseproof.types import Record
@@ -76,6 +76,8 @@ def look(path: Path, name: str) -> Looked:
         return _looked(path, name, manifest)
     except RunError as error:
         return Looked(path, name, manifest, wrong=str(error))
+    except MALFORMED as error:
+        return Looked(path, name, manifest, wrong=f"its meaning is none this version knows ({error!r:.200})")
 
 
 def _looked(path: Path, name: str, manifest: Manifest) -> Looked:

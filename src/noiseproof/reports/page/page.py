@@ -113,17 +113,25 @@ def _laid_out(
     for runs in _side_by_side(looked):
         try:
             found = certified.summaries_of(runs, grid)
-        except (NoiseproofError, ValueError) as error:  # a label that is not known
+            more, head = list(certified.sections(runs, found)), certified.tiles(runs, found)
+        except (
+            NoiseproofError,
+            *MALFORMED,
+        ) as error:  # no label; an import written by hand
             sections.append(Section("curves", "Certified accuracy", (Say(f"Not drawn: {error}", "warn"),)))
             continue
-        tiles += () if tiles else certified.tiles(runs, found)
+        tiles += () if tiles else head
         summaries += found
-        sections += certified.sections(runs, found)
+        sections += more
         texts.append(certified.table_of(runs, found).text())
     for each in looked:
         if each.run is not None and each.records and each.kind in ("decide", "predict"):
-            parts: list[Piece] = [Grid("", table := run_table(each.run)), Grid("", certified.cost_table(each.records))]
-            texts.append(table.text())
+            parts: list[Piece] = [Grid("", certified.cost_table(each.records))]
+            try:
+                parts.insert(0, Grid("", table := run_table(each.run)))
+                texts.append(table.text())
+            except (NoiseproofError, ValueError) as error:  # a label that is not known
+                parts.insert(0, Say(f"Right and wrong are not told apart: {error}.", "warn"))
             title = f"{each.kind.capitalize()}: {each.name}"
             sections.append(Section(f"{each.kind}-{len(sections)}", title, tuple(parts)))
             tiles += answers.tiles(each) if len(looked) == 1 else ()
