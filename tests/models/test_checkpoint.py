@@ -226,6 +226,13 @@ def test_averaged_weights_are_taken_by_name(tmp_path, caplog):
     )
 
 
+def test_bare_weights_have_no_entries(tmp_path):
+    torch.save(dressed(), tmp_path / "c.pth")
+    assert refused(f"{tmp_path}/c.pth@ema", arch="resnet20") == (
+        f"{tmp_path}/c.pth holds one set of weights, under no name; leave @ema out"
+    )
+
+
 def test_of_several_none_is_guessed(tmp_path):
     path = tmp_path / "c.pth"
     torch.save({"student": dressed(), "teacher": dressed()}, path)

@@ -116,6 +116,8 @@ def _state(path: Path, stored: object, entry: str | None) -> Mapping[object, Ten
         raise ModelError(f"{path} holds no weights but {_a(stored)}; {_SAVE}")
     found = {name: state for name, state in _states(stored) if not _NO_MODEL.search(name)}
     if entry is not None:
+        if "" in found:
+            raise ModelError(f"{path} holds one set of weights, under no name; leave @{entry} out")
         if entry not in found:
             raise ModelError(unknown(f"entry of {path}", entry, (name for name in found if name)))
         return found[entry]
