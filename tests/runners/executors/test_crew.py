@@ -449,3 +449,18 @@ def test_a_lost_actor_charges_what_ran_alone(made):
     assert waited.tries == []
     assert list(crew._queue)[:2] in ([ran, waited], [waited, ran])
     assert [batch.left for batch in batches] == [1, 1, 1]
+
+
+def test_classes_without_noise_belong_to_the_call_that_asked(made):
+    """A second call for the draws of a slow actor no longer asks for what is known by then; the first did."""
+
+    def draws(actor: int, segments: Any) -> Any:
+        return None if segments[0].first else 30.0 if actor == 0 else 40.0
+
+    fleet, crew = made(size=2, draws=draws)
+    crew.gather()
+    slow, _ = (
+        crew.submit([replace_segment("key0", Drawn(tasks()[0], "s", first, 1000, (), 0.0))]) for first in (0, 1000)
+    )
+    assert slow.result().sum() == 1000
+    assert len(fleet.calls) == 3

@@ -44,8 +44,7 @@ GRACE = 10.0
 RENEW = 5.0
 """Seconds between two looks at whether there is room for more actors."""
 
-_TICK = 0.5
-_SILENCE = 30.0
+_TICK, _SILENCE = 0.5, 30.0
 
 
 class Crew:
@@ -163,6 +162,7 @@ class Crew:
         self._rate = float(np.median([hello.rate for hello in same]))
         for actor, _ in there:
             self._admit(actor)
+        self._room = deque([*dict.fromkeys(self._room)] * WINDOW)  # one for each before a second for any
         self._environment = best.environment | ({"tolerance": self._tolerance} if self._tolerance else {})
         return self._environment
 
@@ -256,7 +256,7 @@ class Crew:
                 continue
             self._forget(call)
             if piece is not None:
-                self._answered(piece, actor, *answer)
+                self._answered(piece, actor, piece.clean_of.pop(call), *answer)
                 continue
             actor.hello = answer
             if self._kind is not None:
@@ -274,6 +274,7 @@ class Crew:
     def _lost(self, actor: Actor, why: str) -> None:
         """It is gone: what it drew has failed once more, what waited behind that has not."""
         actor.gone = True
+        self._fleet.dismiss(actor.handle)  # it may only be out of reach, and would keep its place
         self._actors.remove(actor)
         if actor.draws:
             self.drawing -= 1
@@ -288,14 +289,16 @@ class Crew:
             elif not (piece.done or piece.calls):
                 self._queue.appendleft(piece)
 
-    def _answered(self, piece: Handful, actor: Actor, counts: Counts, seconds: float, classes: list[int]) -> None:
+    def _answered(
+        self, piece: Handful, actor: Actor, keys: list[str], counts: Counts, seconds: float, classes: list[int]
+    ) -> None:
         if piece.done:
             self._compare(piece, actor, counts)
             return
         piece.done, piece.counts, piece.drawn_on = True, counts, actor.node
         self._in_a_row = actor.failed = 0
         piece.batch.take(piece.places, counts)
-        self._clean |= zip(piece.clean_of, classes, strict=True)
+        self._clean |= zip(keys, classes, strict=True)
         if seconds > 0 and piece.rows >= self._unit:
             self._rate += 0.1 * (piece.rows / seconds - self._rate)
 
@@ -330,7 +333,6 @@ class Crew:
         actor.failed += 1
         if actor.failed >= TRIES and self.drawing > 1:
             log.warning("an actor on %s is replaced: %d calls in a row failed: %s", actor.node, actor.failed, why)
-            self._fleet.dismiss(actor.handle)
             lost[actor] = why
 
     def _leave_out(self, piece: Handful, why: str) -> None:
@@ -374,7 +376,7 @@ class Crew:
         places = {each.words.key: place for place, each in enumerate(segments) if each.words.key not in self._clean}
         clean = list(places.values())
         call = self._fleet.draw(actor.handle, segments, piece.batch.tally, self._tolerance, clean)
-        piece.clean_of = list(places)
+        piece.clean_of[call] = list(places)
         piece.since = time.monotonic()
         piece.calls.add(call)
         actor.calls.append(call)

@@ -44,7 +44,7 @@ class Handful:
     calls: set[Hashable] = field(default_factory=set)
     done: bool = False
     counts: Counts | None = None
-    clean_of: list[str] = field(default_factory=list)  # keys whose class without noise was asked for, too
+    clean_of: dict[Hashable, list[str]] = field(default_factory=dict)  # keys whose class a call was asked for, too
     drawn_on: str = ""
 
     @property
