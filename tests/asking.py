@@ -32,7 +32,7 @@ def asked(procedure: Procedure, **settings: Any) -> Asked:
 
 
 def job(procedure: Procedure, **settings: Any) -> Any:
-    from noiseproof.runners import resolve
+    from noiseproof.runners.resolve import resolve
 
     return resolve(asked(procedure, **settings))
 

@@ -42,11 +42,11 @@ if TYPE_CHECKING:
     from noiseproof.runners.falsify import falsify as falsify
     from noiseproof.runners.plan import plan as plan
     from noiseproof.runners.run import run as run
+    from noiseproof.runners.verify import verify as verify
     from noiseproof.store.exchange import export_run as export_run
     from noiseproof.store.exchange import import_run as import_run
     from noiseproof.store.merge import merge as merge
     from noiseproof.store.run import read_run as read_run
-    from noiseproof.store.verify import verify as verify
     from noiseproof.training.loop import train as train
     from noiseproof.types import ABSTAIN as ABSTAIN
     from noiseproof.types import Certificate as Certificate
@@ -76,7 +76,7 @@ _ROOMS = {
     "store.exchange": ("export_run", "import_run"),
     "store.merge": ("merge",),
     "store.run": ("read_run",),
-    "store.verify": ("verify",),
+    "runners.verify": ("verify",),
     "training.loop": ("train",),
     "types": ("ABSTAIN", "Certificate", "Decision", "Prediction"),
 }

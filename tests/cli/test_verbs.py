@@ -140,7 +140,7 @@ def test_what_ends_the_program_is_an_error(monkeypatch, capsys):
     def ends(*_, **__):
         raise SystemExit(0)
 
-    monkeypatch.setattr(importlib.import_module("noiseproof.store.verify"), "verify", ends)
+    monkeypatch.setattr(importlib.import_module("noiseproof.runners.verify"), "verify", ends)
     assert run(["verify", "runs/c"]) == 1
     assert capsys.readouterr().err.startswith("noiseproof: stopped by a model or a package that ends the program")
 
@@ -229,8 +229,8 @@ def test_decide_prints_shares_and_draws(model, tmp_path, capsys):
     assert [r.answers for r in read_run(tmp_path / "again").records] == [
         r.answers for r in read_run(tmp_path / "run").records
     ]
-    assert run(["report", str(tmp_path / "run"), "--out", str(tmp_path / "report")]) == 1
-    assert "is a run of decide, which has no radii" in capsys.readouterr().err
+    assert run(["report", str(tmp_path / "run"), "--out", str(tmp_path / "report")]) == 0
+    assert "DECIDE: L2 radius 0.1, at most 2000 draws an input" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def _fashion_mnist(out: Path, epochs: int, inputs: int, n: int) -> None:
     from noiseproof.noises import Gaussian
     from noiseproof.procedures import Certify
     from noiseproof.reports.report import report
-    from noiseproof.runners import resolve
+    from noiseproof.runners.resolve import resolve
     from noiseproof.store import verify
     from noiseproof.training import train
 

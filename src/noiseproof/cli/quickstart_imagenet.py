@@ -45,7 +45,7 @@ def quickstart_imagenet(out: Path, inputs: int, n: int) -> int:
     from noiseproof.cli.runs import run_job
     from noiseproof.noises import Gaussian
     from noiseproof.procedures import Certify, Decide
-    from noiseproof.runners import resolve
+    from noiseproof.runners.resolve import resolve
     from noiseproof.store import verify
 
     run, denoised, first, noise = out / "run", out / "denoised", min(DECIDED, inputs), Gaussian(sigma=SIGMA)

@@ -14,7 +14,7 @@ from noiseproof.cli.signals import EndedBySignalError, ended_by_signals
 from noiseproof.progress import duration
 
 if TYPE_CHECKING:
-    from noiseproof.runners import Job
+    from noiseproof.runners.job import Job
     from noiseproof.store import Run
     from noiseproof.store.signing import Signer
 
@@ -44,7 +44,7 @@ def run_asked(asked: Asked, out: Path, before: Before, *, then: str) -> None:
     """Run what is asked and say what came of it; or only what it will cost, or will be."""
     from getpass import getpass
 
-    from noiseproof.runners import resolve
+    from noiseproof.runners.resolve import resolve
     from noiseproof.store.signing import signer
 
     signed_by = None if before.sign is None else signer(before.sign, getpass)

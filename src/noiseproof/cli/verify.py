@@ -25,18 +25,18 @@ def verify(
         commitment: What certify --commit wrote: the run must be just that, its n and its inputs too.
         trust: Public keys of OpenSSH, one a line: the run must end with a seal that one of them signed.
     """
-    if not (replay == "all" or replay.isdecimal()):
-        raise ValueError(f"replay must be a number >= 0, or all, got {replay!r}")
-    from noiseproof.store.commitment import check_commitment
+    from noiseproof.cli.progress import ProgressBar
+    from noiseproof.runners.verify import verify as verify_run
     from noiseproof.store.folder import JOURNAL
+    from noiseproof.store.given import run_of
     from noiseproof.store.journal import torn
-    from noiseproof.store.manifest import noise_note, read_manifest
-    from noiseproof.store.run import read_run
-    from noiseproof.store.signing import check_signature
-    from noiseproof.store.verify import verify as verify_run
+    from noiseproof.store.manifest import noise_note
     from noiseproof.store.whole import wholeness
 
-    held, whole, note = verify_run(run), wholeness(read_run(run).state), noise_note(read_manifest(run))
+    with ProgressBar("verify") as bar:
+        held = verify_run(run, replay, elsewhere, compute, commitment=commitment, trust=trust, progress=bar.show)
+    found = run_of(run)
+    whole, note = wholeness(found.state), noise_note(found.manifest)
     print(
         f"{run}: {held.records:,} certificates follow from their {held.draws:,} draws "
         f"({held.void:,} void), the chain is whole; {held.unfinished} inputs under way"
@@ -44,23 +44,18 @@ def verify(
         + (f"; noise: {noise}" if (noise := ", ".join(filter(None, (held.arithmetic, note)))) else "")
         + (
             "; a torn last line, which is not counted: the run was killed or is under way"
-            if torn(run / JOURNAL)
+            if torn(found.path / JOURNAL)
             else ""
         )
         + (f"; {whole.text}" if whole.text else "; sealed: all inputs asked for are there")
     )
-    if commitment is not None:
-        made = check_commitment(run, commitment)
-        print(f"it is what {commitment} (SHA-256 {made.sha256}) committed to, with all its inputs and no others")
-    if trust is not None:
-        print(f"sealed and signed by {check_signature(run, trust)}, and unchanged since")
-    if replay == "0":
+    if held.committed is not None:
+        sha = held.committed.sha256
+        print(f"it is what {commitment} (SHA-256 {sha}) committed to, with all its inputs and no others")
+    if held.signed_by:
+        print(f"sealed and signed by {held.signed_by}, and unchanged since")
+    if (again := held.redrawn) is None:
         return
-    from noiseproof.cli.progress import ProgressBar
-    from noiseproof.runners.redraw import redraw
-
-    with ProgressBar("verify") as bar:
-        again = redraw(run, None if replay == "all" else int(replay), elsewhere, compute, progress=bar.show)
     which = ", ".join(str(index) for index in again.inputs)
     how = (
         f"all but {again.differing:,} votes are the same; {again.doubtful:,} may hang on rounding; from the counts of "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from noiseproof.errors import RunError
 from noiseproof.store.folder import SETTINGS
+from noiseproof.store.given import RunLike, path_of
 from noiseproof.store.manifest import KIND_IMPORT, read_manifest
 from noiseproof.store.run import read_run
 from noiseproof.store.whole import wholeness
@@ -17,16 +18,16 @@ if TYPE_CHECKING:
     from noiseproof.store.manifest import Manifest
 
 
-def show(run: str | Path) -> str:
+def show(run: RunLike) -> str:
     """What a run folder holds, as text for a terminal.
 
     Args:
-        run: a run folder of certify, predict or train.
+        run: a run of certify, predict, decide or train.
 
     Raises:
         RunError: not a run folder, or it was changed.
     """
-    path = Path(run)
+    path = path_of(run)
     manifest = read_manifest(path)
     lines = [f"{path}: a run of noiseproof {manifest.kind} (version {manifest.version})", "", "meaning"]
     lines += _rows([*_flat(_with_levels(manifest)), ("hash", manifest.meaning_hash)])

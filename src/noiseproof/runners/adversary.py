@@ -216,7 +216,7 @@ def manifest_of(kind: str, run: Run, searched: Mapping[str, Any], judge: Predict
     return Manifest(kind, {**of, **searched, "judge": judge.config()}, __version__)
 
 
-def chosen(run: str | Path, multiples: Sequence[float], limit: int | None, seed: int) -> dict[str, Any]:
+def chosen(run: Path, multiples: Sequence[float], limit: int | None, seed: int) -> dict[str, Any]:
     """The settings of what is attacked, and at which distances."""
     at = {"run": str(run), "at": ",".join(map(repr, multiples))}
     return at | ({} if limit is None else {"limit": limit}) | {"seed": seed}

@@ -19,12 +19,13 @@ from noiseproof.store.attacks import KIND, AttackFolder, read_attack
 
 if TYPE_CHECKING:
     from noiseproof.progress import Progress
+    from noiseproof.store.given import RunLike
 
 DEFAULT_AT = (1.0, 1.5, 2.0)
 
 
 def attack(
-    run: str | Path,
+    run: RunLike,
     method: Attack | None = None,
     judge: Predict | None = None,
     elsewhere: Elsewhere | None = None,
@@ -44,7 +45,7 @@ def attack(
     The same call again resumes; more multiples or inputs extend.
 
     Args:
-        run: a run folder of certify or decide.
+        run: a run of certify or decide, or its folder.
         method: the attack; ``PGD()`` by default.
         judge: what judges a point; ``Predict(n=1000, alpha=0.001)`` by default.
         elsewhere: where model and data lie now, where the run's settings do not lead to them.
@@ -64,14 +65,14 @@ def attack(
     method, judge, seed = method or PGD(), judge or Predict(), integer("seed", seed)
     elsewhere, compute = elsewhere or Elsewhere(), compute or Compute()
     multiples, limit = checked_multiples(at), None if limit is None else integer("limit", limit, least=1)
-    certified = certified_run(Path(run))
+    certified = certified_run(run)
     wanted = [(record, claim) for record in certified.records if (claim := claim_of(record)) is not None][:limit]
     if not wanted:
-        raise RunError(f"{run} has no certified input to attack; certify more of them")
+        raise RunError(f"{certified.path} has no certified input to attack; certify more of them")
     job = certified_job(certified, judge, elsewhere, compute)
     meaning = {"attack": method.config() | {"seed": seed}}
     manifest = manifest_of(KIND, certified, meaning, judge)
-    settings = chosen(run, multiples, limit, seed) | asked_of(method) | found_settings(job, compute)
+    settings = chosen(certified.path, multiples, limit, seed) | asked_of(method) | found_settings(job, compute)
     attempts = [
         Attempt(record, claim.prediction, claim.radius, method, multiple, multiple * claim.radius)
         for record, claim in wanted

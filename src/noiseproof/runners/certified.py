@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,8 @@ from noiseproof.engine.require import check_available
 from noiseproof.errors import DataError, ModelError, RunError, UnsupportedError
 from noiseproof.noises.keys import input_key
 from noiseproof.runners.resolve import resolve
-from noiseproof.store import Run, read_run
+from noiseproof.store import Run
+from noiseproof.store.given import RunLike, run_of
 from noiseproof.store.manifest import differences, is_path
 from noiseproof.types import Certificate, Decision, Record
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from noiseproof.runners.job import Job
 
 
-def certified_run(path: Path) -> Run:
+def certified_run(run: RunLike) -> Run:
     """A run of certify or decide whose certificates an attack can try.
 
     Raises:
         RunError: not a run of certify or decide.
         UnsupportedError: its noise cannot be judged at points off its grid.
     """
-    run = read_run(path)
+    run = run_of(run)
     if run.manifest.kind not in ("certify", "decide"):
-        raise RunError(f"{path} is a run of {run.manifest.kind}, which has no radii; give a run of certify")
+        raise RunError(f"{run.path} is a run of {run.manifest.kind}, which has no radii; give a run of certify")
     run.noise.anywhere()
     return run
 

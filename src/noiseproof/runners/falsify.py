@@ -17,6 +17,7 @@ from noiseproof.runners.adversary import Adversary, Attempt, chosen, found_setti
 from noiseproof.runners.attack import checked_multiples
 from noiseproof.runners.certified import certified_input, certified_job, certified_run, claim_of
 from noiseproof.store.attacks import KIND_FALSIFY, AttackFolder, read_attack
+from noiseproof.store.given import RunLike, path_of
 from noiseproof.types import Record
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ DEFAULT_AT = (0.5, 0.9, 1.0, 1.5, 2.0)
 
 
 def falsify(
-    run: str | Path,
+    run: RunLike,
     judge: Predict | None = None,
     elsewhere: Elsewhere | None = None,
     compute: Compute | None = None,
@@ -46,7 +47,7 @@ def falsify(
     the base classifier has none. The same call again resumes; more multiples or inputs extend.
 
     Args:
-        run: a run folder of certify or decide.
+        run: a run of certify or decide, or its folder.
         judge: what judges a point; ``Predict(n=1000, alpha=0.001)`` by default.
         elsewhere: where model and data lie now, where the run's settings do not lead to them.
         compute: where to compute; the attacks themselves run on one core of a CPU.
@@ -63,22 +64,22 @@ def falsify(
         ModelError: the model is not the certified one.
         UnsupportedError: attacks on the run's noise cannot be judged.
     """
-    path = Path(run)
-    out = path.absolute().with_name(f"{path.absolute().name}-falsify") if out is None else Path(out)
+    beside = path_of(run).absolute()
+    out = beside.with_name(f"{beside.name}-falsify") if out is None else Path(out)
     judge, seed, multiples = judge or Predict(), integer("seed", seed), checked_multiples(at)
     elsewhere, compute = elsewhere or Elsewhere(), compute or Compute()
     limit = None if limit is None else integer("limit", limit, least=1)
     labels = [each.label for each in attacks]
     if not labels or len(set(labels)) < len(labels):
         raise ValueError(f"attacks must be one or more of different names, got {labels}")
-    certified = certified_run(path)
+    certified = certified_run(run)
     records = certified.records[:limit]
     if not any(claim_of(record) for record in records):
-        raise RunError(f"{run} has no certified input to attack; certify more of them")
+        raise RunError(f"{certified.path} has no certified input to attack; certify more of them")
     job = certified_job(certified, judge, elsewhere, compute)
     meaning = {"attacks": {each.label: each.config() for each in attacks}, "seed": seed}
     manifest = manifest_of(KIND_FALSIFY, certified, meaning, judge)
-    settings = chosen(run, multiples, limit, seed) | found_settings(job, compute)
+    settings = chosen(certified.path, multiples, limit, seed) | found_settings(job, compute)
     with AttackFolder(out, manifest) as folder, Adversary(job) as adversary:
         usable, left_out = list(attacks), list[str]()
         if any(each.needs_gradient for each in usable) and not adversary.has_gradient(records[0]):

@@ -14,6 +14,7 @@ from typing import Any
 
 from noiseproof.errors import RunError
 from noiseproof.store.folder import JOURNAL, SETTINGS
+from noiseproof.store.given import Runs, listed, path_of
 from noiseproof.store.index import INDEX, save, worth
 from noiseproof.store.journal import Journal, read_journal
 from noiseproof.store.lines import Entry, RecordLine, converted, decoded, encoded, key_of
@@ -49,7 +50,7 @@ class Merged:
     same_picture: tuple[tuple[int, int], ...]
 
 
-def merge(runs: Sequence[str | Path], *, out: str | Path) -> Merged:
+def merge(runs: Runs, *, out: str | Path) -> Merged:
     """Put shards of one run together: run folders of the same meaning, each with inputs of its own.
 
     Every source's journal is verified as it is read, and its lines about finished inputs are copied as they are, with
@@ -64,7 +65,7 @@ def merge(runs: Sequence[str | Path], *, out: str | Path) -> Merged:
     does nothing.
 
     Args:
-        runs: run folders of certify, predict or decide, two or more.
+        runs: runs of certify, predict or decide, or their folders, two or more.
         out: the folder for the merged run; none of ``runs``.
 
     Raises:
@@ -73,8 +74,9 @@ def merge(runs: Sequence[str | Path], *, out: str | Path) -> Merged:
             something else or cannot be written.
     """
     place = _real(Path(out))
-    _check_paths([Path(run) for run in runs], place)
-    sources = sorted((_read(Path(run)) for run in runs), key=lambda source: source.order)
+    paths = [path_of(run) for run in listed(runs)]
+    _check_paths(paths, place)
+    sources = sorted(map(_read, paths), key=lambda source: source.order)
     first = sources[0].run
     for source in sources[1:]:
         _check_same_run(first, source.run)

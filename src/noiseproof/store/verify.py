@@ -12,6 +12,7 @@ from noiseproof.noises import noise_from
 from noiseproof.procedures import Procedure, check_under_way, procedure_from, replay
 from noiseproof.stats.sequential import crossing
 from noiseproof.store.folder import JOURNAL
+from noiseproof.store.given import RunLike, path_of
 from noiseproof.store.index import Held
 from noiseproof.store.manifest import read_manifest, same_design
 from noiseproof.store.run import MALFORMED, empty_state, same_outcome, taken_in
@@ -49,7 +50,7 @@ class Verification:
     skipped: int = 0
 
 
-def verify(run: str | Path) -> Verification:
+def verify(run: RunLike) -> Verification:
     """Replay a run: hash chain, ranges, statistics, printed certificates.
 
     Every line must continue the hash of the line before, from the meaning in the manifest on; ranges must tile
@@ -57,13 +58,13 @@ def verify(run: str | Path) -> Verification:
     the printed outcome. Draws of an unfinished input must be such that it can be resumed.
 
     Args:
-        run: a run folder of certify or predict.
+        run: a run of certify, predict or decide.
 
     Raises:
         VerificationError: the first record that does not hold, and why.
         RunError: not a run folder.
     """
-    path = Path(run)
+    path = path_of(run)
     manifest = read_manifest(path)
     if "procedure" not in manifest.meaning:
         raise RunError(f"{path} is the run folder of noiseproof {manifest.kind}: it has nothing to verify")
