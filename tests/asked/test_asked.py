@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,7 @@ def test_the_line_asks_for_it(changes, line):
 def test_a_run_folder_gives_the_record_back(make_run, procedure):
     settings = {"model": ["a", "b"], "consensus": 2, "every": 3, "root": "/data", "workers": 7, "n": 5}
     run = read_run(make_run("run", [0.9], procedure=procedure, settings=settings))
+    run = replace(run, manifest=replace(run.manifest, meaning=run.manifest.meaning | {"seed": 5}))
     found = Asked.of(run)
     assert found.procedure == procedure
     assert (found.noise.sigma, found.noise.dimension) == (0.5, 4)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 
 import pytest
@@ -9,7 +10,7 @@ from torch import nn
 
 from noiseproof.baselines import METHODS, Lipschitz, Wong
 from noiseproof.baselines.lipschitz import SortPairs, lipschitz_cnn, lipschitz_constant
-from noiseproof.errors import ModelError
+from noiseproof.errors import ModelError, pip_install
 
 
 def linear(weight, bias=None):
@@ -80,7 +81,7 @@ def test_settings_are_checked():
 def test_without_the_package_training_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "deel", None)
     monkeypatch.setitem(__import__("sys").modules, "deel.torchlip", None)
-    with pytest.raises(ModelError, match=r'lipschitz needs deel\.torchlip: pip install "noiseproof\[baselines\]"'):
+    with pytest.raises(ModelError, match=re.escape(f"lipschitz needs deel.torchlip: {pip_install('baselines')}")):
         Lipschitz().begin(2, (1, 4, 4))
 
 

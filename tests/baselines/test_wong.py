@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
 
 from noiseproof.baselines import Wong
-from noiseproof.errors import ModelError
+from noiseproof.errors import ModelError, pip_install
 from noiseproof.models import build
 
 needs_package = pytest.mark.extra("convex_adversarial")
@@ -30,7 +32,7 @@ def test_settings_are_checked():
 
 def test_without_the_package_it_says_what_to_install(monkeypatch, network):
     monkeypatch.setitem(__import__("sys").modules, "convex_adversarial", None)
-    with pytest.raises(ModelError, match=r'wong needs convex_adversarial: pip install "noiseproof\[baselines\]"'):
+    with pytest.raises(ModelError, match=re.escape(f"wong needs convex_adversarial: {pip_install('baselines')}")):
         Wong().certifier(network, (1, 8, 8))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from noiseproof.errors import ModelError
+from noiseproof.errors import ModelError, pip_install
 from noiseproof.models.denoised import load_denoiser
 from noiseproof.models.diffusion import OneShot, load_diffusion, timestep_of
 
@@ -256,5 +257,5 @@ def test_folders_that_are_refused(folder):
 
 def test_without_the_package(monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "diffusers", None)
-    with pytest.raises(ModelError, match=r'needs diffusers: pip install "noiseproof\[diffusers\]" '):
+    with pytest.raises(ModelError, match=re.escape(f"needs diffusers: {pip_install('diffusers')} ")):
         load_diffusion(tmp_path, 0.25)
