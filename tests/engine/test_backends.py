@@ -202,7 +202,7 @@ def test_the_record_names_the_backend_and_the_caller_s_module_is_as_it_was(name,
     assert all(parameter.requires_grad for parameter in base.parameters())
 
 
-@pytest.mark.parametrize(("name", "extra"), [("onnxruntime", "onnx"), ("openvino", "openvino")])
+@pytest.mark.parametrize(("name", "extra"), [("onnxruntime", "fast"), ("openvino", "openvino")])
 def test_a_missing_package_is_one_line_with_the_pip_command(name, extra, base, monkeypatch):
     monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
     for call in (lambda: made(name, base), lambda: check_available(name, "fp32")):
