@@ -9,8 +9,11 @@ import pytest
 
 pytest.importorskip("torch")
 
+import torch
+
 import noiseproof
 from noiseproof import Compute, Elsewhere
+from noiseproof.errors import DataError, ModelError
 from noiseproof.store.verify import VerificationError
 from tests.runners.test_redraw import forge
 
@@ -65,3 +68,33 @@ def test_the_verbs_take_a_run_or_its_folder(certified, data, model, tmp_path):
     settings = [(tmp_path / f"{name}-attack" / "settings.toml").read_text() for name in ("run", "folder")]
     assert settings[0] == settings[1]
     assert (tmp_path / "run-falsify").is_dir()
+
+
+def walk(run, mine, out):
+    """Replayed, attacked and falsified with what is in the caller's hands."""
+    assert noiseproof.verify(run, "all", mine, CPU).redrawn.differing == 0
+    noiseproof.attack(run, None, noiseproof.Predict(n=20), mine, CPU, out=out / "attack", at=[1])
+    noiseproof.falsify(run, noiseproof.Predict(n=20), mine, CPU, out=out / "falsify", at=[1])
+
+
+@pytest.mark.parametrize("stated", [{}, {"mean": 0.5, "std": 0.5}, {"model_id": "mine"}], ids=str)
+def test_a_run_on_objects_is_replayed_attacked_and_falsified_with_them(certified, data, model, tmp_path, stated):
+    walk(certified(**stated), Elsewhere(model=model, data=data), tmp_path)
+
+
+def test_weights_whose_architecture_was_stated_may_be_given_as_the_model_itself(certified, data, model, tmp_path):
+    code = "from torch import nn\n\n\ndef net():\n    return nn.Sequential(nn.Flatten(), nn.Linear(16, 3)).eval()\n"
+    (tmp_path / "arch.py").write_text(code)
+    torch.save(model.state_dict(), tmp_path / "w.pt")
+    said = {"arch": f"{tmp_path}/arch.py:net"}
+    run = certified(model=str(tmp_path / "w.pt"), **said)
+    loaded = noiseproof.load_model(str(tmp_path / "w.pt"), **said, num_classes=3, shape=(1, 4, 4))
+    walk(run, Elsewhere(model=loaded, data=data), tmp_path)
+
+
+def test_what_is_in_nobodys_hands_is_asked_for(certified, data):
+    run = certified()
+    with pytest.raises(DataError, match=r"unknown data set 'tiny'.*give the certified data set with --data"):
+        noiseproof.verify(run, 1, None, CPU)
+    with pytest.raises(ModelError, match="give the certified model with --model"):
+        noiseproof.verify(run, 1, Elsewhere(data=data), CPU)

@@ -95,6 +95,8 @@ class Subject:
         if elsewhere.model is None:
             return whole if elsewhere.denoiser is None else replace(whole, denoiser=elsewhere.denoiser)
         moved = replace(whole, model=elsewhere.model, denoiser=elsewhere.denoiser)
+        if not all(isinstance(model, str | os.PathLike) for model in moved.models):  # it has its architecture
+            moved = replace(moved, arch=None)
         # of another number of models no consensus is asked: fingerprints then say that they are not the run's
         return moved if len(moved.models) == len(self.models) > 1 else replace(moved, consensus=None)
 

@@ -45,6 +45,7 @@ def with_normalisation(base: BaseModel, mean: Sequence[float] | None, std: Seque
         len(own.mean) if own is not None else base.shape[0] if base.shape else max(len(mean or ()), len(std or ()))
     )
     layer = Normalize(_each("mean", mean, 0.0, channels, base.source), _each("std", std, 1.0, channels, base.source))
+    layer.eval()  # what it normalises may be in anybody's hands, and says for itself whether it is
     if own is not None and _apart(own, layer) <= _CLOSE:
         return replace(base, assumed="")
     if own is not None and not base.assumed:

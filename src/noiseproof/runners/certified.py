@@ -11,7 +11,7 @@ from noiseproof.asked import Asked, Compute, Elsewhere
 from noiseproof.engine.require import check_available
 from noiseproof.errors import DataError, ModelError, RunError, UnsupportedError
 from noiseproof.noises.keys import input_key
-from noiseproof.runners.resolve import resolve
+from noiseproof.runners.resolve import data_of, resolve
 from noiseproof.store import Run
 from noiseproof.store.given import RunLike, run_of
 from noiseproof.store.manifest import differences, is_path
@@ -20,6 +20,8 @@ from noiseproof.types import Certificate, Decision, Record
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from noiseproof.asked import Subject
+    from noiseproof.data import DataSet
     from noiseproof.procedures import Procedure
     from noiseproof.runners.job import Job
 
@@ -79,6 +81,7 @@ def certified_job(run: Run, procedure: Procedure, elsewhere: Elsewhere, compute:
         RunError: the data set is not the certified one.
     """
     before, meaning = Asked.of(run), run.manifest.meaning
+    subject = before.subject.moved(elsewhere)
     check_available(before.compute.backend, before.compute.precision)  # no other model is its remedy
     try:
         asked = resolve(
@@ -86,7 +89,7 @@ def certified_job(run: Run, procedure: Procedure, elsewhere: Elsewhere, compute:
                 before,
                 procedure=procedure,
                 noise=replace(before.noise, dimension=None),  # type: ignore[type-var]  # families are dataclasses
-                subject=before.subject.moved(elsewhere),
+                subject=replace(subject, data=_data_of(subject, elsewhere)),
                 compute=replace(compute, precision=before.compute.precision, backend=before.compute.backend),
                 seed=0,
                 rng="philox",
@@ -112,6 +115,15 @@ def certified_job(run: Run, procedure: Procedure, elsewhere: Elsewhere, compute:
     if differing:
         raise RunError(f"the data set is not the one of {run.path}: {'; '.join(differing)}; give that one")
     return asked
+
+
+def _data_of(subject: Subject, elsewhere: Elsewhere) -> DataSet:
+    try:
+        return data_of(subject)
+    except ValueError as error:
+        if elsewhere.data is not None:
+            raise
+        raise DataError(str(error)) from None  # the run's own, which was in somebody's hands
 
 
 def certified_input(asked: Job, record: Record) -> NDArray[np.float64]:
