@@ -121,7 +121,7 @@ def open_inputs(folder: Path, journal: Path) -> dict[str, dict[str, list]]:
     from noiseproof.store.manifest import read_manifest
     from noiseproof.store.state import State
 
-    state = State()
+    state = State(slots=3)  # one a class
     for line in read_journal(journal, read_manifest(folder / "whole").meaning_hash):
         state.apply(line.entry)
     return state.open
