@@ -682,3 +682,14 @@ def test_a_loader_in_one_call():
     with pytest.raises(ValueError, match=r"^radius must be >= 0, got -1"):
         g.certified_accuracy([], radius=-1)
     assert repr(g) == f"SmoothedClassifier(Sequential, 2 classes, {g.noise}, seed=0)"
+
+
+def test_while_a_batch_is_drawn_it_tells_how_far_it_is():
+    told = []
+    g = smoothed(progress=told.append)
+    g.certify(batch(4), n0=10, n=200)
+    assert {(each.total, each.unit) for each in told} == {(4, "inputs")}
+    assert [each.done for each in told] == sorted(each.done for each in told)
+    assert len(told) > 4, "between two inputs too"
+    assert (told[0].done, told[-1].done, told[-1].note) == (0, 4, "840 draws")
+    assert copy.deepcopy(g).progress is None

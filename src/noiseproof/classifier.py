@@ -33,6 +33,7 @@ from noiseproof.models.contents import contents
 from noiseproof.noises.keys import binding, input_key
 from noiseproof.outcomes import Outcomes
 from noiseproof.procedures import Certify, Decide, Predict, Procedure
+from noiseproof.progress import Progress
 from noiseproof.types import ABSTAIN, Certificate, Decision, Prediction
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class SmoothedClassifier(nn.Module):
         workers: batches computed at once; by default a core each on a CPU.
         precision: of the forward pass: "fp32", or "bf16".
         backend: what computes the scores: "torch", "onnxruntime" or "openvino".
+        progress: called while a batch is drawn; copies have none.
 
     Raises:
         ValueError: an argument is out of range.
@@ -99,6 +101,7 @@ class SmoothedClassifier(nn.Module):
         workers: int | None = None,
         precision: str = "fp32",
         backend: str = "torch",
+        progress: Callable[[Progress], None] | None = None,
     ) -> None:
         super().__init__()
         check_base(base)
@@ -109,7 +112,7 @@ class SmoothedClassifier(nn.Module):
         self.num_classes = integer("num_classes", num_classes, least=2)
         self.base, self.noise, self.seed = base, noise, integer("seed", seed)
         self.batch_size, self.workers = batch_size, workers
-        self.precision, self.backend = precision, backend
+        self.precision, self.backend, self.progress = precision, backend, progress
         self._device = None if device is None else choose_device(str(device))
         self._kept: _Kept | None = None
         self._calls = threading.RLock()  # one at a time
@@ -265,7 +268,10 @@ class SmoothedClassifier(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy, or what is pickled, makes a backend of its own."""
-        return {name: value for name, value in self.__dict__.items() if name != "_calls"} | {"_kept": None}
+        return {name: value for name, value in self.__dict__.items() if name != "_calls"} | {
+            "_kept": None,
+            "progress": None,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """See ``__getstate__``."""
@@ -296,6 +302,7 @@ class SmoothedClassifier(nn.Module):
         self, procedure: Procedure, encoded: NDArray[Any], keys: dict[str, NDArray[Any]]
     ) -> list[tuple[Outcome, int]]:
         outcomes: dict[str, tuple[Outcome, int]] = {}
+        draws = 0
         made_of = self._made_of(self.noise.on(encoded.shape[1:]))
         bound_to = self._bound_to(procedure, self.noise.on(encoded.shape[1:]))
         backend, batch_size = self._take(made_of), self.batch_size
@@ -310,6 +317,10 @@ class SmoothedClassifier(nn.Module):
                 for event in Engine(backend, backend.noise, self.seed, binding=bound_to).run(procedure, tasks):
                     if isinstance(event, Finished):
                         outcomes[event.task.key] = event.outcome, sum(n for _, n in event.requests)
+                    else:
+                        draws += event.n
+                    if self.progress is not None:
+                        self.progress(Progress(len(outcomes), len(keys), "inputs", f"{draws:,} draws"))
             except OutOfMemoryError:
                 backend.close()
                 if backend.batch_size == 1:

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from noiseproof.errors import RunError
-from noiseproof.procedures import Certify, Predict
+from noiseproof.procedures import Certify, Decide, Predict
 from noiseproof.reports.card import card
 from noiseproof.store import VerificationError, read_run
 from noiseproof.store.whole import Selection
@@ -131,3 +131,9 @@ def test_a_certificate_that_does_not_follow_has_no_card(make_run, monkeypatch):
 def test_what_has_no_card(make_run, tops, procedure, text):
     with pytest.raises(RunError, match=re.escape(text)):
         card(make_run("mine", tops, procedure=procedure))
+
+
+def test_of_decide_it_says_the_radius_that_was_asked_about(make_run):
+    text = card(make_run("mine", TOPS, procedure=Decide(radius=0.2, alpha=0.01, n_max=1000)))
+    assert "no change of the input of L2 size up to 0.2 changes the class that the smoothed" in said(text)
+    assert "| procedure | decide: radius = 0.2, alpha = 0.01, n_max = 1000" in text
