@@ -268,10 +268,8 @@ class SmoothedClassifier(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy, or what is pickled, makes a backend of its own."""
-        return {name: value for name, value in self.__dict__.items() if name != "_calls"} | {
-            "_kept": None,
-            "progress": None,
-        }
+        kept = {name: value for name, value in self.__dict__.items() if name != "_calls"}
+        return kept | {"_kept": None, "progress": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """See ``__getstate__``."""
