@@ -2,9 +2,19 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from noiseproof.version import __version__
+from tools.list_api import PAGE, listed
 
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_public_interface_is_the_one_that_is_listed():
+    pytest.importorskip("torch")
+    said = PAGE.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    assert said == listed(), "announce it in CHANGELOG.md, then: python tools/list_api.py --write"
 
 
 def test_the_version_is_said_alike_everywhere():
