@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any, Literal
@@ -70,6 +71,14 @@ class Diagnosis:
         if skipped:
             lines.append(f"skipped {len(skipped)} other checks: {skipped[0].says}")
         return "\n".join([*lines, "", self._conclusion()])
+
+    def __repr__(self) -> str:
+        """In a line."""
+        return f"<Diagnosis {self.verdict}: {self._conclusion()}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the text."""
+        return f"<pre>{html.escape(self.text())}</pre>"
 
     def table(self) -> dict[str, Any]:
         """Everything as a plain nested table, for JSON; what was infinite is None there."""
