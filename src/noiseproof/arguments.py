@@ -85,8 +85,8 @@ def flag(name: str, value: object) -> bool:
 def expanded(path: str | Path) -> Path:
     """The path with "~" for a home folder; "~x" where nobody is called x stays as it is.
 
-    >>> expanded("~nobody/a").as_posix()
-    '~nobody/a'
+    >>> expanded("~no-such-user/a").as_posix()
+    '~no-such-user/a'
     """
     return Path(os.path.expanduser(path))  # noqa: PTH111  # that of Path fails there
 

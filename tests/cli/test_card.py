@@ -17,7 +17,8 @@ def test_it_prints_or_writes_the_card(make_run, tmp_path, capsys):
 def test_a_run_that_does_not_hold_is_one_line_and_status_1(make_run, tmp_path, capsys):
     folder = make_run("c", (0.99, 0.9))
     journal = folder / "journal.jsonl"
-    journal.write_text(journal.read_text().replace('"votes":[99,1,0]', '"votes":[98,2,0]', 1))
+    assert '"votes":{"0":99,"1":1}' in journal.read_text()
+    journal.write_text(journal.read_text().replace('"votes":{"0":99,"1":1}', '"votes":{"0":98,"1":2}', 1))
     assert run(["card", str(folder), "--out", str(tmp_path / "card.md")]) == 1
     said = capsys.readouterr()
     assert (said.out, said.err.count("\n")) == ("", 1)

@@ -83,5 +83,5 @@ def test_rows_must_be_alike(tmp_path, rows):
 
 
 def test_the_page_is_a_png(tmp_path):
-    with pytest.raises(ValueError, match=r"path must end in \.png, got 'page\.pdf'"):
+    with pytest.raises(ValueError, match=r"out must end in \.png, got 'page\.pdf'"):
         draw_panel([row()], tmp_path / "page.pdf", noise=NOISE)
