@@ -55,6 +55,10 @@ def test_what_is_stated_is_the_first_layer(checkpoint, network, caplog):
     assert not caplog.messages
 
 
+def test_one_number_is_that_of_each_channel(checkpoint):
+    assert load(checkpoint, mean=0.5, std=0.25).fingerprint == load(checkpoint, mean=[0.5] * 3, std="0.25").fingerprint
+
+
 def test_the_fingerprint_holds_it(checkpoint):
     assumed = load(checkpoint)
     again = load(checkpoint, mean=MEAN, std=(0.2023, 0.1994, 0.2010))

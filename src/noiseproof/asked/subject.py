@@ -68,7 +68,7 @@ class Subject:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, integer(name, getattr(self, name), least=least))
         for name in ("mean", "std"):
-            object.__setattr__(self, name, _channels(name, getattr(self, name)))
+            object.__setattr__(self, name, per_channel(name, getattr(self, name)))
         object.__setattr__(self, "skip_bad", flag("skip_bad", self.skip_bad))
         if self.shard is not None:  # from here on it is a selection like any other
             part = part_of(self.shard, self.every, self.start, self.limit)
@@ -123,10 +123,10 @@ class Elsewhere:
     root: Path | None = None
 
 
-def _channels(name: str, given: object) -> tuple[float, ...] | None:
+def per_channel(name: str, given: object) -> tuple[float, ...] | None:
     """Numbers in the units of [0, 1] pixels, one or one a channel, also as text.
 
-    >>> _channels("mean", "0.5,0.25"), _channels("std", 1)
+    >>> per_channel("mean", "0.5,0.25"), per_channel("std", 1)
     ((0.5, 0.25), (1.0,))
     """
     if given is None:

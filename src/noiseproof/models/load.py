@@ -61,8 +61,8 @@ def load(
     num_classes: int | None = None,
     shape: tuple[int, ...] | None = None,
     consensus: int | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
     usual: tuple[int, tuple[int, ...]] | None = None,
 ) -> BaseModel:
     """The base classifier a spec names: on the CPU, in eval mode, no weight requires a gradient.

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from noiseproof.asked.options import number
+from noiseproof.asked.subject import per_channel
 from noiseproof.errors import ModelError
 from noiseproof.models.base import BaseModel, fingerprint, frozen
 from noiseproof.models.normalize import Normalize, Normalized
@@ -18,7 +19,9 @@ log = logging.getLogger(__name__)
 _CLOSE = 1e-6
 
 
-def with_normalisation(base: BaseModel, mean: Sequence[float] | None, std: Sequence[float] | None) -> BaseModel:
+def with_normalisation(
+    base: BaseModel, mean: float | Sequence[float] | None, std: float | Sequence[float] | None
+) -> BaseModel:
     """The base classifier with (x - mean)/std as its first layer, in the place of one that is only assumed.
 
     Args:
@@ -31,6 +34,7 @@ def with_normalisation(base: BaseModel, mean: Sequence[float] | None, std: Seque
     """
     own = getattr(base.module, "normalize", None)
     own = own if isinstance(own, Normalize) else None
+    mean, std = per_channel("mean", mean), per_channel("std", std)
     if mean is None and std is None:
         if base.assumed and own is not None:
             log.warning(
