@@ -80,7 +80,7 @@ dist: .venv-release/installed .venv/installed
 
 .venv-core/installed: pyproject.toml
 	test -x $(CORE)/python || $(PYTHON) -m venv .venv-core
-	$(CORE)/python -m pip install -q numpy msgspec scipy cyclopts docstring-parser rich pillow matplotlib jinja2 pytest pytest-xdist hypothesis mpmath
+	$(CORE)/python -m pip install -q numpy msgspec scipy cyclopts docstring-parser rich pillow matplotlib jinja2 starlette uvicorn pytest pytest-xdist hypothesis mpmath
 	$(CORE)/python -m pip install -q --no-deps -e .
 	touch $@
 
