@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from noiseproof.classifier import SmoothedClassifier as SmoothedClassifier
     from noiseproof.errors import NoiseproofError as NoiseproofError
     from noiseproof.errors import UnsupportedError as UnsupportedError
-    from noiseproof.models.load import load as load_model  # noqa: F401
+    from noiseproof.models.load import load as load_model  # noqa: F401  # under another name there
     from noiseproof.noises import Gaussian as Gaussian
     from noiseproof.procedures import Anytime as Anytime
     from noiseproof.procedures import Certify as Certify

@@ -49,7 +49,7 @@ def executed(path: Path, source: bytes, *, kind: str, error: type[NoiseproofErro
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[title] = module  # dataclasses and pickle look their module up by name
-    _outcome(lambda: spec.loader.exec_module(module), path, f"{path} cannot be run", error)  # type: ignore[union-attr]
+    _outcome(lambda: spec.loader.exec_module(module), path, f"{path} cannot be run", error)  # type: ignore[union-attr]  # a file has one
     return module
 
 

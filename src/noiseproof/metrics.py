@@ -116,7 +116,7 @@ def trainer_callback(
     *,
     scores: Callable[[nn.Module], nn.Module],
     name: str = "eval_certified_accuracy",
-) -> Any:  # noqa: ANN401
+) -> Any:  # noqa: ANN401  # transformers is imported here alone
     """A callback of the Hugging Face Trainer: certified accuracy with each evaluation, beside its metrics and logs.
 
     Args:
@@ -131,7 +131,7 @@ def trainer_callback(
     from transformers import TrainerCallback
 
     class OnEvaluate(TrainerCallback):  # type: ignore[misc]  # untyped
-        def on_evaluate(self, args: Any, state: Any, control: Any, **more: Any) -> None:  # noqa: ANN401
+        def on_evaluate(self, args: Any, state: Any, control: Any, **more: Any) -> None:  # noqa: ANN401  # untyped there
             del args, control
             metric.reset()
             base = scores(more["model"])
@@ -144,7 +144,7 @@ def trainer_callback(
     return OnEvaluate()
 
 
-def lightning_callback(metric: CertifiedAccuracy, *, name: str = "certified_accuracy") -> Any:  # noqa: ANN401
+def lightning_callback(metric: CertifiedAccuracy, *, name: str = "certified_accuracy") -> Any:  # noqa: ANN401  # likewise
     """A callback of Lightning: certified accuracy over the validation batches (x, y), logged at the end of the epoch.
 
     Args:

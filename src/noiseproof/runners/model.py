@@ -40,7 +40,7 @@ def model_of(subject: Subject, data: DataSet, *, sigma: float | None) -> BaseMod
     return base if model_id is None else replace(base, fingerprint=f"named {model_id}")
 
 
-def _single(model: Any, subject: Subject, model_id: str | None, data: DataSet) -> BaseModel:  # noqa: ANN401
+def _single(model: Any, subject: Subject, model_id: str | None, data: DataSet) -> BaseModel:  # noqa: ANN401  # see Subject
     told = subject.loading
     if isinstance(model, str | os.PathLike):
         return load_model(model, **told, usual=(len(data.classes), tuple(data.shape)))

@@ -89,7 +89,7 @@ class JSONLines(Tracker):
         self._say("ended", whole=whole)
         self._file.close()
 
-    def _say(self, event: str, **what: Any) -> None:  # noqa: ANN401
+    def _say(self, event: str, **what: Any) -> None:  # noqa: ANN401  # what JSON takes
         self._file.write(json.dumps({"event": event} | what) + "\n")
         self._file.flush()
 

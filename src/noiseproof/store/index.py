@@ -232,7 +232,7 @@ def _records(rows: list[bytes], state: State) -> Iterator[Record]:
 
 def _take_head(head: IndexHead, state: State) -> None:
     state.sessions = head.sessions
-    state.begun = [None if said is None else Selection(**said) for said in head.begun]  # type: ignore[arg-type]
+    state.begun = [None if said is None else Selection(**said) for said in head.begun]  # type: ignore[arg-type]  # likewise
     state.seals = [Selection(**said) for said in head.seals]  # type: ignore[arg-type]  # as they were written
     state.sealed = head.sealed
     state.drawn_in = head.drawn_in

@@ -192,7 +192,7 @@ class RayFleet:
 
     def draw(
         self,
-        actor: Any,  # noqa: ANN401
+        actor: Any,  # noqa: ANN401  # a handle of Ray
         segments: Sequence[Segment],
         tally: Tally,
         tolerance: float,
