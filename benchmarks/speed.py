@@ -25,7 +25,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import nn
 
 from noiseproof.models import build

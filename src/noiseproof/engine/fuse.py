@@ -8,7 +8,7 @@ import operator
 from typing import TypeGuard
 
 import torch
-import torch.nn.functional as F  # noqa: N812  # its usual name
+import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 log = logging.getLogger(__name__)

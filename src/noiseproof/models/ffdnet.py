@@ -6,7 +6,7 @@ import logging
 import math
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noiseproof.errors import ModelError, pip_install

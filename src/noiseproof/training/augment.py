@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
+import torch.nn.functional as F
 from torch import Tensor
 
 from noiseproof.asked.training import Augmentation

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
+import torch.nn.functional as F
 from torch import nn
 
 from noiseproof.errors import ModelError

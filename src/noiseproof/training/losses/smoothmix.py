@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noiseproof.arguments import at_least_one, flag, settle

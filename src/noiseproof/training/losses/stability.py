@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch.nn.functional as F  # noqa: N812 (the name the whole field uses)
+import torch.nn.functional as F
 from torch import nn
 
 from noiseproof.arguments import at_least_one, settle
