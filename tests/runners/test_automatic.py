@@ -21,6 +21,17 @@ from tests.asking import redraw
 needs_both = pytest.mark.needs("onnxruntime", "onnxscript")
 
 
+@pytest.fixture(autouse=True)
+def processor(monkeypatch):
+    """What the rule sees: one of the same instructions on every machine."""
+
+    def has(capability):
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+
+    has("AVX2")
+    return has
+
+
 @pytest.fixture
 def long(monkeypatch):
     """However small a run is, it is worth an export."""
@@ -61,6 +72,22 @@ def test_operations_are_those_of_the_layers_and_nothing_is_left_on_the_module():
 def test_a_short_run_is_not_worth_an_export(certified, monkeypatch):
     monkeypatch.setattr(automatic, "installed", lambda name: pytest.fail("it was not asked what is installed"))
     assert backend_of(certified()) == "torch"
+
+
+@pytest.mark.parametrize(
+    ("capability", "here", "backend"),
+    [
+        ("AVX2", {"onnxruntime", "openvino"}, "onnxruntime"),
+        ("AVX512", {"onnxruntime", "openvino"}, "openvino"),
+        ("AVX512", {"onnxruntime"}, "onnxruntime"),
+        ("DEFAULT", {"openvino"}, "openvino"),
+    ],
+)
+@pytest.mark.needs("onnxruntime", "onnxscript", "openvino")
+def test_the_order_is_that_of_the_processor(capability, here, backend, certified, processor, monkeypatch, long):
+    processor(capability)
+    monkeypatch.setattr(automatic, "installed", lambda name: name in here)
+    assert backend_of(certified(limit=1)) == backend
 
 
 @needs_both

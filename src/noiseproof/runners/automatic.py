@@ -28,15 +28,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ORDER = ("onnxruntime", "openvino")
-"""On CPUs faster than torch, the first by more networks (docs/performance.md)."""
-
 WORTH = 3e12
 """Operations that a run must have planned, in convolutions and linear layers. Less, some 45 seconds of one core, would
 not earn back what an export takes: 2 to 10 seconds."""
 
 PROBES = 8
 """Noisy rows on which it must give the scores of torch, up to rounding."""
+
+
+def order() -> tuple[str, ...]:
+    """Faster than torch on this processor: first what is faster for the networks that gain least by either.
+
+    Measured (docs/performance.md): with AVX-512 OpenVINO is at 1.8 times Cohen's loop or more for every network, where
+    ONNX Runtime is not for a LeNet; with AVX2 ONNX Runtime is ahead for each.
+    """
+    wide = torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return ("openvino", "onnxruntime") if wide else ("onnxruntime", "openvino")
 
 
 def with_backend(job: Job, out: Path | None, meaning: Mapping[str, Any] | None) -> Job:
@@ -94,7 +101,7 @@ def fastest(
     draws: int,
     batch_size: int | None,
 ) -> tuple[str, PooledBackend | None]:
-    """What is to make many draws in fp32 on a CPU: the first backend of ``ORDER`` that is installed; or torch.
+    """What is to make many draws in fp32 on a CPU: the first backend of ``order()`` that is installed; or torch.
 
     Torch, too, where the draws are too few, or the other cannot have the module or gives other scores.
 
@@ -113,9 +120,9 @@ def fastest(
     """
     if not draws * _operations(module, inputs[0].shape) >= WORTH:
         return "torch", None
-    name = next((each for each in ORDER if installed(each)), None)
+    name = next((each for each in order() if installed(each)), None)
     if name is None:
-        log.warning("draws are made by torch; ONNX Runtime makes up to 1.5 times as many: %s", pip_install("fast"))
+        log.warning("draws are made by torch; the extra makes up to 1.5 times as many: %s", pip_install("fast"))
         return "torch", None
     with closing(make("torch", PROBES)) as plain:
         rows = noisy_rows(plain, inputs)
