@@ -96,7 +96,8 @@ def _outcome(
             raise error(f"{failed}: SystemExit: {end}{remedy}") from end
         except Exception as cause:
             said = f"{type(cause).__name__}: {one_line(cause, 500)}" if str(cause) else type(cause).__name__
-            raise error(f"{failed}: {said}") from cause
+            remedy = "; install it, or put its folder on PYTHONPATH" if isinstance(cause, ModuleNotFoundError) else ""
+            raise error(f"{failed}: {said}{remedy}") from cause
         finally:
             sys.argv = line
 

@@ -225,6 +225,10 @@ def test_a_base_classifier_that_fails_is_said_in_one_line():
     assert "\n" not in str(raised.value)
     assert isinstance(raised.value.__cause__, RuntimeError)
 
+    text = r"got Float and Half; inputs are float32, its weights float16: call .float\(\) on it$"
+    with pytest.raises(ModelError, match=text):
+        votes_of(made(nn.Sequential(nn.Flatten(), nn.Linear(6, 4)).half()), segments_of(Gaussian(sigma=0.3), [(0, 5)]))
+
     def two_lines(x):
         raise KeyError
 

@@ -176,8 +176,72 @@ def test_a_file_without_weights(tmp_path, stored):
     assert said.endswith("; save module.state_dict() with torch.save")
 
 
+@pytest.mark.parametrize(
+    ("stored", "found"),
+    [
+        ([torch.zeros(1)], "holds no weights, but a list;"),
+        (None, "holds no weights, but None;"),
+        (3, "holds no weights, but an int;"),
+        ({}, "found nothing;"),
+        ({"shadow_params": [torch.zeros(1)], "decay": 0.9}, "found shadow_params (a list), decay (a float);"),
+        ({"state_dict": {"w": torch.zeros(1), "step": 3}}, "found state_dict (a dict with step, int);"),
+        (torch.optim.Adam(torch.nn.Linear(1, 1).parameters()).state_dict(), "but the state of an optimizer;"),
+    ],
+)
+def test_what_stands_there_instead_is_named(tmp_path, stored, found):
+    torch.save(stored, tmp_path / "x.pt")
+    assert found in refused(tmp_path / "x.pt", arch="lenet")
+
+
+def test_the_state_of_an_optimizer_is_no_set_of_weights(tmp_path):
+    layer = torch.nn.Linear(2, 2)
+    adam = torch.optim.Adam(layer.parameters())
+    layer(torch.zeros(1, 2)).sum().backward()
+    adam.step()
+    torch.save(adam.state_dict(), tmp_path / "x.pt")
+    assert "but the state of an optimizer;" in refused(tmp_path / "x.pt", arch="lenet")
+
+
+def test_numpy_arrays_are_to_be_tensors(tmp_path):
+    torch.save({"state_dict": {"w": np.zeros(3)}}, tmp_path / "x.pt")
+    assert refused(tmp_path / "x.pt").endswith("tensors and plain values only; save arrays as torch.from_numpy(array)")
+
+
+def test_weights_of_a_part_of_another_module(tmp_path):
+    """As Lightning saves them: ``self.classifier = network``."""
+    module, x = trained(), torch.rand(2, *CIFAR)
+    state = {f"classifier.body.{name}": value for name, value in module.state_dict().items()}
+    torch.save({"epoch": 1, "state_dict": state, "callbacks": {}}, tmp_path / "a.ckpt")
+    assert torch.equal(load(tmp_path / "a.ckpt", arch="resnet20").module(x), module(x).detach())
+    torch.save({"state_dict": state | {"criterion.weight": torch.ones(3)}}, tmp_path / "b.ckpt")
+    said = refused(tmp_path / "b.ckpt", arch="resnet20", num_classes=10)
+    assert said.endswith("keys unexpected, the first classifier.body.bn1.bias; give the right arch")
+    torch.save(module.state_dict() | {"criterion.weight": torch.ones(3)}, tmp_path / "c.ckpt")
+    assert refused(tmp_path / "c.ckpt", arch="resnet20").endswith(
+        "1 keys unexpected, the first criterion.weight; give the right arch, or leave out of the file "
+        "what is no part of the network"
+    )
+
+
+def test_a_folder_is_no_file(tmp_path):
+    torch.save(trained().state_dict(), tmp_path / "epoch3.pth")
+    assert refused(tmp_path) == (
+        f"{tmp_path} has no weights.safetensors; give the file itself, such as {tmp_path}/epoch3.pth"
+    )
+    (tmp_path / "config.json").write_text("{}")
+    assert refused(tmp_path).endswith(f"a folder of save_pretrained is given as hf:{tmp_path}")
+
+
+def test_one_of_several_files_of_weights(tmp_path):
+    path = tmp_path / "model-00001-of-00002.safetensors"
+    save_weights(torch.nn.Linear(2, 2), path, {})
+    assert refused(path, arch="lenet") == (
+        f"{path} is one of 2 files of weights; give hf: and their folder, or put them together in one file"
+    )
+
+
 @pytest.mark.parametrize("legacy", [True, False])
-@pytest.mark.parametrize("length", [0, 10, 5000, -1])
+@pytest.mark.parametrize("length", [40, 5000, -1])
 def test_a_damaged_file(tmp_path, length, legacy):
     path = written(tmp_path / "c.pth.tar", trained(), legacy=legacy)
     path.write_bytes(path.read_bytes()[:length])
@@ -215,7 +279,7 @@ def test_they_are_found_one_level_deeper(tmp_path):
 def test_averaged_weights_are_taken_by_name(tmp_path, caplog):
     path = tmp_path / "c.pth"
     plain, average = dressed("module."), dressed("module.")
-    torch.save({"model": plain, "model_ema": average}, path)
+    torch.save({"model": plain, "model_ema": average, "step": 3}, path)
     assert torch.equal(load(path, arch="resnet20").module.fc.bias, plain["module.fc.bias"])
     assert f"{path}: taken are the weights under model; give {path}@model_ema for the average" in caplog.messages
     found = load(f"{path}@model_ema", arch="resnet20")
@@ -224,6 +288,13 @@ def test_averaged_weights_are_taken_by_name(tmp_path, caplog):
     assert (
         refused(f"{path}@model_em", arch="resnet20") == f"unknown entry of {path} 'model_em'; did you mean 'model_ema'?"
     )
+
+
+@pytest.mark.parametrize("name", ["ema", "state_dict_ema", "swa_model", "avg", "shadow"])
+def test_averages_by_their_other_names_are_never_taken_in_silence(tmp_path, caplog, name):
+    torch.save({"model": dressed(), name: dressed()}, tmp_path / "c.pth")
+    load(tmp_path / "c.pth", arch="resnet20")
+    assert any(text.endswith(f"c.pth@{name} for the average") for text in caplog.messages)
 
 
 def test_bare_weights_have_no_entries(tmp_path):
@@ -256,22 +327,3 @@ def test_the_names_of_the_classes_travel_with_the_weights(tmp_path, entries):
     path = tmp_path / "c.pth"
     torch.save({"state_dict": dressed(), "arch": "cifar_resnet20"} | entries, path)
     assert json.loads(load_checkpoint(path)[1]["classes"]) == ["b", "a"]
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_other_kinds_of_files_that_are_called_so(tmp_path):
-    path = tmp_path / "w.pt"
-    torch.jit.script(torch.nn.Linear(2, 2)).save(path)
-    assert refused(path, arch="lenet") == (
-        f"{path} is a TorchScript program, and nothing in it was run; give file.py:name with "
-        "`net = torch.jit.load(...)` in the file, or export it with torch.export to a .pt2 file"
-    )
-    torch.export.save(torch.export.export(torch.nn.Linear(2, 2), (torch.zeros(1, 2),)), tmp_path / "w.pt2")
-    (tmp_path / "w.pt2").rename(path)
-    assert refused(path, arch="lenet") == f"{path} is a program of torch.export; call it .pt2"
-    save_weights(torch.nn.Linear(2, 2), path, {})
-    assert refused(path, arch="lenet") == f"{path} is a safetensors file; call it .safetensors"
-    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
-    assert refused(path, arch="lenet").endswith("not the file; fetch it with `git lfs pull`")
-    path.write_text("\n<!DOCTYPE html><html>")
-    assert refused(path, arch="lenet").endswith("a web page, not the file; download it again by its direct address")

@@ -118,7 +118,7 @@ def test_a_folder_of_counts_is_no_model(tmp_path):
 
 def test_another_kind_of_file(tmp_path):
     path = tmp_path / "model.h5"
-    path.touch()
+    path.write_text("something")
     assert error(path).startswith(f"cannot load a model from {path}; expected a run folder")
 
 
@@ -165,7 +165,10 @@ def test_one_key_too_few_or_too_many(tmp_path, module):
     module.conv2.bias = bias
     module.register_buffer("extra", torch.zeros(1))
     save_weights(module, path, SAID)
-    assert error(path).endswith("does not fit lenet: 1 keys unexpected, the first extra; give the right arch")
+    assert error(path).endswith(
+        "does not fit lenet: 1 keys unexpected, the first extra; give the right arch, or leave "
+        "out of the file what is no part of the network"
+    )
 
 
 def test_shapes_that_do_not_fit(tmp_path, module):
@@ -191,6 +194,10 @@ class Net(torch.nn.Module):
 
     def forward(self, x):
         return self.drop(self.fc(x.flatten(1)))
+
+class Sized(Net):
+    def __init__(self, width, depth, *more, act=None):
+        super().__init__()
 
 net = Net()
 number = 3
@@ -249,10 +256,14 @@ def test_errors_of_a_python_file(tmp_path):
     )
     assert error(f"{path}:nett", num_classes=2) == f"{path}:nett: the file defines no 'nett'; did you mean 'net'?"
     assert error(f"{path}:broken", num_classes=2) == f"{path}:broken: broken() failed: OSError: no weights"
+    assert error(f"{path}:Sized", num_classes=2) == (
+        f"{path}:Sized is a class that needs width, depth; write `net = Sized(...)` in the file, and give {path}:net"
+    )
     text = " must be an nn.Module or a callable without arguments that makes one, got int"
     assert error(f"{path}:number", num_classes=2) == f"{path}:number{text}"
     assert error(f"{path}:wrong", num_classes=2) == f"{path}:wrong{text}"
     path.write_text("import no_such_module_anywhere\n")
     assert error(f"{path}:net", num_classes=2) == (
-        f"{path} cannot be run: ModuleNotFoundError: No module named 'no_such_module_anywhere'"
+        f"{path} cannot be run: ModuleNotFoundError: No module named 'no_such_module_anywhere'; "
+        "install it, or put its folder on PYTHONPATH"
     )

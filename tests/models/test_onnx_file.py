@@ -157,3 +157,16 @@ def test_damaged_files(layer, tmp_path):
         path = tmp_path / f"{keep}.onnx"
         path.write_bytes(whole[:keep])
         assert str(path) in error(path)
+
+
+@pytest.mark.parametrize("newer", ["ir_version", "opset"])
+def test_a_file_of_a_newer_version_says_so(layer, tmp_path, newer):
+    model = graph(layer)
+    if newer == "opset":
+        model.opset_import[0].version = 99
+    else:
+        model.ir_version = 99
+    path = saved(model, tmp_path / f"{'long-' * 40}.onnx")
+    said = error(path)
+    assert ("IR version: 99" if newer == "ir_version" else "is till opset") in said  # at the end of a long text
+    assert "; export it for an earlier version, or update onnxruntime " in said

@@ -393,5 +393,9 @@ def test_what_has_no_certificates_cannot_be_falsified(half_space, tmp_path):
     asking.certify(
         **settings, sigma=20.0, grid=None, n0=1, n=11, num_classes=2, model_id="half", out=tmp_path / "n", limit=2
     )
-    with pytest.raises(RunError, match="has no certified input to attack; certify more of them"):
+    with pytest.raises(RunError, match="n has no certified input to attack; certify more of them"):
         falsified(made | {"run": tmp_path / "n"})
+    with pytest.raises(
+        RunError, match=r"no certified input to attack among its first 1; give a larger limit \(--limit\)"
+    ):
+        falsified(made | {"run": tmp_path / "n"}, limit=1)

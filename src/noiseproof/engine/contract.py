@@ -75,6 +75,13 @@ def check_base(base: object) -> None:
     raise ValueError(f"base must take a batch and return scores, got {got}; {instead}")
 
 
+def other_floats(base: object) -> str:
+    """What to do where a module computes in other floats than the float32 of its inputs; else empty."""
+    kinds = {each.dtype for each in base.parameters()} if isinstance(base, nn.Module) else set()
+    other = next((kind for kind in kinds if kind.is_floating_point and kind != torch.float32), None)
+    return "" if other is None else f"inputs are float32, its weights {str(other)[6:]}: call .float() on it"
+
+
 def check_noise(noise: object) -> None:
     """Refuse what is no noise: a number is its sigma, a class lacks it.
 

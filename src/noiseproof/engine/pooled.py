@@ -18,7 +18,7 @@ import torch
 from noiseproof.engine.allocator import keep_large_blocks
 from noiseproof.engine.arithmetic import cuda_environment
 from noiseproof.engine.backend import OutOfMemoryError, Segment, available_cores, cpu_batch, gpu_batch
-from noiseproof.engine.contract import check_options, checked_scores, resolved
+from noiseproof.engine.contract import check_options, checked_scores, other_floats, resolved
 from noiseproof.errors import ModelError
 from noiseproof.noises.words import Words
 from noiseproof.tallies import CLASS_VOTES, VOID
@@ -251,7 +251,8 @@ class PooledBackend(ABC):
             if is_out_of_memory(error):
                 raise
             said = (str(error).splitlines() or ["no reason given"])[0]
-            remedy = "" if isinstance(error, ModelError) else "; give a model that takes such inputs, or its own data"
+            fits = other_floats(getattr(self, "base", None)) or "give a model that takes such inputs, or its own data"
+            remedy = "" if isinstance(error, ModelError) else f"; {fits}"
             raise ModelError(
                 f"the base classifier failed on inputs of shape {tuple(x.shape)}: {type(error).__name__}: "
                 f"{said}{remedy}"

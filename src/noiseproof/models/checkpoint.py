@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from noiseproof.errors import ModelError, unknown
+from noiseproof.models.file_kind import CHECKPOINT, refuse_other_kind
 from noiseproof.pickles import check_pickle
 
 SUFFIXES = (".pth.tar", ".pth", ".pt", ".tar", ".ckpt", ".bin")
@@ -28,7 +29,8 @@ _PUBLISHED = {"cifar_resnet20": "resnet20", "cifar_resnet110": "resnet110"}
 _SHAPES = {"resnet20": (3, 32, 32), "resnet110": (3, 32, 32), "resnet50": (3, 224, 224)}
 _USUAL = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights", "params")
 """What trainings call the weights of the network, the likeliest first."""
-_AVERAGED = re.compile(r"(^|[_.])(ema|swa|avg|averaged?)([_.]|$)")
+_AVERAGED = re.compile(r"(^|[_.])(ema|swa|avg|averaged?|shadow)([_.]|$)")
+_OPTIMIZER = {"state", "param_groups"}
 _NO_MODEL = re.compile(r"optim|sched|scaler|criterion|loss")
 _LONGEST = 2000  # letters: torch puts a text into its error, and searches that in time quadratic in its length
 _LEGACY_PICKLES = 5  # a magic number, a version, the machine, the object, the names of the storages
@@ -112,8 +114,9 @@ def our_name(arch: str) -> str:
 
 def _state(path: Path, stored: object, entry: str | None) -> Mapping[object, Tensor]:
     """The weights among everything in a file."""
-    if not isinstance(stored, dict):
-        raise ModelError(f"{path} holds no weights but {_a(stored)}; {_SAVE}")
+    if not isinstance(stored, dict) or stored.keys() == _OPTIMIZER:
+        what = "the state of an optimizer" if isinstance(stored, dict) else _a(stored)
+        raise ModelError(f"{path} holds no weights, but {what}; {_SAVE}")
     found = {name: state for name, state in _states(stored) if not _NO_MODEL.search(name)}
     if entry is not None:
         if "" in found:
@@ -130,7 +133,7 @@ def _state(path: Path, stored: object, entry: str | None) -> Mapping[object, Ten
         chosen = (plain or averaged)[0]
     if chosen is None:
         several = ", ".join(f"{path}@{name}" for name in found)
-        names = ", ".join(map(str, list(stored)[:9])) or "nothing"
+        names = ", ".join(f"{name} ({_a(value)})" for name, value in list(stored.items())[:9]) or "nothing"
         raise ModelError(
             f"{path} holds several sets of weights; give one of {several}"
             if found
@@ -174,7 +177,13 @@ def _class_names(stored: dict[Any, Any]) -> list[str]:
 
 
 def _a(stored: object) -> str:
-    return f"one of type {type(stored).__name__}"
+    """What stands in a file, in a few words."""
+    if stored is None:
+        return "None"
+    other = [name for name, each in stored.items() if not _is_plain(each)] if isinstance(stored, dict) else []
+    more = f" with {other[0]}, {type(stored[other[0]]).__name__}"[:80] if other else ""  # type: ignore[index]  # a dict
+    name = type(stored).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}{more}"
 
 
 def _read(path: Path) -> object:
@@ -184,13 +193,14 @@ def _read(path: Path) -> object:
         raise ModelError(f"no such file: {path}; expected a checkpoint of torch.save") from error
     except pickle.UnpicklingError as error:
         if asked := _GLOBAL.search(str(error)):
+            arrays = asked[1].startswith("numpy.")
             raise ModelError(
                 f"{path} is refused: its pickle asks for {asked[1]}, and nothing in it was run; expected tensors and "
-                f"plain values only; {_SAVE}"
+                f"plain values only; {'save arrays as torch.from_numpy(array)' if arrays else _SAVE}"
             ) from error
-        raise ModelError(_damaged(path, error)) from error
+        raise _damaged(path, error) from error
     except Exception as error:  # torch's reader fails in many ways on damaged bytes
-        raise ModelError(_damaged(path, error)) from error
+        raise _damaged(path, error) from error
 
 
 def load_tensors(path: Path) -> object:
@@ -231,33 +241,7 @@ def _is_plain(value: object) -> bool:
     return value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
-def _damaged(path: Path, error: Exception) -> str:
-    if kind := _other_kind(path):
-        return f"{path} is {kind}"
+def _damaged(path: Path, error: Exception) -> ModelError:
+    refuse_other_kind(path, CHECKPOINT)
     reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-    return f"{path} is not a readable checkpoint ({reason}); copy it again"
-
-
-def _other_kind(path: Path) -> str:
-    """What a file is that is called like a checkpoint and is none, and what to do; empty where that is not known."""
-    with path.open("rb") as stream:
-        head = stream.read(256)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except Exception:  # noqa: BLE001  # none, or a damaged one
-        names = []
-    if any(name.endswith("constants.pkl") for name in names):
-        return (
-            "a TorchScript program, and nothing in it was run; give file.py:name with `net = torch.jit.load(...)` in "
-            "the file, or export it with torch.export to a .pt2 file"
-        )
-    if any("archive_format" in name or name.endswith("serialized_exported_program.json") for name in names):
-        return "a program of torch.export; call it .pt2"
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 30:
-        return "a safetensors file; call it .safetensors"
-    if head.startswith(b"version https://git-lfs"):
-        return "a pointer of Git LFS, not the file; fetch it with `git lfs pull`"
-    if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "a web page, not the file; download it again by its direct address"
-    return ""
+    return ModelError(f"{path} is not a readable checkpoint ({reason}); copy it again")

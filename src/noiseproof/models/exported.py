@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from noiseproof.errors import ModelError, one_line
 from noiseproof.models.base import BaseModel, agree, fingerprint
 from noiseproof.models.export_archive import check_archive
+from noiseproof.models.file_kind import PROGRAM, refuse_other_kind
 from noiseproof.models.rows import in_batches
 
 _MOST = 1 << 20
@@ -69,8 +70,10 @@ def load_exported(path: Path, num_classes: int | None, shape: tuple[int, ...] | 
     except (OSError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(_unreadable(path, error)) from error
     except ValueError as error:
+        refuse_other_kind(path, PROGRAM)
         raise ModelError(f"{path} is refused, and nothing in it was run: {one_line(error, 300)}") from error
     except Exception as error:  # zip's, pickle's and torch's own
+        refuse_other_kind(path, PROGRAM)
         raise ModelError(
             f"{path} is not a readable exported program ({one_line(error, 300)}); export it again"
         ) from error

@@ -24,6 +24,7 @@ from noiseproof.models.efficientnet_lite import SPEC as LITE0
 from noiseproof.models.efficientnet_lite import load_efficientnet_lite0
 from noiseproof.models.ensemble import ensemble
 from noiseproof.models.exported import load_exported
+from noiseproof.models.file_kind import refuse_other_kind
 from noiseproof.models.huggingface import load_hf
 from noiseproof.models.normalize import Normalize
 from noiseproof.models.onnx_file import load_onnx
@@ -134,6 +135,7 @@ def _single(
     if path.suffix in _FILES:
         return _FILES[path.suffix](path, num_classes, shape)
     if not path.name.endswith((".safetensors", *SUFFIXES)):
+        refuse_other_kind(path)
         raise ModelError(f"cannot load a model from {text}; expected {_EXPECTED}")
     return _from_weights(Path(text) if entry else path, text, arch, num_classes, shape, usual)
 
@@ -153,6 +155,11 @@ def _weights_of_run(folder: Path) -> Path:
             f"{folder} has no weights.safetensors: the training is not finished; "
             "run the same train line again to finish"
         )
+    if (folder / "config.json").exists():
+        raise ModelError(f"{folder} has no weights.safetensors; a folder of save_pretrained is given as hf:{folder}")
+    files = sorted(path for path in folder.iterdir() if path.name.endswith((".safetensors", *SUFFIXES)))
+    if files:
+        raise ModelError(f"{folder} has no weights.safetensors; give the file itself, such as {files[0]}")
     raise ModelError(f"{folder} has no weights.safetensors; expected {_EXPECTED}")
 
 
@@ -186,7 +193,13 @@ def _from_weights(
     wanted = _meta(path, arch, num_classes, shape) if module is None else module.state_dict()
     tensors = renamed(tensors, wanted)
     about = f"{path} (architecture stored: {said or 'not said'}) does not fit {arch}"
-    check_fit(tensors, wanted, about, names="give the right arch", sizes="give the right num_classes and shape")
+    check_fit(
+        tensors,
+        wanted,
+        about,
+        names="give the right arch",
+        sizes="give the right num_classes and shape",
+    )
     module = module or build(arch, num_classes=num_classes, shape=shape)
     assumed = ""
     if "mean" in metadata and "std" in metadata:

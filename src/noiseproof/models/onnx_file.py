@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from noiseproof.errors import ModelError, one_line
 from noiseproof.models.arrays import as_scores, refuse_tracing
 from noiseproof.models.base import BaseModel, agree
+from noiseproof.models.file_kind import refuse_other_kind
 from noiseproof.models.packages import need
 from noiseproof.models.rows import in_batches
 
@@ -162,9 +163,12 @@ def _content(path: Path) -> str:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error
     except Exception as error:  # protobuf's own
+        refuse_other_kind(path)
         raise ModelError(
             f"{path} is not a readable ONNX file ({one_line(error)}); copy it or export it again"
         ) from error
+    if not data:
+        refuse_other_kind(path)
     digest.update(data)
     names = sorted({_location(tensor) for tensor in _tensors(model) if tensor.data_location == 1})
     for name in names:

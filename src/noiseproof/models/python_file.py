@@ -69,13 +69,17 @@ def load_python(
 
 def required_arguments(function: object) -> int | None:
     """How many arguments a callable cannot do without; None where Python does not know."""
+    names = _required(function)
+    return None if names is None else len(names)
+
+
+def _required(function: object) -> list[str] | None:
     try:
         parameters = inspect.signature(function).parameters.values()  # type: ignore[arg-type]  # that it may fail is the point
     except (TypeError, ValueError):
         return None
-    return sum(
-        each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD) for each in parameters
-    )
+    loose = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [each.name for each in parameters if each.default is each.empty and each.kind not in loose]
 
 
 def _named(python: ModuleType, name: str, spec: str, path: Path) -> Any:  # noqa: ANN401 (a module, an estimator or a function)
@@ -86,6 +90,11 @@ def _named(python: ModuleType, name: str, spec: str, path: Path) -> Any:  # noqa
         found = called(found, path, f"{spec}: {name}()", ModelError)
     if isinstance(found, nn.Module) or is_estimator(found):
         return found
+    if isinstance(found, type) and (names := _required(found)):
+        raise ModelError(
+            f"{spec} is a class that needs {', '.join(names)}; write `net = {name}(...)` in the file, and give "
+            f"{path}:net"
+        )
     if not callable(found) or isinstance(found, type):
         raise ModelError(
             f"{spec} must be an nn.Module or a callable without arguments that makes one, got {type(found).__name__}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -80,21 +81,23 @@ def check_loaded(spec: str, network: str, loaded: Mapping[str, Any]) -> None:
         raise ModelError(f"{about}: {len(mismatched)} keys of another shape, the first {mismatched[0]}; {names}")
 
 
-def _check_keys(about: str, missing: Iterable[str], unexpected: Iterable[str], remedy: str) -> None:
+def _check_keys(about: str, missing: Collection[str], unexpected: Collection[str], remedy: str) -> None:
     parts = [
         f"{len(keys)} keys {what}, the first {keys[0]}"
         for what, keys in (("missing", sorted(missing)), ("unexpected", sorted(unexpected)))
         if keys
     ]
     if parts:
-        raise ModelError(f"{about}: {'; '.join(parts)}; {remedy}")
+        more = "" if missing else ", or leave out of the file what is no part of the network"
+        raise ModelError(f"{about}: {'; '.join(parts)}; {remedy}{more}")
 
 
 def renamed(tensors: Mapping[str, Tensor], wanted: Collection[str]) -> dict[str, Tensor]:
     """The tensors under the names wanted, where no more than wrappers (``module.``, ``_orig_mod.``, ...) is between.
 
-    In any order, and inside names too; as they are where two names would become one. The counters of batch-norm that
-    old releases did not have are filled in, and the counter of an average is left out.
+    In any order, and inside names too; so is one name that all stand behind (``classifier.``). As they are where two
+    names would become one. The counters of batch-norm that old releases did not have are filled in, and the counter
+    of an average is left out.
 
     >>> list(renamed({"module._orig_mod.fc.bias": torch.zeros(1)}, ["model.fc.bias"]))
     ['model.fc.bias']
@@ -103,6 +106,8 @@ def renamed(tensors: Mapping[str, Tensor], wanted: Collection[str]) -> dict[str,
     for name in wanted:
         names.setdefault(_bare(name), name)
     made = {name if name in wanted else names.get(_bare(name), name): tensor for name, tensor in tensors.items()}
+    if not made.keys() & set(wanted) and (prefix := _prefix(made, wanted)):
+        made = {name.removeprefix(prefix): tensor for name, tensor in made.items()}
     if len(names) < len(wanted) or len(made) < len(tensors):
         made = dict(tensors)
     if "n_averaged" not in wanted:
@@ -112,6 +117,16 @@ def renamed(tensors: Mapping[str, Tensor], wanted: Collection[str]) -> dict[str,
         if counter == "num_batches_tracked" and f"{norm}.running_mean" in made:
             made.setdefault(name, torch.tensor(0))
     return made
+
+
+def _prefix(given: Iterable[str], wanted: Collection[str]) -> str:
+    """What stands before every name, where without it some are wanted: of a module that was a part of another."""
+    names = [name.split(".") for name in given]
+    common = list(takewhile(lambda parts: len(set(parts)) == 1, zip(*names, strict=False)))
+    for count in range(1, len(common) + 1):
+        if any(".".join(parts[count:]) in wanted for parts in names):
+            return ".".join(names[0][:count]) + "."
+    return ""
 
 
 def _bare(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import safetensors.torch
 from torch import Tensor, nn
 
 from noiseproof.errors import ModelError, one_line
+from noiseproof.models.file_kind import SAFETENSORS, refuse_other_kind
+
+_SHARD = re.compile(r"-\d{5}-of-(\d{5})\.")
 
 
 def save_weights(module: nn.Module, path: str | os.PathLike[str], metadata: Mapping[str, str]) -> None:
@@ -47,11 +51,17 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
     path = Path(path)
     if not path.is_file():
         raise ModelError(f"no such file: {path}; expected weights in a .safetensors file")
+    if (shard := _SHARD.search(path.name)) and int(shard[1]) > 1:
+        raise ModelError(
+            f"{path} is one of {int(shard[1])} files of weights; give hf: and their folder, or put them together in "
+            "one file"
+        )
     try:
         with safetensors.safe_open(path, framework="pt", device="cpu") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
             return tensors, dict(file.metadata() or {})
     except Exception as error:  # its own error, and torch's for a kind or a shape that torch has none of
+        refuse_other_kind(path, SAFETENSORS)
         raise ModelError(
             f"{path} is not a readable safetensors file ({one_line(error)}); copy it again or train it again"
         ) from error

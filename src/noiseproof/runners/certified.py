@@ -97,8 +97,14 @@ def certified_job(run: Run, procedure: Procedure, elsewhere: Elsewhere, compute:
             )
         )
     except ModelError as error:
-        remedy = "; give the certified model with --model" if elsewhere.model is None else ""
-        raise ModelError(f"{error}{remedy}") from None
+        if elsewhere.model is not None:
+            raise
+        name = meaning["model"]["architecture"]
+        if name == before.subject.model and ":" not in name:  # an object in Python has no other name
+            raise ModelError(
+                f"{run.path} is of {name}, an object in Python; give it there: elsewhere=Elsewhere(model=...)"
+            ) from None
+        raise ModelError(f"{error}; give the certified model with --model") from None
     except DataError as error:
         remedy = "; give the certified data set with --data" if elsewhere.data is None else ""
         raise DataError(f"{error}{remedy}") from None

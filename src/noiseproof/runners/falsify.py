@@ -75,7 +75,10 @@ def falsify(
     certified = certified_run(run)
     records = certified.records[:limit]
     if not any(claim_of(record) for record in records):
-        raise RunError(f"{certified.path} has no certified input to attack; certify more of them")
+        few = len(records) < len(certified.records)
+        of = f" among its first {len(records)}" if few else ""
+        remedy = "give a larger limit (--limit)" if few else "certify more of them"
+        raise RunError(f"{certified.path} has no certified input to attack{of}; {remedy}")
     job = certified_job(certified, judge, elsewhere, compute)
     meaning = {"attacks": {each.label: each.config() for each in attacks}, "seed": seed}
     manifest = manifest_of(KIND_FALSIFY, certified, meaning, judge)
