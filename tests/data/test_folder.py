@@ -97,7 +97,8 @@ def test_the_first_odd_picture_is_named_with_its_size(tree, arrays):
     Image.fromarray(arrays[0][:, :4]).save(tree / "dog" / "2.png")
     Image.fromarray(arrays[0][:3]).save(tree / "dog" / "3.png")
     assert refused(tree) == (
-        f"{tree}/dog/2.png: expected 5x4 RGB as {tree}/cat/a.png is, found 4x4 RGB; make all pictures one shape"
+        f"{tree}/dog/2.png: expected 5x4 RGB as {tree}/cat/a.png is, found 4x4 RGB; make all pictures one shape, "
+        f"or let the data set be of resized ones: folder:{tree}:resize=5x4"
     )
 
 
@@ -285,3 +286,28 @@ def test_a_tree_of_jpeg_pictures_loads(tmp_path, shared):
     first = np.asarray(Image.open(tmp_path / "test" / "airplane" / "0000.jpg"))
     assert np.array_equal(data.pixels(0), first.transpose(2, 0, 1))
     assert data[9][1] == 0
+
+
+def test_pictures_of_several_sizes_may_be_resized_as_part_of_the_data(tree, arrays):
+    Image.fromarray(np.full((8, 9, 3), 40, np.uint8)).save(tree / "dog" / "2.png")
+    assert f"or let the data set be of resized ones: folder:{tree}:resize=5x4" in refused(tree)
+    data = load(f"folder:{tree}:resize=5x4")
+    assert data.name == f"folder:{tree}:resize=5x4"
+    assert (data.shape, data.pictures.unreadable) == ((3, 4, 5), {})
+    assert np.array_equal(data.pixels(1), arrays[1].transpose(2, 0, 1))  # of this size already: as it was
+    assert (data.pixels(3) == 40).all()
+    assert load(f"folder:{tree}:resize=2").shape == (3, 2, 2)
+
+
+def test_resizing_cuts_to_the_proportions_about_the_centre(tmp_path):
+    (tmp_path / "a").mkdir()
+    wide = np.full((4, 12, 3), 200, np.uint8)
+    wide[:, :2] = wide[:, -2:] = 0  # the middle third is the square that is kept
+    Image.fromarray(wide).save(tmp_path / "a" / "x.png")
+    assert (load(f"folder:{tmp_path}:resize=2").pixels(0) == 200).all()
+
+
+@pytest.mark.parametrize("size", ["0", "5x", "big", "99999"])
+def test_a_size_that_is_none_is_refused(tree, size):
+    with pytest.raises(ValueError, match=rf"^resize must be a size in pixels, as 32x32 .* got '{size}'$"):
+        load(f"folder:{tree}:resize={size}")

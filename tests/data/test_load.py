@@ -52,8 +52,8 @@ def test_an_unknown_name_is_refused_with_the_nearest():
         load("fashon-mnist")
     with pytest.raises(
         ValueError,
-        match=r"^unknown data set 'zzz'; known: cifar10, cifar10-jpeg, fashion-mnist, fashion-mnist-small, "
-        r"file\.py:name, folder:PATH, foolbox-imagenet, imagenet, mnist, svhn$",
+        match=r"^unknown data set 'zzz'; known: FILE\.npz:INPUTS,LABELS, X\.npy,Y\.npy, cifar10, cifar10-jpeg, "
+        r"fashion-mnist, fashion-mnist-small, file\.py:name, folder:PATH, foolbox-imagenet, imagenet, mnist, svhn$",
     ):
         load("zzz")
 

@@ -17,7 +17,7 @@ from noiseproof.arguments import real
 from noiseproof.attacks import PGD
 from noiseproof.baselines.base import Certifier, Method
 from noiseproof.baselines.lipschitz import Lipschitz, lipschitz_cnn
-from noiseproof.data import DataSet, load
+from noiseproof.data import DataSet, given
 from noiseproof.errors import ModelError
 from noiseproof.models import BaseModel
 from noiseproof.models import load as load_model
@@ -77,7 +77,7 @@ def certify(
     multiples = tuple(real("at", multiple) for multiple in at)
     if any(not 0 < multiple < math.inf for multiple in multiples):
         raise ValueError(f"at must be > 0 and finite, got {', '.join(map(str, multiples))}")
-    source = load(data, split="test", root=None if root is None else Path(root)) if isinstance(data, str) else data
+    source = given(data, split="test", root=None if root is None else Path(root))
     indices = source.select(every=every, start=start, limit=limit)
     network, metadata, named = load_network(model)
     classes = int(metadata.get("num_classes", len(source.classes)))

@@ -11,7 +11,8 @@ import torch
 
 from noiseproof.arguments import integer, real
 from noiseproof.baselines.base import Method
-from noiseproof.data import DataSet, load
+from noiseproof.data import DataSet, given
+from noiseproof.data.dataset import pictures_only
 from noiseproof.errors import ModelError, RunError
 from noiseproof.models.base import frozen
 from noiseproof.models.weights import save_weights
@@ -63,7 +64,7 @@ def train(
     lr, seed = real("lr", lr), integer("seed", seed)
     if not 0 < lr < float("inf"):
         raise ValueError(f"lr must be > 0 and finite, got {lr}")
-    source = load(data, split="train", root=None if root is None else Path(root)) if isinstance(data, str) else data
+    source = given(data, split="train", root=None if root is None else Path(root))
     asked = {**method.config(), "data": source.name, "steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed}
     folder = Path(out)
     _claim(folder, asked)
@@ -85,7 +86,7 @@ def _run(
     asked: dict[str, object],
     progress: Callable[[Progress], None] | None,
 ) -> Path:
-    network = method.begin(len(data.classes), data.shape).train()
+    network = method.begin(len(data.classes), pictures_only(data).shape).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=lr)
     rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     pictures, labels = torch.from_numpy(data.images()), torch.from_numpy(data.labels)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from noiseproof.data import DataSet
     from noiseproof.noises import Noise
-    from noiseproof.types import Pixels
 
 ROWS = 64
 """Rows of a batch, and rows that the checks of single rows look at."""
@@ -38,7 +37,7 @@ class Probe:
     Attributes:
         base: ``[batch, *shape] -> [batch, num_classes]`` scores, on the device.
         num_classes: how many scores a row should have.
-        pixels: uint8 ``[pictures, *shape]``.
+        encoded: ``[pictures, *shape]`` as the noise takes them.
         labels: int64 ``[pictures]``.
         classes: the names of the classes.
         noise: what it is to be certified under.
@@ -49,7 +48,7 @@ class Probe:
 
     base: Callable[[Tensor], Any]
     num_classes: int
-    pixels: Pixels
+    encoded: NDArray[Any]
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     noise: Noise
@@ -85,7 +84,7 @@ class Probe:
         return cls(
             _copied(base, device),
             num_classes,
-            np.stack([data.pixels(int(index)) for index in chosen]),
+            np.stack([data.encoded(int(index), noise) for index in chosen]),
             data.labels[chosen],
             data.classes,
             noise,
@@ -126,14 +125,14 @@ class Probe:
     @cached_property
     def clean(self) -> Tensor:
         """The pictures in [0, 1], float32."""
-        return torch.from_numpy(self.pixels).to(torch.float32).div_(255.0)
+        return torch.from_numpy(self.encoded).to(torch.float32).div_(self.noise.scale)
 
     @cached_property
     def noisy(self) -> Tensor:
         """Each picture under one draw of exact noise, as a run would see it, float32."""
         words = Words(self.seed, "doctor", "doctor")  # no input key is this word: shared by no run
         noise = self.noise
-        rows = [noise.perturb(noise.encode(one), words, k, 1)[0] for k, one in enumerate(self.pixels)]
+        rows = [noise.perturb(one, words, k, 1)[0] for k, one in enumerate(self.encoded)]
         return torch.from_numpy(np.stack(rows)).to(torch.float32).div_(noise.scale)
 
     @cached_property

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 def list_sets(*, root: Root = None) -> None:
     """The data sets, their splits, which of them are here and where, and how to have the others."""
-    from noiseproof.data import DATA_SETS
+    from noiseproof.data import DATA_SETS, FORMS
 
     for name, source in DATA_SETS.items():
         _row(name, ", ".join(source.splits), _state(source, root))
-    _row("folder:PATH", "", "pictures in one folder a class")
-    _row("file.py:name", "", "a DataSet, or a function that makes one")
+    for form in FORMS:
+        _row(form.written, "", f"{form.holds} (extra {form.extra})" if form.extra else form.holds)
 
 
 def get(name: str, /, *, root: Root = None) -> None:

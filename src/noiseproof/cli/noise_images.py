@@ -27,10 +27,11 @@ def noise_images(
     """
     indices, sizes, sigmas = integers("index", index), integers("size", size), numbers("sigma", sigma)
     from noiseproof.data import load
+    from noiseproof.data.dataset import pictures_only
     from noiseproof.noises import Gaussian
     from noiseproof.reports.noise_images import CLIPPED, NamedPicture, draw_noise_images
 
-    found = load(data, split="test", root=root)
+    found = pictures_only(load(data, split="test", root=root))
     for i in indices:
         if not 0 <= i < len(found):
             raise ValueError(f"index must be in [0, {len(found)}) for {found.name}, got {i}")

@@ -1,22 +1,25 @@
-"""Data sets: indexed 8-bit pictures, ``(x in [0, 1], y)``. No torch is needed."""
+"""Data sets: indexed inputs on a grid, mostly 8-bit pictures, ``(x in [0, 1], y)``. No torch is needed."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from noiseproof.data.cifar10 import CIFAR10_BATCHES
 from noiseproof.data.cifar10_jpeg import CIFAR10_JPEG
 from noiseproof.data.dataset import DataSet
 from noiseproof.data.download import download as fetch
 from noiseproof.data.fashion_mnist import FASHION_MNIST, FASHION_MNIST_SMALL
-from noiseproof.data.folder import load_folder
+from noiseproof.data.folder import FOLDER
 from noiseproof.data.foolbox_imagenet import FOOLBOX_IMAGENET
+from noiseproof.data.form import Form
 from noiseproof.data.imagenet import IMAGENET
 from noiseproof.data.mnist import MNIST
+from noiseproof.data.numpy_files import NPY, NPZ
+from noiseproof.data.objects import is_numbered, of_items
 from noiseproof.data.places import destination
 from noiseproof.data.published import Downloadable
-from noiseproof.data.python_file import is_python, load_python
+from noiseproof.data.python_file import PYTHON
 from noiseproof.data.shipped import Shipped
 from noiseproof.data.svhn import SVHN_CROPPED
 from noiseproof.errors import DataError, unknown
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from noiseproof.data.source import Source
     from noiseproof.progress import Progress
 
-__all__ = ["DATA_SETS", "DataSet", "get", "load"]
+__all__ = ["DATA_SETS", "FORMS", "DataSet", "get", "given", "load"]
 
 DATA_SETS: Registry[Source] = Registry(
     "data set",
@@ -45,7 +48,10 @@ DATA_SETS: Registry[Source] = Registry(
     ],
     group="noiseproof.data_sets",
 )
-"""Every data set with a name; ``folder:PATH`` and ``file.py:name`` stand beside them."""
+"""Every data set with a name; ``FORMS`` stand beside them."""
+
+FORMS: tuple[Form, ...] = (FOLDER, PYTHON, NPZ, NPY)
+"""Every kind of files of one's own, in the order in which a spec is asked for."""
 
 
 def load(spec: str, *, split: str = "test", root: Path | None = None) -> DataSet:
@@ -53,7 +59,7 @@ def load(spec: str, *, split: str = "test", root: Path | None = None) -> DataSet
 
     Args:
         spec: ``NAME`` or ``NAME:SPLIT``, where the split written there wins over ``split``; ``folder:PATH``, whose
-            subfolders are the classes (no splits: give the folder of the split); or ``file.py:name``.
+            subfolders are the classes (no splits: give the folder of the split); or another of ``FORMS``.
         split: ``train`` or ``test`` (ImageNet's ``val``), where the spec names none.
         root: a folder of data sets, looked at first.
 
@@ -66,23 +72,39 @@ def load(spec: str, *, split: str = "test", root: Path | None = None) -> DataSet
     ('fashion-mnist-small:test', 1000, (1, 28, 28), 'Ankle boot')
     """
     name, _, rest = spec.partition(":")
-    if name == "folder":
-        if not rest:
-            raise ValueError(f"data must say which folder, got {spec!r}; give folder:PATH")
-        return load_folder(rest)
-    if is_python(spec):
-        return load_python(spec)
+    if name == "folder" and not rest:
+        raise ValueError(f"data must say which folder, got {spec!r}; give folder:PATH")
+    if name not in DATA_SETS and (form := next((form for form in FORMS if form.takes(spec)), None)) is not None:
+        return form.load(spec, split)
     if spec.endswith(".py"):
         raise ValueError(f"{spec} is a Python file; say which data set in it: {spec}:name")
     if name and name not in DATA_SETS and Path(spec).is_dir():
         raise ValueError(f"unknown data set {spec!r}, which is a folder; give folder:{spec}")
     if name not in DATA_SETS:
-        raise ValueError(unknown("data set", name, [*DATA_SETS.names(), "folder:PATH", "file.py:name"]))
+        raise ValueError(unknown("data set", name, [*DATA_SETS.names(), *(form.written for form in FORMS)]))
     source = DATA_SETS[name]
     chosen = rest or split
     if chosen not in source.splits:
         raise ValueError(unknown(f"split of {name}", chosen, source.splits))
     return source.load(chosen, root)
+
+
+def given(data: Any, *, split: str = "test", root: Path | None = None) -> DataSet:  # noqa: ANN401  # what a caller has
+    """The data set that a caller names, or has: a spec, a ``DataSet``, or one of torch, whose items are (x, y).
+
+    Raises:
+        ValueError: it is none of these, or see ``load``.
+        DataError: see ``load`` and ``of_items``.
+    """
+    if isinstance(data, str):
+        return load(data, split=split, root=root)
+    if isinstance(data, DataSet):
+        return data
+    if is_numbered(data):
+        return of_items(data)
+    raise ValueError(
+        f"data must be a spec, a DataSet or a data set of torch with a length, got {type(data).__name__}; give one"
+    )
 
 
 def get(

@@ -1,4 +1,4 @@
-"""An indexed set of 8-bit pictures: what a run certifies and a training loop learns from."""
+"""An indexed set of inputs, mostly 8-bit pictures: what a run certifies and a training loop learns from."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from noiseproof.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from noiseproof.noises import Noise
     from noiseproof.types import Pixels
 
 
@@ -46,19 +47,20 @@ class SomeUnreadable(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """An indexed set of 8-bit pictures, all of one shape, with their labels.
+    """An indexed set of inputs on a grid, all of one shape, with their labels: 8-bit pictures, if nothing else is said.
 
     Every array handed out is a fresh, writable copy, so no caller can change the set.
 
     Attributes:
         name: the canonical spec, which ``load`` accepts again: ``fashion-mnist:test``.
         classes: the names of the classes; a label is an index into them.
-        shape: (C, H, W) of every picture.
+        shape: of every input; (C, H, W) of a picture.
         labels: [N], int64.
         pictures: where the pixels come from; ask ``pixels`` or ``images`` instead.
+        grid: how many steps [0, 1] has, on which the inputs lie; None where they lie on none.
 
     Raises:
-        ValueError: labels are no integers, or an array of pictures is not uint8 [N, *shape].
+        ValueError: labels are no integers, or an array of pictures is not [N, *shape] of the grid's type.
         DataError: the numbers of pictures and labels differ, a label names no class, or there is no picture.
 
     >>> pictures = np.array([0, 51, 255], dtype=np.uint8).reshape(3, 1, 1, 1)
@@ -70,15 +72,16 @@ class DataSet:
 
     name: str
     classes: tuple[str, ...]
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     labels: NDArray[np.int64]
     pictures: Pictures = field(repr=False)
+    grid: int | None = 255
 
     def __post_init__(self) -> None:
         if np.asarray(self.labels).dtype.kind not in "iu":
             raise ValueError(f"labels must be integers, got {np.asarray(self.labels).dtype}")
         if isinstance(self.pictures, np.ndarray):
-            _check(self.pictures, self.shape)
+            _check(self.pictures, self.shape, self.dtype)
         labels = np.array(self.labels, dtype=np.int64)
         object.__setattr__(self, "labels", labels)
         if labels.ndim != 1 or len(labels) != len(self.pictures):
@@ -98,19 +101,43 @@ class DataSet:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], int]:
-        """The picture as x in [0, 1], float32 [C, H, W], and its label.
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of what ``pixels`` hands out: uint8, uint16 on a grid finer than 255, float64 on none."""
+        return np.dtype("f8" if self.grid is None else "u1" if self.grid <= np.iinfo(np.uint8).max else "u2")
 
-        x is the correctly rounded k / 255, so ``round(255 * x)`` is the 8-bit k again.
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], int]:
+        """The input as x in [0, 1], float32 [*shape], and its label.
+
+        x is the correctly rounded k / grid, so ``round(255 * x)`` is the 8-bit k of a picture again.
 
         Raises:
             IndexError: see ``pixels``.
             DataError: see ``pixels``.
         """
-        return self.pixels(index).astype(np.float32) / np.float32(255), int(self.labels[index])
+        return self.pixels(index).astype(np.float32) / np.float32(self.grid or 1), int(self.labels[index])
 
-    def pixels(self, index: int) -> Pixels:
-        """The picture on its 8-bit grid: uint8 [C, H, W].
+    def encoded(self, index: int, noise: Noise) -> NDArray[Any]:
+        """The input as a noise takes it; see ``Noise.encode``.
+
+        Raises:
+            ValueError: the noise lives on another grid.
+            IndexError: see ``pixels``.
+            DataError: see ``pixels``.
+        """
+        steps = self.pixels(index)
+        if self.grid == 255:
+            return noise.encode(steps)
+        if noise.grid is not None and noise.grid != self.grid:
+            lie = "on no grid" if self.grid is None else f"on the grid of {self.grid} steps"
+            raise ValueError(
+                f"grid must be {self.grid or 0} (--grid {self.grid or 0}) for {self.name}, whose inputs lie {lie}, "
+                f"got {noise.grid}"
+            )
+        return noise.encode(steps / np.float64(self.grid or 1))
+
+    def pixels(self, index: int) -> NDArray[Any]:
+        """The input in steps of its grid: uint8 [C, H, W] of a picture. Off any grid, the float64 input itself.
 
         Raises:
             IndexError: index is outside [0, N); a negative one never means "from the end": records keep it.
@@ -119,17 +146,17 @@ class DataSet:
         index = operator.index(index)
         if not 0 <= index < len(self):
             raise IndexError(f"index must be in [0, {len(self)}) for {self.name}, got {index}")
-        return np.array(self.pictures[index], dtype=np.uint8)
+        return np.array(self.pictures[index], dtype=self.dtype)
 
-    def images(self) -> Pixels:
-        """All pictures in memory: uint8 [N, C, H, W], for training.
+    def images(self) -> NDArray[Any]:
+        """All inputs in memory, as ``pixels`` has each: uint8 [N, C, H, W] of pictures, for training.
 
         Raises:
             DataError: a picture's file cannot be read.
         """
         if isinstance(self.pictures, np.ndarray):
-            return np.array(self.pictures, dtype=np.uint8)
-        everything = np.empty((len(self), *self.shape), dtype=np.uint8)
+            return np.array(self.pictures, dtype=self.dtype)
+        everything = np.empty((len(self), *self.shape), dtype=self.dtype)
         for index in range(len(self)):
             everything[index] = self.pictures[index]
         return everything
@@ -157,7 +184,22 @@ class DataSet:
         return list(range(start, len(self), every)[:limit])
 
 
-def _check(pictures: NDArray[Any], shape: tuple[int, int, int]) -> None:
-    if pictures.dtype != np.uint8 or pictures.shape[1:] != shape:
+def pictures_only(data: DataSet) -> DataSet:
+    """The data set, which holds 8-bit pictures.
+
+    Raises:
+        DataError: it holds anything else.
+    """
+    if data.grid != 255 or len(data.shape) != 3:
+        lie = "on no grid" if data.grid is None else f"on the grid of {data.grid} steps"
+        raise DataError(
+            f"{data.name} holds inputs of shape {data.shape} {lie}; what is asked for here takes 8-bit pictures "
+            "[C, H, W]"
+        )
+    return data
+
+
+def _check(pictures: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    if pictures.dtype != dtype or pictures.shape[1:] != shape:
         expected = ", ".join(map(str, shape))
-        raise ValueError(f"pictures must be uint8 [N, {expected}], got {pictures.dtype} {list(pictures.shape)}")
+        raise ValueError(f"pictures must be {dtype} [N, {expected}], got {pictures.dtype} {list(pictures.shape)}")

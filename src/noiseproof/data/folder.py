@@ -13,13 +13,16 @@ import numpy as np
 
 from noiseproof.arguments import expanded
 from noiseproof.data.dataset import DataSet
-from noiseproof.data.picture import SUFFIXES, converted, mode_of, open_picture, planes
+from noiseproof.data.form import Form, wanted
+from noiseproof.data.picture import SUFFIXES, converted, mode_of, odd_one, open_picture, planes, resized, size_of
 from noiseproof.errors import DataError
 
 if TYPE_CHECKING:
     from noiseproof.types import Pixels
 
 log = logging.getLogger(__name__)
+
+PREFIX = "folder:"
 
 PASSED_OVER = "%s: %d entries are no pictures that can be read here, and were passed over: %s; convert pictures to PNG"
 _SPLIT = re.compile("train|test|val|eval|dev", re.IGNORECASE)
@@ -28,7 +31,7 @@ _NAMED = 5
 """Of what is passed over so many are named."""
 
 
-def load_folder(path: str | Path) -> DataSet:
+def load_folder(path: str | Path, *, spec: str = "", resize: tuple[int, int] | None = None) -> DataSet:
     """The data set of a folder whose subfolders are the classes, both classes and pictures sorted by name.
 
     Every picture's size and mode are checked from its head now; the pixels are decoded when asked for. One whose head
@@ -41,6 +44,8 @@ def load_folder(path: str | Path) -> DataSet:
 
     Args:
         path: the folder, "~" allowed; hidden subfolders and files are passed over.
+        spec: what the data set is called; by default folder:PATH.
+        resize: height and width that every picture is brought to; see ``resized``.
 
     Raises:
         DataError: the folder is missing, there are no pictures, none can be read, or one has another shape than the
@@ -70,7 +75,7 @@ def load_folder(path: str | Path) -> DataSet:
     shapes, unreadable = {}, {}
     for index, file in enumerate(files):
         try:
-            shapes[file] = _shape(file)
+            shapes[file] = _shape(file, resize)
         except DataError as error:
             unreadable[index] = str(error)
     if not shapes:
@@ -78,10 +83,9 @@ def load_folder(path: str | Path) -> DataSet:
     first, shape = next(iter(shapes.items()))
     for file, found in shapes.items():
         if found != shape:
-            raise DataError(
-                f"{file}: expected {_words(shape)} as {first} is, found {_words(found)}; make all pictures one shape"
-            )
-    return DataSet(f"folder:{path}", tuple(classes), shape, np.array(labels), _Files(tuple(files), shape, unreadable))
+            raise DataError(odd_one(f"folder:{path}", first, shape, file, found))
+    pictures = _Files(tuple(files), shape, unreadable, resize)
+    return DataSet(spec or f"folder:{path}", tuple(classes), shape, np.array(labels), pictures)
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ class _Files:
     files: tuple[Path, ...]
     shape: tuple[int, int, int]
     unreadable: dict[int, str]
+    resize: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self.files)
@@ -96,7 +101,7 @@ class _Files:
     def __getitem__(self, index: int, /) -> Pixels:
         file = self.files[index]
         with open_picture(file) as picture:
-            pixels = planes(converted(file, picture, mode_of(file, picture)))
+            pixels = planes(resized(converted(file, picture, mode_of(file, picture)), self.resize))
         if pixels.shape != self.shape:
             raise DataError(f"{file} changed while the data set was in use; load the data set again")
         return pixels
@@ -159,12 +164,16 @@ def _empty(folder: Path, name: str, classes: list[str]) -> str:
     return f"{folder / name}: expected pictures of the class {name!r}, found none; {hint}"
 
 
-def _shape(file: Path) -> tuple[int, int, int]:
+def _shape(file: Path, resize: tuple[int, int] | None) -> tuple[int, int, int]:
     with open_picture(file) as picture:
         channels = 1 if mode_of(file, picture) == "L" else 3
-        return (channels, picture.height, picture.width)
+        return (channels, *(resize or (picture.height, picture.width)))
 
 
-def _words(shape: tuple[int, int, int]) -> str:
-    channels, height, width = shape
-    return f"{width}x{height} {'grey' if channels == 1 else 'RGB'}"
+def _load(spec: str, split: str) -> DataSet:
+    del split
+    asked = wanted(spec, ("resize",), prefix=PREFIX)
+    return load_folder(asked.head.removeprefix(PREFIX), spec=spec, resize=size_of(asked))
+
+
+FOLDER = Form("folder:PATH", "pictures in one folder a class", lambda spec: spec.startswith(PREFIX), _load)

@@ -6,13 +6,14 @@ import re
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from noiseproof.errors import DataError, one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from noiseproof.data.form import Wanted
     from noiseproof.types import Pixels
 
 
@@ -106,3 +107,43 @@ def planes(picture: Image.Image) -> Pixels:
     """The pixels of a grey or RGB picture as uint8 [C, H, W]."""
     pixels = np.asarray(picture, dtype=np.uint8)
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def size_of(asked: Wanted) -> tuple[int, int] | None:
+    """Height and width that a spec brings its pictures to: ``resize=WxH``, or ``resize=S`` for a square.
+
+    Raises:
+        ValueError: it is no size.
+    """
+    text = asked.settings.get("resize")
+    if text is None:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,3})(?:x([1-9]\d{0,3}))?", text)
+    if match is None:
+        raise ValueError(f"resize must be a size in pixels, as 32x32 (wide x high) or 32, got {text!r}")
+    return int(match[2] or match[1]), int(match[1])
+
+
+def resized(picture: Image.Image, size: tuple[int, int] | None) -> Image.Image:
+    """The picture cut at its centre to the proportions of a size, then resized to it (bilinear, antialiased).
+
+    The result is rounded to 8 bits: it, and not the file, is what noise is added to and a certificate is about.
+
+    Args:
+        picture: grey or RGB.
+        size: height and width; None leaves the picture as it is.
+    """
+    return picture if size is None else ImageOps.fit(picture, size[::-1], Image.Resampling.BILINEAR)
+
+
+def odd_one(spec: str, first: object, shape: tuple[int, int, int], other: object, found: tuple[int, int, int]) -> str:
+    """What is said of two pictures that are not of one shape, by name; of two sizes, how the data may have one."""
+    head, wide = f"{other}: expected {_words(shape)} as {first} is, found {_words(found)}", f"{shape[2]}x{shape[1]}"
+    if shape[0] != found[0]:
+        return f"{head}; make all pictures grey, or all RGB"
+    return f"{head}; make all pictures one shape, or let the data set be of resized ones: {spec}:resize={wide}"
+
+
+def _words(shape: tuple[int, int, int]) -> str:
+    channels, height, width = shape
+    return f"{width}x{height} {'grey' if channels == 1 else 'RGB'}"

@@ -148,7 +148,7 @@ def _found(
     model, num_classes, consensus, usual = subject.model, subject.num_classes, subject.consensus, None
     if subject.data is not None:
         data = data_of(subject)
-        pictures = [data.pixels(index) for index in data.select(limit=INPUTS)]
+        pictures = [data.encoded(index, noise) for index in data.select(limit=INPUTS)]
         usual = len(data.classes), tuple(data.shape)
         shape = usual[1]
     if isinstance(model, nn.Module):
@@ -168,8 +168,8 @@ def _found(
         raise ModelError(f"{name} does not say the shape of its inputs; give --data")
     if not pictures:
         generator = np.random.default_rng(0)
-        pictures = [generator.integers(0, 256, shape, dtype=np.uint8) for _ in range(INPUTS)]
-    return base, name, again, num_classes, [noise.encode(each) for each in pictures]
+        pictures = [noise.encode(generator.integers(0, 256, shape, dtype=np.uint8)) for _ in range(INPUTS)]
+    return base, name, again, num_classes, pictures
 
 
 def _texts(model: str | Path | Sequence[str | Path]) -> list[str]:

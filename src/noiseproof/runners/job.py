@@ -225,7 +225,7 @@ class Job:
 
     def input(self, index: int) -> NDArray[Any]:
         """An input of the data set as its noise takes it."""
-        return self.noise.encode(self.data.pixels(index))
+        return self.data.encoded(index, self.noise)
 
     def left(self, state: State) -> list[int]:
         """The inputs wanted that are not finished."""

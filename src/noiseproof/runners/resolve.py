@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from noiseproof.data import load as load_data
+from noiseproof.data import given
 from noiseproof.data.dataset import SomeUnreadable
 from noiseproof.engine.contract import choose_devices
 from noiseproof.errors import DataError
@@ -53,10 +53,7 @@ def resolve(asked: Asked) -> Job:
 
 def data_of(subject: Subject) -> DataSet:
     """The data set that a subject names, or has."""
-    if isinstance(subject.data, str):
-        return load_data(subject.data, split="test", root=subject.root)
-    data: DataSet = subject.data
-    return data
+    return given(subject.data, split="test", root=subject.root)
 
 
 def devices_of(compute: Compute) -> tuple[torch.device, ...]:

@@ -268,20 +268,25 @@ def differences(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = ""
 
 
 def is_path(data: object) -> bool:
-    """Whether a data set is called by where it lies: folder:PATH or FILE.py:NAME.
+    """Whether a data set is called by where it lies: folder:PATH, FILE.py:NAME, FILE.npz:x,y.
 
-    >>> is_path("folder:d"), is_path("d.py:made"), is_path("mnist:test")
-    (True, True, False)
+    >>> is_path("folder:d"), is_path("d.py:made"), is_path("d.npz"), is_path("mnist:test")
+    (True, True, True, False)
     """
     return _path_of(data) is not None
 
 
-def _path_of(data: object) -> tuple[str, str] | None:
+_PREFIXES = ("folder", "hf", "wav")
+_SUFFIXES = (".py", ".npz", ".npy", ".csv", ".parquet", ".arrow", ".tar")
+
+
+def _path_of(data: object) -> tuple[str, str, str] | None:
+    """What stands before a path, what behind it, and the path, however it is written."""
     kind, _, path = str(data).partition(":")
-    if kind == "folder":
-        return kind, os.path.realpath(expanded(path))
-    file, _, name = str(data).rpartition(":")
-    return (name, os.path.realpath(file)) if file.endswith(".py") else None
+    if kind not in _PREFIXES:
+        kind, path = "", str(data)
+    head, rest = path.rsplit(":", 1) if ":" in path else (path, "")
+    return (kind, rest, os.path.realpath(expanded(head))) if kind or Path(head).suffix in _SUFFIXES else None
 
 
 def told(differing: list[str]) -> str:

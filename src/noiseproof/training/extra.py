@@ -7,8 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from noiseproof.asked import Training
-from noiseproof.data import DataSet
-from noiseproof.data import load as load_data
+from noiseproof.data import DataSet, given
 from noiseproof.data.folder import some
 from noiseproof.errors import DataError, ModelError
 from noiseproof.models import BaseModel
@@ -25,9 +24,7 @@ def enlarged(data: DataSet, training: Training, *, device: torch.device) -> Data
         DataError: see ``data.load`` and ``with_extra``.
         ModelError: see ``models.load`` and ``pseudo_labels``.
     """
-    extra = training.extra
-    if isinstance(extra, str):
-        extra = load_data(extra, split="train", root=training.root)
+    extra = given(training.extra, split="train", root=training.root)
     if training.extra_labels is None:
         return with_extra(data, extra)
     model = load_model(training.extra_labels)

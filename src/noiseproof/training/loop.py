@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from noiseproof.asked import Training
-from noiseproof.data import DataSet, load
-from noiseproof.data.dataset import WholePictures
+from noiseproof.data import DataSet
+from noiseproof.data import given as given_data
+from noiseproof.data.dataset import WholePictures, pictures_only
 from noiseproof.engine.allocator import keep_large_blocks
 from noiseproof.errors import RunError
 from noiseproof.models import Normalize, build, fingerprint
@@ -80,11 +81,10 @@ def train(
     if place.type == "cpu":
         keep_large_blocks()
     with cpu_threads(training.threads), joined(place) as team:
-        data = training.data
-        if isinstance(data, str):
-            data = load(data, split="train", root=training.root)
+        data = given_data(training.data, split="train", root=training.root)
         if training.extra is not None:
             data = enlarged(data, training, device=place)
+        pictures_only(data)
         run = _Run(recipe, data, read_given(data, training, recipe.arch), place, team, progress)
         folder = TrainingFolder(Path(out))
         lock = FolderLock(folder.path)

@@ -38,7 +38,7 @@ def soft_targets(folder: Path, data: DataSet) -> NDArray[np.float32]:
     found = np.empty((len(data), len(data.classes)))
     noise, missing = run.noise, 0
     for index in range(len(data)):
-        counts = votes.get(input_key(noise.encode(data.pixels(index))))  # of equal pictures, the first one's
+        counts = votes.get(input_key(data.encoded(index, noise)))  # of equal pictures, the first one's
         if counts is None:
             missing += 1
         elif not counts.sum():

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noiseproof.data import DATA_SETS, load
+from noiseproof.data import DATA_SETS, FORMS, load
+from noiseproof.data.dataset import pictures_only
 from noiseproof.data.python_file import is_python
 from noiseproof.errors import NoiseproofError
 from noiseproof.noises.keys import input_key
@@ -113,7 +114,7 @@ class RunPictures:
         if self.data is None or record.skipped is not None or not 0 <= record.index < len(self.data):
             return None
         try:
-            pixels = self.data.pixels(record.index)
+            pixels = pictures_only(self.data).pixels(record.index)
             key = input_key(run.noise.encode(pixels))
         except (NoiseproofError, ValueError):
             return None
@@ -127,7 +128,7 @@ def pictures_of(run: Run, elsewhere: Elsewhere | None) -> RunPictures:
     if not isinstance(spec, str):
         return RunPictures(None, "The run does not say which pictures it is about; give them with --data.")
     name = spec.partition(":")[0]
-    if spec == said and (is_python(spec) or not (name == "folder" or name in DATA_SETS)):
+    if spec == said and (is_python(spec) or not (name in DATA_SETS or any(form.takes(spec) for form in FORMS))):
         return RunPictures(
             None, f"The pictures of {spec} are not looked for on the run's word alone; give --data {spec}."
         )

@@ -18,7 +18,6 @@ import torch
 
 from noiseproof.asked import Elsewhere
 from noiseproof.checks.brief import noisy_rows
-from noiseproof.data import DataSet
 from noiseproof.engine import Segment
 from noiseproof.engine.choose import backend_for
 from noiseproof.engine.clean import classes_without_noise
@@ -178,7 +177,7 @@ def _load(asked: Asked, fingerprint: str) -> _Loaded:
             batch_size=batch_size, precision=precision, workers=compute.workers,
         )  # fmt: skip
 
-    inputs = [noise.encode(data.pixels(index)) for index in range(len(data))]
+    inputs = [data.encoded(index, noise) for index in range(len(data))]
     backend = like(compute.backend, compute.precision, compute.batch_size)
     return _Loaded(backend, inputs, like, row_by_row(model.module))
 
@@ -193,7 +192,7 @@ def actors_asked(job: Job, inputs: Sequence[int], device: str, batch_size: int |
     """What an actor resolves: the same question, of some inputs for the check, on its own device."""
     data = job.data
     pictures = np.stack([data.pixels(index) for index in inputs])
-    few = DataSet(data.name, data.classes, data.shape, data.labels[[*inputs]], pictures)
+    few = replace(data, labels=data.labels[[*inputs]], pictures=pictures)
     subject = job.asked.subject.moved(Elsewhere(data=few))
     compute = replace(
         job.asked.compute, device=device, batch_size=batch_size, workers=workers, executor="in-process",

@@ -1,0 +1,146 @@
+"""Every form of data x the laws: its name loads it again, it says the same when asked again, its errors are its own.
+
+A form that is added to ``FORMS`` adds a maker here: it writes a small data set and gives the spec of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from noiseproof.data import FORMS, load
+from noiseproof.errors import DataError
+from noiseproof.noises import Gaussian
+from noiseproof.noises.keys import input_key
+
+Maker = Callable[[Path], str]
+
+
+def pictures() -> np.ndarray:
+    return np.random.default_rng(20190213).integers(0, 256, (6, 5, 4, 3), dtype=np.uint8)
+
+
+LABELS = np.array([0, 1, 2, 0, 1, 2])
+
+
+def folder(path: Path) -> str:
+    for index, (picture, label) in enumerate(zip(pictures(), LABELS, strict=True)):
+        (path / f"class{label}").mkdir(exist_ok=True)
+        Image.fromarray(picture).save(path / f"class{label}" / f"{index}.png")
+    return f"folder:{path}"
+
+
+def python(path: Path) -> str:
+    np.save(path / "x.npy", pictures())
+    (path / "d.py").write_text(
+        "import numpy as np\nfrom pathlib import Path\nfrom noiseproof.data import DataSet\n"
+        "x = np.load(Path(__file__).with_name('x.npy')).transpose(0, 3, 1, 2)\n"
+        "def made():\n    return DataSet('d', ('a', 'b', 'c'), (3, 5, 4), np.arange(6) % 3, x)\n"
+    )
+    return f"{path}/d.py:made"
+
+
+def npz(path: Path) -> str:
+    np.savez(path / "d.npz", x=pictures(), y=LABELS)
+    return f"{path}/d.npz"
+
+
+def npy(path: Path) -> str:
+    np.save(path / "x.npy", pictures())
+    np.save(path / "y.npy", LABELS)
+    return f"{path}/x.npy,{path}/y.npy"
+
+
+MAKERS: dict[str, Maker] = {
+    "folder:PATH": folder,
+    "file.py:name": python,
+    "FILE.npz:INPUTS,LABELS": npz,
+    "X.npy,Y.npy": npy,
+}
+
+
+def test_every_form_is_here():
+    assert list(MAKERS) == [form.written for form in FORMS]
+
+
+@pytest.fixture(params=MAKERS)
+def made(request, tmp_path) -> tuple[str, Path]:
+    return MAKERS[request.param](tmp_path), tmp_path
+
+
+def test_one_form_takes_it(made):
+    assert [form.takes(made[0]) for form in FORMS].count(True) == 1
+
+
+def test_it_holds_what_was_written(made):
+    data = load(made[0])
+    assert len(data) == 6
+    assert sorted(data.labels.tolist()) == [0, 0, 1, 1, 2, 2]
+    assert len(data.classes) == 3
+    if data.shape == (3, 5, 4):
+        expected = {(int(label), each.tobytes()) for label, each in zip(LABELS, pictures(), strict=True)}
+        assert {(data[i][1], data.pixels(i).transpose(1, 2, 0).tobytes()) for i in range(6)} == expected
+
+
+def test_its_name_loads_it_again(made):
+    data = load(made[0])
+    again = load(data.name)
+    assert (again.name, again.classes, again.shape, again.grid) == (data.name, data.classes, data.shape, data.grid)
+    assert again.labels.tolist() == data.labels.tolist()
+    assert np.array_equal(again.images(), data.images())
+
+
+def test_every_input_is_the_same_when_asked_again_and_the_caller_s_own(made):
+    data = load(made[0])
+    noise = Gaussian(sigma=0.5, grid=data.grid)
+    for index in range(len(data)):
+        first = data.pixels(index)
+        assert first.dtype == data.dtype
+        assert first.shape == data.shape
+        key = input_key(data.encoded(index, noise))
+        first[...] = 0
+        assert input_key(data.encoded(index, noise)) == key
+        assert data.encoded(index, noise).any()
+
+
+def test_x_lies_in_0_to_1_and_on_the_grid(made):
+    data = load(made[0])
+    x, _ = data[0]
+    assert x.dtype == np.float32
+    assert 0 <= x.min() <= x.max() <= 1
+    assert data.grid is None or np.array_equal(np.rint(x * data.grid), data.pixels(0))
+
+
+def test_another_grid_than_that_of_the_data_is_refused(made):
+    data = load(made[0])
+    other = 17 if data.grid != 17 else 18
+    with pytest.raises(ValueError, match="grid"):
+        data.encoded(0, Gaussian(sigma=0.5, grid=other))
+
+
+def test_damaged_files_are_refused_in_a_line(made):
+    spec, path = made
+    if "folder" in spec or ".py" in spec:
+        pytest.skip("its own tests")
+    for file in [each for each in path.rglob("*") if each.is_file()]:
+        raw = file.read_bytes()
+        for wrong in (b"", raw[: len(raw) // 2], b"\x00" * len(raw)):
+            file.write_bytes(wrong)
+            with pytest.raises(DataError) as error:
+                load(spec).images()
+            assert "\n" not in str(error.value)
+            assert re.search(r"; \w+", str(error.value)), error.value
+        file.write_bytes(raw)
+
+
+def test_a_missing_file_is_refused_by_name(made):
+    spec, path = made
+    moved = path.with_name(f"{path.name}-elsewhere")
+    path.rename(moved)
+    with pytest.raises(DataError, match=re.escape(str(path))):
+        load(spec)
