@@ -53,7 +53,8 @@ def test_an_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(
         ValueError,
         match=r"^unknown data set 'zzz'; known: FILE\.npz:INPUTS,LABELS, X\.npy,Y\.npy, cifar10, cifar10-jpeg, "
-        r"fashion-mnist, fashion-mnist-small, file\.py:name, folder:PATH, foolbox-imagenet, imagenet, mnist, svhn$",
+        r"cifar100, fashion-mnist, fashion-mnist-small, file\.py:name, folder:PATH, foolbox-imagenet, imagenet, mnist, "
+        r"svhn, tiny-imagenet$",
     ):
         load("zzz")
 

@@ -5,6 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
+from noiseproof.data import DATA_SETS, load
 from noiseproof.errors import DataError
 
 
@@ -60,3 +61,16 @@ def test_pictures_and_labels_that_do_not_belong_together_are_refused(tmp_path, t
     (tmp_path / "tiny" / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels))
     with pytest.raises(DataError, match=r"^tiny:test: expected one label a picture, found 3 pictures"):
         tiny.load("test", tmp_path)
+
+
+@pytest.mark.parametrize(("name", "below"), [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST")])
+def test_torchvision_s_folder_is_found_gzipped_or_not(tmp_path, tiny_files, name, below):
+    folder = tmp_path / below / "raw"
+    folder.mkdir(parents=True)
+    for file, raw in tiny_files.items():
+        plain = file.startswith("t10k")
+        (folder / (file.removesuffix(".gz") if plain else file)).write_bytes(gzip.decompress(raw) if plain else raw)
+    data = load(name, root=tmp_path)
+    assert (data.name, data.shape, len(data)) == (f"{name}:test", (1, 2, 3), 3)
+    assert len(load(f"{name}:train", root=tmp_path)) == 5
+    assert DATA_SETS[name].where("test", tmp_path) == folder

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from noiseproof.data.cifar10 import CIFAR10_BATCHES
 from noiseproof.data.cifar10_jpeg import CIFAR10_JPEG
+from noiseproof.data.cifar100 import CIFAR100_BATCHES
 from noiseproof.data.dataset import DataSet
 from noiseproof.data.download import download as fetch
 from noiseproof.data.fashion_mnist import FASHION_MNIST, FASHION_MNIST_SMALL
@@ -22,6 +23,7 @@ from noiseproof.data.published import Downloadable
 from noiseproof.data.python_file import PYTHON
 from noiseproof.data.shipped import Shipped
 from noiseproof.data.svhn import SVHN_CROPPED
+from noiseproof.data.tiny_imagenet import TINY_IMAGENET
 from noiseproof.errors import DataError, unknown
 from noiseproof.registry import Registry
 
@@ -39,12 +41,14 @@ DATA_SETS: Registry[Source] = Registry(
     [
         CIFAR10_BATCHES,
         CIFAR10_JPEG,
+        CIFAR100_BATCHES,
         FASHION_MNIST,
         FASHION_MNIST_SMALL,
         FOOLBOX_IMAGENET,
         IMAGENET,
         MNIST,
         SVHN_CROPPED,
+        TINY_IMAGENET,
     ],
     group="noiseproof.data_sets",
 )

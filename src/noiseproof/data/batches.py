@@ -1,4 +1,4 @@
-"""The batch files of CIFAR-10, as Python pickles and as plain bytes."""
+"""The batch files of CIFAR-10 and CIFAR-100, as Python pickles and as plain bytes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def read_binary_batch(path: Path, shape: tuple[int, int, int]) -> Batch:
     return rows[:, 1:].reshape(-1, *shape), rows[:, 0].astype(np.int64)
 
 
-def read_python_batch(path: Path, shape: tuple[int, int, int]) -> Batch:
+def read_python_batch(path: Path, shape: tuple[int, int, int], labels: str = "labels") -> Batch:
     """The pictures [N, *shape] and the labels [N] of a Python batch.
 
     The file is a pickle, which could run anything. Here it can name three things only, those the published
@@ -57,6 +57,7 @@ def read_python_batch(path: Path, shape: tuple[int, int, int]) -> Batch:
     Args:
         path: the file.
         shape: (C, H, W) of one picture.
+        labels: the entry that holds the labels; CIFAR-100 has ``fine_labels``.
 
     Raises:
         DataError: the file is missing or damaged, or its pickle asks for anything else.
@@ -75,12 +76,12 @@ def read_python_batch(path: Path, shape: tuple[int, int, int]) -> Batch:
         found = str(error)[:200] or type(error).__name__
         raise DataError(f"{path}: expected a whole pickle, found: {found}; {_AGAIN}") from error
     pictures = _array(_entry(batch, "data"))
-    labels = _entry(batch, "labels")
+    listed = _entry(batch, labels)
     if pictures is None or pictures.ndim != 2 or pictures.shape[1] != math.prod(shape):
         raise DataError(f"{path}: expected `data`, bytes [N, {math.prod(shape)}], found none; {_AGAIN}")
-    if not isinstance(labels, list) or not all(type(label) is int and abs(label) < 1 << 63 for label in labels):
-        raise DataError(f"{path}: expected `labels`, a list of numbers, found none; {_AGAIN}")
-    return pictures.reshape(-1, *shape), np.array(labels, dtype=np.int64)
+    if not isinstance(listed, list) or not all(type(label) is int and abs(label) < 1 << 63 for label in listed):
+        raise DataError(f"{path}: expected `{labels}`, a list of numbers, found none; {_AGAIN}")
+    return pictures.reshape(-1, *shape), np.array(listed, dtype=np.int64)
 
 
 class _ForbiddenError(Exception):

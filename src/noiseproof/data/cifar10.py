@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +17,6 @@ from noiseproof.data.published import Fetched, PublishedFile
 from noiseproof.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from noiseproof.data.batches import Batch
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -26,25 +25,28 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 SHAPE = (3, 32, 32)
 """Of every picture: colours, rows, columns."""
 
-_BATCHES = {"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "test": ("test_batch",)}
-_KINDS = (("cifar-10-batches-py", "", read_python_batch), ("cifar-10-batches-bin", ".bin", read_binary_batch))
-
 
 @dataclass(frozen=True, kw_only=True)
-class CIFAR10(Fetched):
-    """CIFAR-10, from its Python or its binary batches; both hold the same pictures in the same order.
+class CIFAR(Fetched):
+    """CIFAR-10 or CIFAR-100, from batches: where there are several kinds, these hold the same pictures in one order.
 
     Attributes:
         files: the archive of the Python batches.
+        classes: the names of the classes.
+        batches: the files of each split.
+        kinds: the folder of a kind of batches, how its files end, and what reads one.
     """
 
     files: tuple[PublishedFile, ...]
+    classes: tuple[str, ...]
+    batches: Mapping[str, tuple[str, ...]]
+    kinds: tuple[tuple[str, str, Callable[[Path, tuple[int, int, int]], Batch]], ...]
 
     def load(self, split: str, root: Path | None) -> DataSet:
         """The named split, in the published order.
 
-        Every folder ROOT of data sets is asked for the folder cifar-10-batches-py or cifar-10-batches-bin in
-        ROOT/cifar10 and in ROOT, and for the batches themselves in those two.
+        Every folder ROOT of data sets is asked for the folder of each kind (cifar-10-batches-py,
+        cifar-10-batches-bin) in ROOT/cifar10 and in ROOT, and for the batches themselves in those two.
 
         Raises:
             DataError: no place has it, or a batch is damaged.
@@ -52,13 +54,13 @@ class CIFAR10(Fetched):
         found = self._batches(split, root)
         if found is None:
             looked = ", ".join(map(str, roots(root)))
-            for below, suffix, _ in _KINDS:
+            for below, suffix, _ in self.kinds:
                 tried = [place for folder in near(self.name, root) for place in (folder / below, folder)]
-                looked += lacking([f"{batch}{suffix}" for batch in _BATCHES[split]], tried)
+                looked += lacking([f"{batch}{suffix}" for batch in self.batches[split]], tried)
             raise DataError(f"no {self.name}:{split} in {looked}; {self.remedy}")
         files, read = found
         pictures, labels = zip(*(read(file, SHAPE) for file in files), strict=True)
-        return DataSet(f"{self.name}:{split}", CLASSES, SHAPE, np.concatenate(labels), np.concatenate(pictures))
+        return DataSet(f"{self.name}:{split}", self.classes, SHAPE, np.concatenate(labels), np.concatenate(pictures))
 
     def where(self, split: str, root: Path | None) -> Path | None:
         """See ``Located``."""
@@ -70,9 +72,9 @@ class CIFAR10(Fetched):
     ) -> tuple[list[Path], Callable[[Path, tuple[int, int, int]], Batch]] | None:
         """The files of a split, and what reads them."""
         for folder in near(self.name, root):
-            for below, suffix, read in _KINDS:
+            for below, suffix, read in self.kinds:
                 for place in (folder / below, folder):
-                    files = [place / f"{batch}{suffix}" for batch in _BATCHES[split]]
+                    files = [place / f"{batch}{suffix}" for batch in self.batches[split]]
                     if all(file.is_file() for file in files):
                         return files, read
         return None
@@ -92,8 +94,11 @@ class CIFAR10(Fetched):
                 raise DataError(f"{folder / file.name}: cannot be unpacked: {error}; get it again") from error
 
 
-CIFAR10_BATCHES = CIFAR10(
+CIFAR10_BATCHES = CIFAR(
     name="cifar10",
+    classes=CLASSES,
+    batches={"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "test": ("test_batch",)},
+    kinds=(("cifar-10-batches-py", "", read_python_batch), ("cifar-10-batches-bin", ".bin", read_binary_batch)),
     # The address and the MD5 sum c58f30108f718f92721af3b95e74349a: www.cs.toronto.edu/~kriz/cifar.html and
     # torchvision/datasets/cifar.py. The SHA-256 sum of the same archive: keras/datasets/cifar10.py.
     files=(

@@ -11,6 +11,7 @@ CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shi
 FASHION_MNIST = Published(
     name="fashion-mnist",
     classes=CLASSES,
+    torchvision="FashionMNIST/raw",
     # Sizes and SHA-256 sums: tensorflow_datasets/url_checksums/fashion_mnist.txt. The MD5 sums of the same
     # files stand in the README of github.com/zalandoresearch/fashion-mnist and in torchvision's mnist.py.
     # Debian's files differ in the gzip header only: the tests put that back and find both sums.

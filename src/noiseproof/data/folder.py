@@ -14,7 +14,7 @@ import numpy as np
 from noiseproof.arguments import expanded
 from noiseproof.data.dataset import DataSet
 from noiseproof.data.form import Form, wanted
-from noiseproof.data.picture import SUFFIXES, converted, mode_of, odd_one, open_picture, planes, resized, size_of
+from noiseproof.data.picture import SUFFIXES, converted, mode_of, odd_one, open_picture, planes, resized, size_of, words
 from noiseproof.errors import DataError
 
 if TYPE_CHECKING:
@@ -84,16 +84,27 @@ def load_folder(path: str | Path, *, spec: str = "", resize: tuple[int, int] | N
     for file, found in shapes.items():
         if found != shape:
             raise DataError(odd_one(f"folder:{path}", first, shape, file, found))
-    pictures = _Files(tuple(files), shape, unreadable, resize)
+    pictures = Files(tuple(files), shape, unreadable, resize)
     return DataSet(spec or f"folder:{path}", tuple(classes), shape, np.array(labels), pictures)
 
 
 @dataclass(frozen=True)
-class _Files:
+class Files:
+    """Picture files, decoded when asked for.
+
+    Attributes:
+        files: in their order.
+        shape: (C, H, W) that each must have.
+        unreadable: why, of each that is known not to be read.
+        resize: height and width that each is brought to.
+        mode: ``RGB`` or ``L``, which each is turned into; by default its own.
+    """
+
     files: tuple[Path, ...]
     shape: tuple[int, int, int]
     unreadable: dict[int, str]
     resize: tuple[int, int] | None = None
+    mode: str = ""
 
     def __len__(self) -> int:
         return len(self.files)
@@ -101,7 +112,11 @@ class _Files:
     def __getitem__(self, index: int, /) -> Pixels:
         file = self.files[index]
         with open_picture(file) as picture:
-            pixels = planes(resized(converted(file, picture, mode_of(file, picture)), self.resize))
+            pixels = planes(resized(converted(file, picture, self.mode or mode_of(file, picture)), self.resize))
+        if pixels.shape != self.shape and self.mode:  # heads were not looked at
+            raise DataError(
+                f"{file}: expected {words(self.shape)}, found {words(pixels.shape)}; get the data set again"
+            )
         if pixels.shape != self.shape:
             raise DataError(f"{file} changed while the data set was in use; load the data set again")
         return pixels

@@ -7,6 +7,7 @@ from noiseproof.data.published import Published, PublishedFile
 MNIST = Published(
     name="mnist",
     classes=tuple("0123456789"),
+    torchvision="MNIST/raw",
     # Sizes, SHA-256 sums and the second address: tensorflow_datasets/url_checksums/mnist.txt.
     # The first address: torchvision's mnist.py.
     train=(

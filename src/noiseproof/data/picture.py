@@ -138,12 +138,13 @@ def resized(picture: Image.Image, size: tuple[int, int] | None) -> Image.Image:
 
 def odd_one(spec: str, first: object, shape: tuple[int, int, int], other: object, found: tuple[int, int, int]) -> str:
     """What is said of two pictures that are not of one shape, by name; of two sizes, how the data may have one."""
-    head, wide = f"{other}: expected {_words(shape)} as {first} is, found {_words(found)}", f"{shape[2]}x{shape[1]}"
+    head, wide = f"{other}: expected {words(shape)} as {first} is, found {words(found)}", f"{shape[2]}x{shape[1]}"
     if shape[0] != found[0]:
         return f"{head}; make all pictures grey, or all RGB"
     return f"{head}; make all pictures one shape, or let the data set be of resized ones: {spec}:resize={wide}"
 
 
-def _words(shape: tuple[int, int, int]) -> str:
+def words(shape: tuple[int, ...]) -> str:
+    """A shape (C, H, W) as one says it: 32x32 RGB."""
     channels, height, width = shape
     return f"{width}x{height} {'grey' if channels == 1 else 'RGB'}"

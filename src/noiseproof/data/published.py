@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
-from noiseproof.data.places import find, lacking, places
+from noiseproof.data.places import find, lacking, roots
 from noiseproof.data.source import Source, from_idx
 from noiseproof.errors import DataError
 
@@ -94,11 +94,13 @@ class Published(Fetched):
 
     Attributes:
         classes: the names of the classes.
+        torchvision: the folder in which torchvision keeps them, below a folder of data sets.
         train: the pictures and the labels of the training split.
         test: the pictures and the labels of the test split.
     """
 
     classes: tuple[str, ...]
+    torchvision: str = ""
     train: tuple[PublishedFile, PublishedFile]
     test: tuple[PublishedFile, PublishedFile]
 
@@ -115,7 +117,7 @@ class Published(Fetched):
         """
         found = self._pair(split, root)
         if found is None:
-            folders = places(self.name, root)
+            folders = self._folders(root)
             looked = ", ".join(map(str, folders)) + lacking(self._names(split), folders)
             raise DataError(f"no {self.name}:{split} in {looked}; {self.remedy}")
         images, labels = found
@@ -128,7 +130,11 @@ class Published(Fetched):
 
     def _pair(self, split: str, root: Path | None) -> list[Path] | None:
         """Pictures and labels of a split."""
-        return find(self._names(split), places(self.name, root))
+        return find(self._names(split), self._folders(root))
+
+    def _folders(self, root: Path | None) -> list[Path]:
+        names = [name for name in (self.name, self.torchvision) if name]
+        return [each / name for each in roots(root) for name in names]
 
     def _names(self, split: str) -> list[str]:
         return [file.name for file in (self.train if split == "train" else self.test)]
