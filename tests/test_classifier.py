@@ -183,7 +183,7 @@ def test_the_layout_of_the_batch_does_not_matter():
     [
         (np.full((1, *SHAPE), 1.1), r"inputs must lie in \[0, 1\], got values from 1.1 to 1.1; normalisation belongs"),
         (np.full((1, *SHAPE), -0.01), r"inputs must lie in \[0, 1\]"),
-        (np.full((1, *SHAPE), 200, dtype=np.int64), r"inputs must lie in \[0, 1\]"),
+        (np.full((1, *SHAPE), 200, dtype=np.int64), r"in \[0, 1\], got values from 200 to 200; divide pixels by 255$"),
         (np.full((1, *SHAPE), np.nan), "inputs must be finite, got NaN or infinity"),
         (np.full((1, *SHAPE), np.inf), "inputs must be finite, got NaN or infinity"),
         (
@@ -286,6 +286,7 @@ def test_the_wrong_number_of_classes_is_refused():
         ({"batch_size": 0}, "batch_size must be >= 1, got 0"),
         ({"precision": "fp8"}, "precision must be one of fp32, tf32, bf16, got 'fp8'"),
         ({"backend": "onnxruntme"}, "unknown backend 'onnxruntme'; did you mean 'onnxruntime'"),
+        ({"backend": "auto"}, "backend must be one of torch, onnxruntime, openvino here, got 'auto', which is chosen"),
         ({"backend": "openvino", "device": "cuda"}, "device must be cpu with backend openvino, got cuda"),
     ],
 )
@@ -600,9 +601,9 @@ def test_inputs_of_another_shape_make_another_backend(made):
             return x.flatten(1)[:, :3]
 
     g = smoothed(Mean().eval())
-    for shape in ((2, 1, 2, 2), (2, 3, 4), (2, 3, 4)):
+    for shape in ((2, 1, 2, 2), (2, 3, 4), (2, 3, 4), (2, 12)):  # the last has as many numbers as the one before
         assert len(g.predict(np.zeros(shape, np.uint8), n=100)) == 2
-    assert [closed(each) for each in made] == [True, False]
+    assert [closed(each) for each in made] == [True, True, False]
     g.close()
 
 
@@ -682,7 +683,51 @@ def test_a_loader_in_one_call():
         g.certified_accuracy([], radius=0.1)
     with pytest.raises(ValueError, match=r"^radius must be >= 0, got -1"):
         g.certified_accuracy([], radius=-1)
-    assert repr(g) == f"SmoothedClassifier(Sequential, 2 classes, {g.noise}, seed=0)"
+
+
+@pytest.mark.parametrize(
+    ("batch", "says"),
+    [
+        (torch.zeros(2, 1, 2, 2), "loader must yield pairs (x, labels), got a Tensor; write such as"),
+        ({"image": torch.zeros(2, 4), "label": [0, 1]}, "loader must yield pairs (x, labels), got a dict; write such"),
+        ((torch.zeros(2, 4), torch.tensor([0, 1, 0])), "labels must be the true classes, integers [2], got int64 [3]"),
+        ((torch.zeros(2, 4), torch.eye(2)), "labels must be the true classes, integers [2], got float32 [2, 2]; not "),
+        ((torch.zeros(2, 4), ["a", "b"]), "labels must be the true classes, integers [2], got <U1 [2]; not scores, na"),
+        ((torch.zeros(2, 4), [0.0, 1.0]), "labels must be the true classes, integers [2], got float64 [2]; not scores"),
+    ],
+)
+def test_a_loader_of_something_else_is_never_counted_as_wrong(batch, says):
+    with pytest.raises(ValueError, match=f"^{re.escape(says)}"):
+        SmoothedClassifier(nn.Linear(4, 2).eval(), 2, Gaussian(sigma=0.5)).certified_accuracy([batch], radius=0.1)
+
+
+def test_what_is_given_by_place_is_answered_with_the_call_that_does_it():
+    g, x = smoothed(), batch(1)
+    for call, says in (
+        (lambda: g.certify(x, 100, 1000, 0.001, 400), "certify(x, n0=100, n=1000, alpha=0.001)"),
+        (lambda: g.predict(x, 1000, 0.001, 400), "predict(x, n=1000, alpha=0.001)"),
+        (lambda: g.decide(x, 0.5), "decide(x, radius=0.5)"),
+    ):
+        with pytest.raises(TypeError, match=re.escape(f"takes what follows x by name: {says}") + "$"):
+            call()
+    with pytest.raises(TypeError, match=r"the object is made: SmoothedClassifier\(\.\.\., batch_size=8\)$"):
+        g.certify(x, n=100, batch_size=8)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'm'"):
+        g.certify(x, m=100)
+
+
+def test_a_line_in_a_shell_and_a_table_in_a_notebook():
+    g = smoothed(seed=3)
+    assert repr(g) == f"SmoothedClassifier(Sequential, 3 classes, {g.noise}, seed=3)"
+    assert g._repr_html_().startswith(f"<pre>{g!r}</pre><table><tr><th></th><th>value</th></tr>")
+    assert "<tr><td>precision</td><td>fp32</td></tr>" in g._repr_html_()
+    said = g.certify(batch(12), n0=10, n=200)
+    abstained = int(said.abstained.sum())
+    assert repr(said) == f"<Outcomes: 12 inputs, {abstained} abstained, 2,520 draws>"
+    shown = said._repr_html_()
+    assert shown.startswith("<pre>&lt;Outcomes: 12 inputs, ")
+    assert (shown.count("<tr>"), shown.endswith("<pre>... and 2 more</pre>")) == (11, True)
+    assert f"<tr><td>{said.prediction[0]}</td><td>{said.radius[0]:.4g}</td>" in shown
 
 
 def test_while_a_batch_is_drawn_it_tells_how_far_it_is():

@@ -5,10 +5,15 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import partial, wraps
+from inspect import signature
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import numpy as np
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 Check = Callable[[str, object], object]
 """From the name and the value of an argument to the value that is kept; a ``ValueError`` refuses it."""
@@ -106,3 +111,40 @@ def settle(settings: object, checks: Mapping[str, Check]) -> None:
     """
     for name, check in checks.items():
         object.__setattr__(settings, name, check(name.removesuffix("_"), getattr(settings, name)))
+
+
+def by_name(method: Callable[P, R]) -> Callable[P, R]:
+    """A method of one argument and options, which answers what is given by place with the call that does it.
+
+    As do the names of what another call takes: those of the object's own making.
+
+    >>> class Smoothed:
+    ...     def __init__(self, batch_size=1): ...
+    ...     @by_name
+    ...     def certify(self, x, *, n0=100, n=1000): ...
+    >>> Smoothed().certify("x", 10, 500)
+    Traceback (most recent call last):
+    TypeError: certify takes what follows x by name: certify(x, n0=10, n=500)
+    >>> Smoothed().certify("x", batch_size=8)
+    Traceback (most recent call last):
+    TypeError: certify takes no batch_size; give it where the object is made: Smoothed(..., batch_size=8)
+    """
+    takes = signature(method).parameters
+    _, first, *names = takes
+
+    @wraps(method)
+    def named(*given: P.args, **options: P.kwargs) -> R:
+        if len(given) > 2:
+            loose = [name for name in names if not isinstance(takes[name].default, bool)]  # True would mean anything
+            said = ", ".join(f"{name}={value!r}" for name, value in zip(loose, given[2:], strict=False))
+            raise TypeError(f"{method.__name__} takes what follows {first} by name: {method.__name__}({first}, {said})")
+        made = type(given[0]) if given else object
+        for name in options.keys() - {first, *names}:
+            if name in signature(made).parameters:
+                raise TypeError(
+                    f"{method.__name__} takes no {name}; give it where the object is made: "
+                    f"{made.__name__}(..., {name}={options[name]!r})"
+                )
+        return method(*given, **options)
+
+    return named

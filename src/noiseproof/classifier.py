@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import torch
 from torch import nn
 
-from noiseproof.arguments import integer
+from noiseproof.arguments import by_name, integer, real
+from noiseproof.asked.kinds import check_kinds
 from noiseproof.checks import brief_check
 from noiseproof.engine import Engine, Finished, OutOfMemoryError, Task
 from noiseproof.engine.choose import backend_for
@@ -20,11 +20,11 @@ from noiseproof.engine.contract import (
     check_backend,
     check_base,
     check_eval_mode,
-    check_noise,
     check_options,
     check_precision,
     checked_scores,
     choose_device,
+    pair_of,
 )
 from noiseproof.engine.require import check_available
 from noiseproof.errors import ModelError
@@ -34,6 +34,7 @@ from noiseproof.noises.keys import binding, input_key
 from noiseproof.outcomes import Outcomes
 from noiseproof.procedures import Certify, Decide, Predict, Procedure
 from noiseproof.progress import Progress
+from noiseproof.screen import as_html
 from noiseproof.types import ABSTAIN, Certificate, Decision, Prediction
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class SmoothedClassifier(nn.Module):
     ) -> None:
         super().__init__()
         check_base(base)
-        check_noise(noise)
+        check_kinds({"noise": noise})
         check_options(precision=precision, batch_size=batch_size, workers=workers)
         check_backend(backend, precision=precision, device=torch.device("cpu" if device is None else device))
         self.soft_draws = integer("soft_draws", soft_draws, least=1)
@@ -148,6 +149,7 @@ class SmoothedClassifier(nn.Module):
             total = total + checked_scores(scores, len(x), self.num_classes).softmax(dim=1)
         return total / self.soft_draws
 
+    @by_name
     def certify(
         self,
         x: torch.Tensor | NDArray[Any],
@@ -181,6 +183,7 @@ class SmoothedClassifier(nn.Module):
         ]
         return self._outcomes(Certificate, said)
 
+    @by_name
     def predict(self, x: torch.Tensor | NDArray[Any], *, n: int = 1000, alpha: float = 0.001) -> Outcomes:
         """PREDICT on a whole batch: with probability 1 - alpha each, the class of g or an abstention.
 
@@ -195,6 +198,7 @@ class SmoothedClassifier(nn.Module):
         """
         return self._outcomes(Prediction, self._run(Predict(n=n, alpha=alpha), x))
 
+    @by_name
     def decide(
         self, x: torch.Tensor | NDArray[Any], *, radius: float, alpha: float = 0.001, n_max: int = 100_000
     ) -> Outcomes:
@@ -234,12 +238,12 @@ class SmoothedClassifier(nn.Module):
             ValueError: an argument is out of range, or the loader yields nothing.
             ModelError: the base classifier is in training mode, or does not return ``num_classes`` scores.
         """
-        if not radius >= 0:
+        if not real("radius", radius) >= 0:
             raise ValueError(f"radius must be >= 0, got {radius}")
         right = of = 0
-        for x, labels in loader:
+        for batch in loader:
+            x, known = pair_of(batch)
             said = self.certify(x, n0=n0, n=n, alpha=alpha)
-            known = np.asarray(labels.cpu() if isinstance(labels, torch.Tensor) else labels)
             right += int((said.certified & (said.prediction == known) & (said.radius >= radius)).sum())
             of += len(said)
         if not of:
@@ -250,6 +254,12 @@ class SmoothedClassifier(nn.Module):
         """In a line, however large the base classifier is."""
         base = type(self.base).__name__
         return f"SmoothedClassifier({base}, {self.num_classes} classes, {self.noise}, seed={self.seed})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: how it computes."""
+        names = ["noise", "num_classes", "seed", "device", "batch_size", "workers", "precision", "backend"]
+        said = [getattr(self, name) for name in names]
+        return as_html(repr(self), {"": names, "value": said}, len(names))
 
     def close(self) -> None:
         """Give back the workers and the memory that were kept for the next call, which makes its own again."""
@@ -301,7 +311,7 @@ class SmoothedClassifier(nn.Module):
     ) -> list[tuple[Outcome, int]]:
         outcomes: dict[str, tuple[Outcome, int]] = {}
         draws = 0
-        made_of = self._made_of(self.noise.on(encoded.shape[1:]))
+        made_of = self._made_of(self.noise.on(encoded.shape[1:]), encoded.shape[1:])
         bound_to = self._bound_to(procedure, self.noise.on(encoded.shape[1:]))
         backend, batch_size = self._take(made_of), self.batch_size
         threads = torch.get_num_threads()  # a worker that starts sets it for threads that are none of ours
@@ -357,10 +367,10 @@ class SmoothedClassifier(nn.Module):
             workers=self.workers,
         )
 
-    def _made_of(self, noise: Noise) -> tuple[object, ...]:
+    def _made_of(self, noise: Noise, shape: tuple[int, ...]) -> tuple[object, ...]:
         """What a backend depends on; the last is the base classifier as it is now, None where that cannot be told."""
         settings = (self.backend, self.precision, self.num_classes, self.batch_size, self.workers)
-        return (*settings, noise, self.device, contents(self.base))
+        return (*settings, noise, shape, self.device, contents(self.base))
 
     def _take(self, made_of: tuple[object, ...]) -> PooledBackend | None:
         """The backend of the last call, where it still is what a new one would be; else it is given back."""

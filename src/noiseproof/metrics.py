@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from noiseproof.classifier import SmoothedClassifier
+from noiseproof.engine.contract import checked_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,11 +76,7 @@ class CertifiedAccuracy:
             ValueError: y are no classes, such as scores, or x is not in [0, 1] or off the grid.
             ModelError: the base classifier is no function of each row.
         """
-        if y.dim() != 1 or len(y) != len(x) or y.dtype.is_floating_point or y.dtype.is_complex:
-            raise ValueError(
-                f"y must be the true classes, integers [{len(x)}], got {y.dtype} {list(y.shape)}; "
-                "give the base classifier, inputs without noise and labels: update(model, x, y)"
-            )
+        known = checked_labels("y", y, len(x))
         if self._smoothed is None or self._smoothed.base is not base:
             self.close()
             self._smoothed = SmoothedClassifier(base, self.num_classes, self.noise, seed=self.seed)
@@ -90,7 +87,7 @@ class CertifiedAccuracy:
         finally:
             for module, was in training.items():
                 module.training = was
-        self.certified += int((said.prediction == y.cpu().numpy()).sum())
+        self.certified += int((said.prediction == known).sum())
         self.inputs += len(said)
         self.draws += int(said.draws.sum())
 

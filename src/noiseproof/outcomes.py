@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from noiseproof.screen import ROWS, as_html
 from noiseproof.types import ABSTAIN, Prediction
 
 if TYPE_CHECKING:
@@ -63,6 +64,16 @@ class Outcomes:
     def __len__(self) -> int:
         """The inputs."""
         return len(self.prediction)
+
+    def __repr__(self) -> str:
+        """In a line, however many inputs there are."""
+        draws = int(self.draws.sum())
+        return f"<Outcomes: {len(self)} inputs, {int(self.abstained.sum())} abstained, {draws:,} draws>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the first inputs."""
+        arrays = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return as_html(repr(self), {name: value[:ROWS].tolist() for name, value in arrays.items()}, len(self))
 
     def __getattr__(self, name: str) -> object:
         """What does not apply is named."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import re
 import shutil
 import sys
 import textwrap
+from collections.abc import Mapping, Sequence
+
+ROWS = 10
+"""Of a table in a notebook."""
 
 
 def width() -> int | None:
@@ -39,3 +44,30 @@ def _folded(line: str, columns: int) -> str:
             break_on_hyphens=False,
         )
     )
+
+
+def as_html(text: str, columns: Mapping[str, Sequence[object]] | None = None, rows: int = 0) -> str:
+    """What a notebook shows: a text as it is, and the first rows of a table below it.
+
+    Args:
+        text: on one line or several.
+        columns: of the table, by name; so many entries of each as are to be seen.
+        rows: that there are in all.
+
+    >>> as_html("a < b")
+    '<pre>a &lt; b</pre>'
+    >>> as_html("a", {"r": [0.123456]}, 3)
+    '<pre>a</pre><table><tr><th>r</th></tr><tr><td>0.1235</td></tr></table><pre>... and 2 more</pre>'
+    """
+    shown = f"<pre>{html.escape(text)}</pre>"
+    if not columns:
+        return shown
+    table = zip(*columns.values(), strict=True)
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
+    lines = ["".join(f"<td>{html.escape(_cell(cell))}</td>" for cell in row) for row in table]
+    more = f"<pre>... and {rows - len(lines):,} more</pre>" if rows > len(lines) else ""
+    return f"{shown}<table>{''.join(f'<tr>{line}</tr>' for line in (head, *lines))}</table>{more}"
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)

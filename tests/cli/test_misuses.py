@@ -56,7 +56,7 @@ MISUSES = [
     (CERTIFY.replace("folder:d", "m.py"), "m.py is a Python file; say which data set in it: m.py:name"),
     (
         CERTIFY.replace("folder:d", "m.py:classes"),
-        "m.py:classes must be a DataSet, or a function that makes one, got int",
+        "m.py:classes must be a DataSet, a data set of torch, or a function that makes one, got int",
     ),
     (CERTIFY.replace("folder:d", "CIFAR-10"), "unknown data set 'CIFAR-10'; did you mean 'cifar10'?"),
     (

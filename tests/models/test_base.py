@@ -1,6 +1,6 @@
 import torch
 
-from noiseproof.models import Normalize, build, fingerprint
+from noiseproof.models import BaseModel, Normalize, build, fingerprint
 
 
 def lenet():
@@ -56,3 +56,17 @@ def test_it_stays_what_it_is():
         module.bias.fill_(-1.0)
     # Old runs name their model by it: a change of the rule is a change of every run's meaning.
     assert fingerprint(module, "linear") == "21bb0d5f1fa36bd46f2a3f59e4aadc358acbb4b81d5d22db5977df26ca71a7ec"
+
+
+def test_a_base_model_is_a_line_however_large_it_is():
+    made = BaseModel(
+        lenet(), "lenet", 3, (1, 16, 16), "f" * 64, "runs/m", {"sigma": "0.25", "classes": '["a", "b", "<c"]'}
+    )
+    assert repr(made) == "<BaseModel: lenet, 3 classes of shape (1, 16, 16), ffffffffffff..., runs/m>"
+    shown = made._repr_html_()
+    assert f"<tr><td>fingerprint</td><td>{'f' * 64}</td></tr>" in shown
+    assert (
+        "<tr><td>trained</td><td>{&#x27;sigma&#x27;: 0.25}</td></tr><tr><td>classes</td><td>a, b, &lt;c</td></tr>"
+        in shown
+    )
+    assert "members" not in shown

@@ -230,7 +230,7 @@ def test_another_model_is_refused_and_both_fingerprints_named(attacked, make_mod
 
 
 def test_a_model_that_is_not_where_it_was(attacked):
-    with pytest.raises(ModelError, match=r"no such path: torch\.nn.*; give the certified model with --model"):
+    with pytest.raises(ModelError, match=r"run is of torch\.nn.*, an object in Python; give it there: elsewhere="):
         attacked(model=None)
 
 

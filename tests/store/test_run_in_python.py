@@ -39,6 +39,12 @@ def test_what_has_no_certified_accuracy_says_so(make_run):
 def test_a_run_and_a_report_are_a_line_and_a_picture(make_run, tmp_path):
     run = noiseproof.read_run(make_run("a", TOPS))
     assert repr(run) == f"<Run a: certify, 4 inputs, {run.path}>"
+    shown = run._repr_html_()
+    assert shown.startswith("<pre>&lt;Run a: certify, 4 inputs, ")
+    assert "<tr><th>index</th><th>label</th><th>prediction</th><th>radius</th>" in shown
+    first = run.records[0]
+    assert f"<tr><td>0</td><td>0</td><td>0</td><td>{first.outcome.radius:.4g}</td>" in shown
+    assert noiseproof.read_run(make_run("e", ()))._repr_html_().count("<tr>") == 1
     written = report(run, out=tmp_path / "out")
     assert repr(written).startswith(f"<Report: {tmp_path / 'out' / 'table.txt'}, ")
     assert len(repr(written)) < 1000

@@ -154,7 +154,7 @@ class FileAudit:
 
 
 def audit(
-    files: Sequence[str | Path],
+    files: str | Path | Sequence[str | Path],
     *,
     sigma: float | None = None,
     n: int = 100_000,
@@ -169,7 +169,7 @@ def audit(
     that were printed of another alpha's numbers show it, most clearly at the top, where the numbers lie far apart.
 
     Args:
-        files: as ``read_published`` reads them.
+        files: one or several, as ``read_published`` reads them.
         sigma: of all files, in input units; None takes it from names such as ``sigma_0.25.tsv``.
         n: estimation draws of an input.
         alpha: failure probability of a certificate, in (0, 1).
@@ -183,6 +183,7 @@ def audit(
         DataError: a file cannot be read or is of another format.
         ValueError: an argument is out of range, or no sigma is known.
     """
+    files = [files] if isinstance(files, str | Path) else files
     if not files:
         raise ValueError("files must not be empty: name at least one")
     if num_classes < 2:

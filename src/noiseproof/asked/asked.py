@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from noiseproof.arguments import flag, integer
 from noiseproof.asked.compute import Compute
+from noiseproof.asked.kinds import check_kinds
 from noiseproof.asked.options import asked_of, line
 from noiseproof.asked.subject import Subject
 from noiseproof.errors import unknown
@@ -47,6 +48,7 @@ class Asked:
     common_noise: bool = False
 
     def __post_init__(self) -> None:
+        check_kinds({name: getattr(self, name) for name in ("procedure", "noise", "subject", "compute")})
         object.__setattr__(self, "seed", integer("seed", self.seed))  # 5.0 would be another stream than 5
         object.__setattr__(self, "common_noise", flag("common_noise", self.common_noise))
         if self.budget is not None:

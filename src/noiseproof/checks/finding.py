@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any, Literal
+
+from noiseproof.screen import as_html
 
 Verdict = Literal["ok", "warn", "refuse", "skipped"]
 
@@ -78,7 +79,7 @@ class Diagnosis:
 
     def _repr_html_(self) -> str:
         """For notebooks: the text."""
-        return f"<pre>{html.escape(self.text())}</pre>"
+        return as_html(self.text())
 
     def table(self) -> dict[str, Any]:
         """Everything as a plain nested table, for JSON; what was infinite is None there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,8 +101,8 @@ def given(data: Any, *, split: str = "test", root: Path | None = None) -> DataSe
         ValueError: it is none of these, or see ``load``.
         DataError: see ``load`` and ``of_items``.
     """
-    if isinstance(data, str):
-        return load(data, split=split, root=root)
+    if isinstance(data, str | os.PathLike):
+        return load(os.fspath(data), split=split, root=root)
     if isinstance(data, DataSet):
         return data
     if is_numbered(data):

@@ -14,7 +14,6 @@ from noiseproof.asked.compute import LARGEST_BATCH
 from noiseproof.errors import ModelError, one_line, unknown
 from noiseproof.models.base import BaseModel
 from noiseproof.models.ensemble import row_by_row
-from noiseproof.noises import Noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,21 +81,6 @@ def other_floats(base: object) -> str:
     return "" if other is None else f"inputs are float32, its weights {str(other)[6:]}: call .float() on it"
 
 
-def check_noise(noise: object) -> None:
-    """Refuse what is no noise: a number is its sigma, a class lacks it.
-
-    Raises:
-        ValueError: says what to write instead.
-    """
-    if not isinstance(noise, Noise):
-        named = isinstance(noise, type) and issubclass(noise, Noise)
-        family = noise.__name__ if isinstance(noise, type) and named else "Gaussian"
-        sigma = noise if isinstance(noise, int | float) and not isinstance(noise, bool) else "0.25"
-        got = noise.__name__ if isinstance(noise, type) else repr(noise)
-        text = f"noise must be a noise such as {family}(sigma={sigma}), got {got}"
-        raise ValueError(text)  # noqa: TRY004  # one kind of error for every argument
-
-
 def as_batch(x: object) -> NDArray[Any]:
     """Inputs as an array ``[batch, *shape]``.
 
@@ -112,6 +96,35 @@ def as_batch(x: object) -> NDArray[Any]:
     if found.ndim < 2:
         raise ValueError(f"x must be a batch [batch, *shape], got shape {found.shape}; of one picture give x[None]")
     return found
+
+
+def pair_of(batch: Any) -> tuple[Any, NDArray[np.int64]]:  # noqa: ANN401  # whatever a loader yields
+    """Inputs and their true classes out of a batch of a data loader.
+
+    Raises:
+        ValueError: it is no such pair; says what to write instead.
+    """
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        raise ValueError(
+            f"loader must yield pairs (x, labels), got a {type(batch).__name__}; write such as "
+            '((batch["image"], batch["label"]) for batch in loader)'
+        )
+    return batch[0], checked_labels("labels", batch[1], len(batch[0]))
+
+
+def checked_labels(name: str, labels: object, rows: int) -> NDArray[np.int64]:
+    """True classes, integers ``[rows]``, as an array.
+
+    Raises:
+        ValueError: they are none: names, scores, one-hot rows, or of another number of inputs.
+    """
+    found = np.asarray(labels.detach().cpu() if isinstance(labels, torch.Tensor) else labels)
+    if found.dtype.kind not in "iu" or found.shape != (rows,):
+        raise ValueError(
+            f"{name} must be the true classes, integers [{rows}], got {found.dtype} {list(found.shape)}; "
+            "not scores, names or one-hot rows"
+        )
+    return found.astype(np.int64)
 
 
 def checked_scores(given: object, rows: int, num_classes: int) -> torch.Tensor:
@@ -175,6 +188,10 @@ def check_backend(name: str, *, precision: str, device: torch.device) -> None:
     Raises:
         ValueError: names the option.
     """
+    if name == "auto":
+        raise ValueError(
+            f"backend must be one of {', '.join(BACKENDS)} here, got 'auto', which is chosen for whole runs"
+        )
     if name not in BACKENDS:
         raise ValueError(unknown("backend", name, BACKENDS))
     if name != "torch" and device.type != "cpu":

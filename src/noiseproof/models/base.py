@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from noiseproof.errors import ModelError
+from noiseproof.screen import as_html
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BaseModel:
     """A base classifier in eval mode with frozen weights, and where it came from.
 
@@ -42,6 +43,19 @@ class BaseModel:
     metadata: dict[str, str] = field(default_factory=dict)
     members: tuple[BaseModel, ...] = ()
     assumed: str = ""
+
+    def __repr__(self) -> str:
+        """In a line, however large the module is."""
+        shape = "" if self.shape is None else f" of shape {self.shape}"
+        about = f"{self.architecture}, {self.num_classes} classes{shape}, {self.fingerprint[:12]}..., {self.source}"
+        return f"<BaseModel: {about}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what is known of it."""
+        known = {"trained": self.trained, "classes": ", ".join(self.classes), "members": len(self.members)}
+        said = {name: getattr(self, name) for name in ("architecture", "num_classes", "shape", "fingerprint", "source")}
+        rows = said | {name: value for name, value in known.items() if value}
+        return as_html(repr(self), {"": list(rows), "value": list(rows.values())}, len(rows))
 
     @property
     def classes(self) -> tuple[str, ...]:

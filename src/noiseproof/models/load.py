@@ -88,6 +88,11 @@ def load(
         ModelError: there is no such path, the training is not finished, the file is damaged, or it holds
             another model than asked.
     """
+    if not isinstance(spec, str | os.PathLike | Sequence):
+        raise ModelError(
+            f"spec must be a text or a path, or several, got {type(spec).__name__}; what is loaded already needs no "
+            "load: Subject(model=module), or SmoothedClassifier(module, ...)"
+        )
     several = [spec] if isinstance(spec, str | os.PathLike) else list(spec)
     if len(several) != 1 or consensus is not None:
         members = [

@@ -50,7 +50,9 @@ def from_object(
     if isinstance(model, nn.Module):
         sha = f"named {model_id}" if model_id is not None else fingerprint(model, name)
         return BaseModel(model, name, num_classes, shape, sha, name)
-    if not callable(model) or isinstance(model, type):
+    if isinstance(model, type):
+        raise ModelError(f"a model must be an object, got a class; give {model.__name__}(...).eval()")
+    if not callable(model):
         raise ModelError(
             f"a model must be a spec, an nn.Module, a fitted classifier of scikit-learn or a function, got {name}"
         )

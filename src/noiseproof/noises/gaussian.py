@@ -110,10 +110,9 @@ class Gaussian(Noise):
         if not np.isfinite(value).all():
             raise ValueError("inputs must be finite, got NaN or infinity")
         if value.size and not (value.min() >= 0.0 and value.max() <= 1.0):
-            raise ValueError(
-                f"inputs must lie in [0, 1], got values from {value.min():g} to {value.max():g}; "
-                "normalisation belongs inside the base classifier"
-            )
+            of_255 = value.min() >= 0.0 and value.max() <= 255.0 and (value == np.rint(value)).all()
+            remedy = "divide pixels by 255" if of_255 else "normalisation belongs inside the base classifier"
+            raise ValueError(f"inputs must lie in [0, 1], got values from {value.min():g} to {value.max():g}; {remedy}")
         if self.grid is None:
             return value
         steps = np.rint(value * self.grid)

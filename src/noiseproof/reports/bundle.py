@@ -11,6 +11,7 @@ from pathlib import Path
 
 from noiseproof.reports.card import card
 from noiseproof.store.folder import JOURNAL, SETTINGS
+from noiseproof.store.given import RunLike, path_of
 from noiseproof.store.manifest import MANIFEST, write_bytes
 from noiseproof.store.run import read_run
 from noiseproof.store.verify import verify
@@ -20,7 +21,7 @@ VERIFIER = "verify_run.py"
 _AT = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip file can say: the same run gives the same bytes
 
 
-def bundle(run: str | Path, *, out: str | Path) -> Path:
+def bundle(run: RunLike, *, out: str | Path) -> Path:
     """A run as one zip file that can be checked without noiseproof and without torch; the run is verified first.
 
     In it: the run folder's manifest, journal and settings; its certificate card where it promises radii; on what it was
@@ -28,14 +29,14 @@ def bundle(run: str | Path, *, out: str | Path) -> Path:
     what it shows. The same run folder gives the same bytes.
 
     Args:
-        run: a run folder of certify, predict or decide.
+        run: a run of certify, predict or decide, or its folder.
         out: the file; replaced whole.
 
     Raises:
         VerificationError: an outcome does not follow from its counts.
         RunError: not such a run, no input is finished, or the file cannot be written.
     """
-    path, out = Path(run), Path(out)
+    path, out = path_of(run), Path(out)
     found = read_run(path)
     kept = (name for name in (MANIFEST, JOURNAL, SETTINGS) if (path / name).exists())
     files = {f"run/{name}": (path / name).read_bytes() for name in kept}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import html
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noiseproof.errors import RunError
 from noiseproof.reports.figures import save_figure
+from noiseproof.screen import as_html
 from noiseproof.store.manifest import write_text
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Written:
         picture = next((path for path in self.files if path.suffix == ".png" and path.exists()), None)
         data = "" if picture is None else base64.b64encode(picture.read_bytes()).decode()
         shown = f'<img width="640" src="data:image/png;base64,{data}">' if data else ""
-        return f"<pre>{html.escape(self.text)}</pre>{shown}"
+        return f"{as_html(self.text)}{shown}"
 
 
 def make_folder(out: str | Path) -> Path:

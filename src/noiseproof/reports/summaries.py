@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import inf
 
 from noiseproof.analysis import Summary, ceiling_of, decision_table, prediction_table, summarize
+from noiseproof.arguments import real
 from noiseproof.errors import RunError
 from noiseproof.reports.tables import Table, accuracy_table, norm_name, percent_down
 from noiseproof.reports.units import INPUT_UNITS, Units
@@ -20,7 +21,9 @@ DEFAULT_RADII = INPUT_UNITS.default_radii
 _WITH_RADII = ("certify", KIND_IMPORT)
 
 
-def radii_of(runs: Sequence[Run], radii: str | Sequence[float] | None, units: Units = INPUT_UNITS) -> tuple[float, ...]:
+def radii_of(
+    runs: Sequence[Run], radii: str | float | Sequence[float] | None, units: Units = INPUT_UNITS
+) -> tuple[float, ...]:
     """Where tables evaluate curves, in input units: what was asked for, or steps as far as the runs' draws can certify.
 
     Args:
@@ -35,7 +38,8 @@ def radii_of(runs: Sequence[Run], radii: str | Sequence[float] | None, units: Un
         steps = units.parse(units.default_radii)
         ends = [_end(run) for run in runs if run.manifest.kind in _WITH_RADII and run.records]
         return tuple(radius for radius in steps if radius <= max(ends, default=inf))
-    grid = units.parse(radii) if isinstance(radii, str) else tuple(radii)
+    numbers = (radii,) if isinstance(radii, int | float) else radii
+    grid = units.parse(numbers) if isinstance(numbers, str) else tuple(real("radii", each) for each in numbers)
     if not grid:
         raise ValueError("radii must not be empty: name at least one")
     return grid

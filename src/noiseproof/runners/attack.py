@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noiseproof.arguments import integer
+from noiseproof.arguments import integer, real
 from noiseproof.asked import Compute, Elsewhere
+from noiseproof.asked.kinds import check_kinds
 from noiseproof.asked.options import asked_of
 from noiseproof.attacks import PGD, Attack
 from noiseproof.errors import RunError, UnsupportedError
@@ -64,6 +65,8 @@ def attack(
     """
     method, judge, seed = method or PGD(), judge or Predict(), integer("seed", seed)
     elsewhere, compute = elsewhere or Elsewhere(), compute or Compute()
+    check_kinds({"judge": judge, "elsewhere": elsewhere, "compute": compute})
+    check_attacks("method", (method,))
     multiples, limit = checked_multiples(at), None if limit is None else integer("limit", limit, least=1)
     certified = certified_run(run)
     wanted = [(record, claim) for record in certified.records if (claim := claim_of(record)) is not None][:limit]
@@ -94,13 +97,26 @@ def attack(
     )
 
 
-def checked_multiples(at: Sequence[float]) -> tuple[float, ...]:
+def check_attacks(name: str, given: object) -> None:
+    """Refuse what is no attack.
+
+    Raises:
+        ValueError: says what to write instead.
+    """
+    for each in given if isinstance(given, Iterable) and not isinstance(given, str) else (given,):
+        if not isinstance(each, Attack):
+            text = f"{name} must be made of attacks such as noiseproof.attacks.PGD(steps=20), got {each!r}"
+            raise ValueError(text)  # noqa: TRY004  # one kind of error for every argument
+
+
+def checked_multiples(at: float | Sequence[float]) -> tuple[float, ...]:
     """The distances asked for, in order.
 
     Raises:
         ValueError: one is none, or there is none.
     """
-    multiples = tuple(sorted({float(multiple) for multiple in at}))
+    given = (at,) if isinstance(at, int | float | str) else tuple(at)
+    multiples = tuple(sorted({real("at", each) for each in given}))
     if not multiples or not all(0 < multiple < float("inf") for multiple in multiples):
-        raise ValueError(f"at must be multiples of the radius, > 0 and finite, got {list(at)}")
+        raise ValueError(f"at must be multiples of the radius, > 0 and finite, got {list(given)}")
     return multiples

@@ -15,6 +15,7 @@ from torch import nn
 
 from noiseproof.analysis.speed import Bench, Speed
 from noiseproof.asked import Compute, Subject
+from noiseproof.asked.kinds import check_kinds
 from noiseproof.engine.backend import available_cores
 from noiseproof.engine.choose import backend_for
 from noiseproof.engine.contract import check_backend, check_eval_mode, check_graph
@@ -64,6 +65,7 @@ def bench(
     if not seconds > 0:
         raise ValueError(f"seconds must be > 0, got {seconds}")
     compute = compute or Compute()
+    check_kinds({"subject": subject, "noise": noise, "compute": compute})
     chosen, model = device_of(compute), subject.model
     asked = "torch" if compute.backend == "auto" else compute.backend
     check_backend(asked, precision=compute.precision, device=chosen)

@@ -11,6 +11,7 @@ import numpy as np
 
 from noiseproof.arguments import real
 from noiseproof.asked import Asked, Compute, Subject
+from noiseproof.asked.kinds import check_kinds
 from noiseproof.procedures import Decide
 from noiseproof.reports.check import AccuracyCheck
 from noiseproof.runners.resolve import resolve
@@ -58,6 +59,7 @@ def check(
         ValueError: an argument is out of range.
         NoiseproofError: model, data or run folder cannot be used.
     """
+    check_kinds({"noise": noise, "subject": subject, "out": out})
     procedure = Decide(radius=radius, alpha=alpha, n_max=n_max, label_aware=True)
     asked = Asked(
         procedure=procedure,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from noiseproof.arguments import integer
 from noiseproof.asked import Compute
+from noiseproof.asked.kinds import check_kinds
 from noiseproof.checks import Diagnosis, Probe, diagnose
 from noiseproof.checks.noise_health import noise_health
 from noiseproof.models.classes import matched
@@ -41,7 +42,8 @@ def doctor(subject: Subject, noise: Noise | None = None, compute: Compute | None
         ModelError: the model cannot be loaded, or brought to the device.
         DataError: the data set is missing.
     """
-    begun = time.monotonic()
+    begun, compute = time.monotonic(), compute or Compute()
+    check_kinds({"subject": subject, "compute": compute} | ({} if noise is None else {"noise": noise}))
     seed, data = integer("seed", seed), data_of(subject)
     if subject.limit is not None:
         integer("limit", subject.limit, least=1)
@@ -56,7 +58,7 @@ def doctor(subject: Subject, noise: Noise | None = None, compute: Compute | None
         num_classes=len(data.classes),
         noise=noise,
         trained_sigma=trained_sigma,
-        device=device_of(compute or Compute()),
+        device=device_of(compute),
         seed=seed,
         limit=subject.limit,
     )

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from noiseproof.arguments import integer
 from noiseproof.asked import Compute, Elsewhere
+from noiseproof.asked.kinds import check_kinds
 from noiseproof.attacks import ATTACKS
 from noiseproof.errors import RunError
 from noiseproof.procedures import Predict
 from noiseproof.reports.falsify import FalsifyReport, write_falsify
 from noiseproof.runners.adversary import Adversary, Attempt, chosen, found_settings, manifest_of
-from noiseproof.runners.attack import checked_multiples
+from noiseproof.runners.attack import check_attacks, checked_multiples
 from noiseproof.runners.certified import certified_input, certified_job, certified_run, claim_of
 from noiseproof.store.attacks import KIND_FALSIFY, AttackFolder, read_attack
 from noiseproof.store.given import RunLike, path_of
@@ -68,6 +69,8 @@ def falsify(
     out = beside.with_name(f"{beside.name}-falsify") if out is None else Path(out)
     judge, seed, multiples = judge or Predict(), integer("seed", seed), checked_multiples(at)
     elsewhere, compute = elsewhere or Elsewhere(), compute or Compute()
+    check_kinds({"judge": judge, "elsewhere": elsewhere, "compute": compute})
+    check_attacks("attacks", attacks)
     limit = None if limit is None else integer("limit", limit, least=1)
     labels = [each.label for each in attacks]
     if not labels or len(set(labels)) < len(labels):

@@ -13,6 +13,7 @@ from noiseproof.analysis.pilot import PilotInput, forecast
 from noiseproof.analysis.plan import Plan, Planned, Target, draws_for, pilot_draws_for
 from noiseproof.arguments import integer, real
 from noiseproof.asked import Asked, Compute, Subject
+from noiseproof.asked.kinds import check_kinds
 from noiseproof.asked.options import line
 from noiseproof.checks import brief_check
 from noiseproof.engine import Engine, Task
@@ -73,6 +74,9 @@ def plan(
         ValueError: an argument is out of range, or no reasonable n buys the radius.
         NoiseproofError: model or data cannot be used.
     """
+    check_kinds({"noise": noise, "subject": subject})
+    if target is not None and not isinstance(target, Target):
+        raise ValueError(f"target must be a Target such as Target.of(0.5), got {target!r}")
     check_probability("alpha", real("alpha", alpha))
     pilot, target = integer("pilot", pilot, least=1), target or Target.of()
     n = draws_for(target, noise, alpha, None if n is None else integer("n", n, least=1))

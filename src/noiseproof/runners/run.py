@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noiseproof.asked import Asked, Compute, Subject
+from noiseproof.asked.kinds import check_kinds
 from noiseproof.runners.resolve import resolve
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def run(
         ValueError: an argument is out of range.
         NoiseproofError: model, data or run folder cannot be used.
     """
+    check_kinds({"out": out})
     asked = Asked(
         procedure=procedure,
         noise=noise,

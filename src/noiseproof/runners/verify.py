@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noiseproof.arguments import integer
+from noiseproof.asked import Compute, Elsewhere
+from noiseproof.asked.kinds import check_kinds
 from noiseproof.store.commitment import Commitment, check_commitment
 from noiseproof.store.given import RunLike, path_of
 from noiseproof.store.signing import check_signature
@@ -15,7 +17,6 @@ from noiseproof.store.verify import Verification
 from noiseproof.store.verify import verify as verify_journal
 
 if TYPE_CHECKING:
-    from noiseproof.asked import Compute, Elsewhere
     from noiseproof.progress import Progress
     from noiseproof.runners.redraw import Redrawn
 
@@ -65,6 +66,8 @@ def verify(
         RunError: not a run folder, or the data are not those of the run.
     """
     count = _inputs(replay)
+    if count != 0:
+        check_kinds({"elsewhere": elsewhere or Elsewhere(), "compute": compute or Compute()})
     path = path_of(run)
     held = verify_journal(path)
     committed = None if commitment is None else check_commitment(path, Path(commitment))

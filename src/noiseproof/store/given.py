@@ -25,18 +25,22 @@ def run_of(run: RunLike) -> Run:
     """
     if isinstance(run, Run):
         return run
-    if not isinstance(run, str | os.PathLike):
-        raise TypeError(f"a run must be a run folder or what read_run returns, got {type(run).__name__}")
     label, folder = _named(run)
     return replace(read_run(folder), label=label) if label else read_run(folder)
 
 
 def path_of(run: RunLike) -> Path:
-    """Its folder."""
+    """Its folder.
+
+    Raises:
+        TypeError: it is no run.
+    """
     return run.path if isinstance(run, Run) else _named(run)[1]
 
 
 def _named(run: str | Path) -> tuple[str, Path]:
+    if not isinstance(run, str | os.PathLike):
+        raise TypeError(f"a run must be a run folder or what read_run returns, got {type(run).__name__}")
     label, named, place = os.fspath(run).partition("=")
     return (label, Path(place)) if named and label and place and not Path(run).exists() else ("", Path(run))
 
@@ -45,7 +49,7 @@ def listed(runs: Runs) -> list[RunLike]:
     """One or several as a list, nothing read yet."""
     if isinstance(runs, Mapping):
         return [replace(run_of(run), label=name) for name, run in runs.items()]
-    return [runs] if isinstance(runs, str | os.PathLike | Run) else list(runs)
+    return list(runs) if isinstance(runs, Iterable) and not isinstance(runs, str | os.PathLike) else [runs]
 
 
 def runs_of(runs: Runs) -> list[Run]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from math import isclose
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from noiseproof.arguments import real
 from noiseproof.errors import NoiseproofError, RunError
 from noiseproof.noises import Noise, noise_from
 from noiseproof.procedures import Procedure, procedure_from
+from noiseproof.screen import ROWS, as_html
 from noiseproof.store import index
 from noiseproof.store.folder import JOURNAL, FolderInUse
 from noiseproof.store.journal import ChainError, Line, Mark, read_journal
@@ -64,6 +66,17 @@ class Run:
         """In a line, however many inputs there are."""
         return f"<Run {self.name}: {self.manifest.kind}, {len(self.state.records):,} inputs, {self.path}>"
 
+    def _repr_html_(self) -> str:
+        """For notebooks: the first inputs."""
+        records = self.records[:ROWS]
+        said: dict[str, list[object]] = {
+            "index": [each.index for each in records],
+            "label": [each.label for each in records],
+        }
+        for name in [each.name for each in fields(records[0].outcome)] if records else []:
+            said[name] = [getattr(each.outcome, name) for each in records]
+        return as_html(repr(self), said | {"draws": [each.draws for each in records]}, len(self.records))
+
     def certified_accuracy(self, radius: float) -> float:
         """The share of all inputs that are right and certified at least this far; abstained ones count as wrong.
 
@@ -74,7 +87,7 @@ class Run:
             RunError: a run without radii, or without a finished input.
             ValueError: the radius is negative, or a label is missing.
         """
-        if not radius >= 0:
+        if not real("radius", radius) >= 0:
             raise ValueError(f"radius must be >= 0, got {radius}")
         records = self.records
         if not records or isinstance(records[0].outcome, Prediction):

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from noiseproof.asked import Training
+from noiseproof.asked.kinds import check_kinds
 from noiseproof.data import DataSet
 from noiseproof.data import given as given_data
 from noiseproof.data.dataset import WholePictures, pictures_only
@@ -73,6 +74,7 @@ def train(
 
     Source: the loop of Cohen et al. 2019.
     """
+    check_kinds({"training": training, "out": out})
     recipe = Recipe.of(training)
     check_given(recipe.loss, training)
     place = find_device(training.device)
