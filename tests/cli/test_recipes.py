@@ -329,7 +329,7 @@ def fake(monkeypatch) -> None:
         pictures = random.integers(0, 256, (6, *shape)).astype(np.uint8)
         return DataSet(f"{spec}:train", tuple("abcdefghij"), shape, np.arange(6), pictures)
 
-    monkeypatch.setattr(loop, "load", load)
+    monkeypatch.setattr(loop, "given_data", load)
     monkeypatch.setattr(given, "soft_targets", lambda *_, **__: np.full((6, 10), 0.1, dtype=np.float32))
 
 

@@ -241,7 +241,7 @@ def test_the_pictures_of_a_data_set_without_a_recipe_are_left_alone(stripes, tmp
 @pytest.mark.parametrize("as_name", [True, False])
 def test_cifar_is_cropped_and_flipped_by_default_and_its_folder_says_so(stripes, tmp_path, monkeypatch, as_name):
     named = DataSet("cifar10-jpeg:train", stripes.classes, stripes.shape, stripes.labels, stripes.images())
-    monkeypatch.setattr(loop, "load", lambda spec, *, split, root: named)
+    monkeypatch.setattr(loop, "given_data", lambda spec, *, split, root: named)
     seen = spied("cifar10-jpeg" if as_name else named, tmp_path, epochs=1)[0]
     assert torch.equal(seen, spied(stripes, tmp_path / "by-hand", epochs=1, augment="crop-flip")[0])
     assert '"augment": "crop-flip"' in (tmp_path / "manifest.json").read_text()

@@ -101,7 +101,7 @@ def test_a_spec_means_its_train_split(stripes, tmp_path, monkeypatch):
         asked.append((spec, split, root))
         return stripes
 
-    monkeypatch.setattr(loop, "load", fake)
+    monkeypatch.setattr(loop, "given_data", fake)
     small("stripes", tmp_path / "m", root=str(tmp_path))
     assert asked == [("stripes", "train", tmp_path)]
 
