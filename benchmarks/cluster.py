@@ -27,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -105,13 +106,24 @@ def kill_actor(folder: Path) -> bool:
     return False
 
 
+def begun(begin: Callable[[], Any]) -> Any:
+    """What begins here, tried again: a machine of Ray gives up where its helpers take 15 seconds to begin."""
+    for _ in range(9):
+        try:
+            return begin()
+        except Exception as error:  # noqa: BLE001  # Ray raises no other
+            print(f"again, since a machine did not begin: {str(error)[:100]}", flush=True)
+    return begin()
+
+
 def drills(rounds: int, seed: int) -> None:
     from ray.cluster_utils import Cluster
 
     chance = random.Random(seed)
     settings = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": MEMORY}
-    cluster = Cluster(initialize_head=True, head_node_args=settings | {"include_dashboard": False})
-    machine = cluster.add_node(**settings)
+    head = settings | {"include_dashboard": False}
+    cluster = begun(lambda: Cluster(initialize_head=True, head_node_args=head))
+    machine = begun(lambda: cluster.add_node(**settings))
     landed, equal = 0, 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -134,7 +146,7 @@ def drills(rounds: int, seed: int) -> None:
                     disturbed += kill_actor(folder)
                 elif kind == "machine":
                     cluster.remove_node(machine, allow_graceful=False)
-                    machine = cluster.add_node(**settings)
+                    machine = begun(lambda: cluster.add_node(**settings))
                     disturbed += 1
                 else:
                     process.kill()

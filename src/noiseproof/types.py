@@ -141,6 +141,11 @@ class Answers(Sequence[Answer]):
         """Answers to these requests; ``votes`` fetches theirs."""
         self.requests, self.draws, self.void, self._votes = requests, draws, void, votes
 
+    @property
+    def votes(self) -> Sequence[Votes]:
+        """Of each request: fetched now."""
+        return self._votes()
+
     def __len__(self) -> int:
         return len(self.requests)
 

@@ -12,7 +12,7 @@ from scipy.special import ndtr, ndtri
 
 from noiseproof.errors import UnsupportedError
 from noiseproof.noises import Gaussian, Words, noise_from
-from noiseproof.noises.rounded_normal import rounded_normal
+from noiseproof.noises.rounded_normal import rounded_normal, total_variation
 from noiseproof.stats import Bounds, gaussian_radius, one_sided, two_sided
 
 WORDS = Words(seed=0, key="picture-0", stage="estimate")
@@ -131,7 +131,7 @@ def test_the_two_sided_radius(k: int, rival_k: int, radius: float):
 def test_what_the_sampler_loses_is_taken_off_both_probabilities():
     bounds = Bounds(tail=1e-3, rival=5e-4)
     picture = Gaussian(sigma=1.0).on((3, 224, 224))
-    lost = rounded_normal(1.0, 255).total_variation(150_528)
+    lost = total_variation(1.0, 255, 150_528)
     assert lost > 3e-11
     assert picture.radius(bounds) == gaussian_radius(Bounds(1e-3 + lost, 5e-4 + lost), 1.0)
     assert picture.radius(bounds) < Gaussian(sigma=1.0).radius(bounds)

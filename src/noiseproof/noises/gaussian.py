@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import isfinite, sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,16 +11,15 @@ import numpy as np
 from noiseproof.arguments import integer, real, settle
 from noiseproof.errors import UnsupportedError
 from noiseproof.noises.base import Noise
-from noiseproof.noises.rounded_normal import largest_eta, rounded_normal
+from noiseproof.noises.rounded_normal import largest_eta, rounded_normal, total_variation
 from noiseproof.noises.words import whole_blocks
-from noiseproof.stats.bounds import gaussian_radius
+from noiseproof.stats.bounds import Bounds, gaussian_radius
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from noiseproof.noises.law import Law
     from noiseproof.noises.words import Words
-    from noiseproof.stats.bounds import Bounds
 
 UINT8 = 255
 FINEST = 4096
@@ -180,9 +179,10 @@ class Gaussian(Noise):
         lost = 0.0
         if self.dimension is not None:
             # float noise has no number beyond its cap: what lies there, the law of a normal puts elsewhere
-            sampler = None if self.grid is None else rounded_normal(self.sigma, self.grid)
-            lost = self.dimension * BEYOND_CAP if sampler is None else sampler.total_variation(self.dimension)
-        true = replace(bounds, tail=min(1.0, bounds.tail + lost), rival=min(1.0, bounds.rival + lost))
+            lost = self.dimension * BEYOND_CAP
+            if self.grid is not None:
+                lost = total_variation(self.sigma, self.grid, self.dimension)
+        true = Bounds(tail=min(1.0, bounds.tail + lost), rival=min(1.0, bounds.rival + lost))
         radius = gaussian_radius(true, self.sigma)
         match self.norm if norm is None else norm:
             case "l2" | "l1":

@@ -41,14 +41,12 @@ class RoundedNormal:
         thresholds: T_k for k = -cap .. cap - 1, uint64, ascending.
         guide: eta for each leading 16 bits, or -32768 where a threshold straddles them; int16 ``[65536]``.
         below: how many thresholds are at most those 16 bits and zeros; int32 ``[65536]``.
-        scale: s, the standard deviation in grid steps.
     """
 
     cap: int
     thresholds: NDArray[np.uint64]
     guide: NDArray[np.int16]
     below: NDArray[np.int32]
-    scale: float
 
     def sample(self, words: Words, first: int, n: int, dimension: int) -> NDArray[np.int16]:
         """Draws ``first`` to ``first + n - 1`` of ``dimension`` numbers each: int16 ``[n, dimension]``."""
@@ -75,17 +73,22 @@ class RoundedNormal:
         found[more] = np.searchsorted(self.thresholds, u[more], side="right")
         return found - self.cap
 
-    def total_variation(self, dimension: int) -> float:
-        """Upper bound on the total variation between a sampled vector and the rounded Gaussian.
 
-        Each of the L levels is off by less than 2^-63, half of it counts; the two cut tails come on top
-        (d L 2^-64 + 2 d Phi(-8.5)).
-        """
-        from scipy.special import ndtr
+@lru_cache(maxsize=64)
+def total_variation(sigma: float, grid: int, dimension: int) -> float:
+    """Upper bound on the total variation between a sampled vector and the rounded Gaussian.
 
-        levels = 2 * self.cap + 1
-        tail = 2.0 * float(ndtr(-(self.cap + 0.5) / self.scale))
-        return dimension * (levels * 2.0**-64 + tail) * (1 + 2.0**-20)
+    Each of the L levels is off by less than 2^-63, half of it counts; the two cut tails come on top
+    (d L 2^-64 + 2 d Phi(-8.5)).
+
+    Raises:
+        ValueError: the noise does not fit 16-bit integers.
+    """
+    from scipy.special import ndtr
+
+    cap = largest_eta(sigma, grid)
+    tail = 2.0 * float(ndtr(-(cap + 0.5) / float(Fraction(sigma) * grid)))
+    return dimension * ((2 * cap + 1) * 2.0**-64 + tail) * (1 + 2.0**-20)
 
 
 def largest_eta(sigma: float, grid: int) -> int:
@@ -124,7 +127,7 @@ def rounded_normal(sigma: float, grid: int) -> RoundedNormal:
     low = np.searchsorted(thresholds, starts, side="right")
     high = np.searchsorted(thresholds, starts + np.uint64((1 << _REST) - 1), side="right")
     guide = np.where(low == high, low - cap, _STRADDLES).astype(np.int16)
-    return RoundedNormal(cap=cap, thresholds=thresholds, guide=guide, below=low.astype(np.int32), scale=float(s))
+    return RoundedNormal(cap=cap, thresholds=thresholds, guide=guide, below=low.astype(np.int32))
 
 
 def _rest_bits(words: Words, first: int, n: int, dimension: int, undecided: NDArray[np.intp]) -> NDArray[np.uint64]:

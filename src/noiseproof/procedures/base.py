@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import fields
-from functools import partial
+from functools import lru_cache, partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,7 +19,7 @@ from noiseproof.types import ABSTAIN, Certificate, Decision, Draw, Prediction
 if TYPE_CHECKING:
     from noiseproof.noises.base import Noise
     from noiseproof.stats.bounds import Bounds
-    from noiseproof.tallies import Tally
+    from noiseproof.tallies import Tally, Votes
     from noiseproof.types import Counts, Outcome
 
     Requests = Generator[Draw, Counts, Outcome]
@@ -76,6 +76,22 @@ class Procedure(ABC):
         1
         """
 
+    def recount(
+        self, requests: Sequence[tuple[str, int]], votes: Sequence[Votes], noise: Noise, label: int | None = None
+    ) -> Outcome | None:
+        """What ``run`` comes to with these votes, where that can be told without asking it look by look; else None.
+
+        For ``verify``, which then asks ``run``. It need not be there; where it is, it says what ``run`` says.
+
+        Args:
+            requests: (stage, draws) in order.
+            votes: of each request, such as its draws can have given; of the same slots.
+            noise: gives the radius.
+            label: the true class.
+        """
+        del requests, votes, noise, label
+        return None
+
     @property
     def most_draws(self) -> int:
         """The most draws one input can cost: its fields ``n0``, ``n`` and ``n_max`` together, where they are there."""
@@ -124,6 +140,16 @@ def ask(stage: str, n: int, so_far: Outcome | None = None) -> Generator[Draw, Co
         total = total + CLASS_VOTES.check((yield Draw(stage, part, so_far)), part)
     assert not isinstance(total, int), "a procedure asks for one draw at least"
     return total
+
+
+@lru_cache(maxsize=64)
+def asked(*stages: tuple[str, int]) -> tuple[tuple[str, int], ...]:
+    """The requests of a procedure that does nothing but ``ask`` for each of these stages.
+
+    >>> asked(("select", 100), ("estimate", 1000))
+    (('select', 100), ('estimate', 100), ('estimate', 900))
+    """
+    return tuple((stage, part) for stage, n in stages for part in prefixes(n))
 
 
 def level(name: str, value: object) -> float:

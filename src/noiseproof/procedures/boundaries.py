@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from noiseproof.arguments import Check, at_least_one, real
@@ -45,6 +46,7 @@ class WithLooks(Procedure):
     gamma: float
 
 
+@lru_cache(maxsize=64)
 def threshold_test(noise: Noise, radius: float, asked: WithLooks, *, every_class: bool) -> GroupSequential:
     """The test of "this class has more than the probability that the radius needs".
 

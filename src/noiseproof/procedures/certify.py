@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from noiseproof.arguments import at_least_one, flag, settle
-from noiseproof.procedures.base import Procedure, ask, at_most, certificate, check_enough, largest_rival, level
+from noiseproof.procedures.base import (
+    Procedure,
+    ask,
+    asked,
+    at_most,
+    certificate,
+    check_enough,
+    largest_rival,
+    level,
+)
 from noiseproof.stats.bounds import one_sided, smallest_n, two_sided
+from noiseproof.tallies import Votes
 
 if TYPE_CHECKING:
     from noiseproof.noises.base import Noise
     from noiseproof.procedures.base import Requests
+    from noiseproof.types import Certificate, Counts
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,19 @@ class Certify(Procedure):
         del label
         top = int((yield from ask("select", self.n0)).argmax())
         votes = yield from ask("estimate", self.n)  # fresh draws: selection is never reused
+        return self._certificate(top, votes, noise)
+
+    def recount(
+        self, requests: Sequence[tuple[str, int]], votes: Sequence[Votes], noise: Noise, label: int | None = None
+    ) -> Certificate | None:
+        """From the sums of both stages."""
+        del label
+        if tuple(requests) != asked(("select", self.n0), ("estimate", self.n)):
+            return None
+        selected = len(asked(("select", self.n0)))
+        return self._certificate(Votes.sum(votes[:selected]).argmax(), Votes.sum(votes[selected:]).array(), noise)
+
+    def _certificate(self, top: int, votes: Counts, noise: Noise) -> Certificate:
         k = int(votes[top])
         if self.two_sided:
             bounds = two_sided(k, largest_rival(votes, top, self.n), self.n, self.alpha)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from noiseproof.noises.base import Noise
     from noiseproof.procedures.base import Requests
     from noiseproof.stats.sequential import GroupSequential
-    from noiseproof.types import Counts
+    from noiseproof.tallies import Votes
+    from noiseproof.types import Counts, Outcome
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,33 @@ class Decide(WithLooks):
                 return Decision("not certified", ABSTAIN, self.radius, noise.norm)
             drawn, to_go = n, test.to_go(int(votes[top]), n)
         return undecided
+
+    def recount(
+        self, requests: Sequence[tuple[str, int]], votes: Sequence[Votes], noise: Noise, label: int | None = None
+    ) -> Outcome | None:
+        """Look by look, of the classes that have votes alone."""
+        del label
+        test = self._test(noise)
+        if self.label_aware or len(requests) > len(test.looks):
+            return None
+        total: dict[int, int] = {}
+        drawn = most = 0
+        said: Outcome | None = None
+        looks = zip(test.looks, test.accept, test.stop, requests, votes, strict=False)
+        for n, accept, stop, request, voted in looks:
+            if said is not None or request != ("decide", n - drawn):
+                return None
+            for slot, count in voted.counts.items():
+                total[slot] = total.get(slot, 0) + count
+            drawn, most = n, max(total.values(), default=0)
+            if most >= accept:
+                top = min(slot for slot, count in total.items() if count == most)
+                said = Decision("certified", top, self.radius, noise.norm)
+            elif n == self.n_max:
+                said = self.nothing_known(noise)
+            elif most <= stop:
+                said = Decision("not certified", ABSTAIN, self.radius, noise.norm)
+        return said
 
     def design(self, noise: Noise) -> list[dict[str, Any]]:
         """Looks and boundaries of the one test."""

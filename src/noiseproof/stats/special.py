@@ -8,4 +8,5 @@ from typing import Any
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # scipy has no types
     from scipy import special
 
-    return getattr(special, name)
+    found = globals()[name] = getattr(special, name)  # from now on at hand
+    return found

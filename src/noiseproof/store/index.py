@@ -18,7 +18,7 @@ import msgspec
 
 from noiseproof.errors import RunError
 from noiseproof.store.folder import JOURNAL
-from noiseproof.store.journal import Mark
+from noiseproof.store.journal import Line, Mark
 from noiseproof.store.lines import CertificateLine, Count, DecisionLine, PredictionLine, outcome_line, outcome_of
 from noiseproof.store.manifest import Manifest
 from noiseproof.store.state import Range, State
@@ -128,21 +128,21 @@ class Held:
             if _fits(path, manifest, head):
                 self._head, self._rows = head, iter(rows)
 
-    def check(self, state: State, mark: Mark, record: Record | None) -> None:
+    def check(self, state: State, line: Line, record: Record | None) -> None:
         """Hold it against a line that the state has just taken in, and the input that it finished.
 
         Raises:
             RunError: it says something else.
         """
-        if self._head is None or mark.number > self._head.lines:
+        if self._head is None or line.number > self._head.lines:
             return
         same = True
         if record is not None:
             same = next(self._rows, b"") + b"\n" == row_of(record, self._last)
             self._last = record.requests
-        if mark.number == self._head.lines:
+        if line.number == self._head.lines:
             same &= next(self._rows, None) is None
-            same &= _encode(self._head) == _encode(_head(self._manifest, state, mark, self._head.sha256))
+            same &= _encode(self._head) == _encode(_head(self._manifest, state, line.mark, self._head.sha256))
         if not same:
             raise RunError(f"{self._path / INDEX} does not say what the journal says; remove it: it is made anew")
 

@@ -36,6 +36,11 @@ class Line(NamedTuple):
     hash: str
 
     @property
+    def mark(self) -> Mark:
+        """The place behind it."""
+        return Mark(self.number, self.end, self.hash)
+
+    @property
     def entry(self) -> dict[str, Any]:
         """The object.
 
@@ -112,16 +117,16 @@ def read_journal(path: Path, start: str, after: Mark | None = None) -> Iterator[
             raise ChainError(f"{path} is shorter than it was: lines that were read are gone")
         file.seek(end)
         for number, raw in enumerate(file, start=first + 1):
-            if not raw.endswith(b"\n"):
-                return
-            end += len(raw)
             body = raw[:-_TAIL]
             found = _chain(previous, body)
-            if raw[len(body) :] != _MARK + found.encode() + b'"}\n':
+            if raw[len(body) :] != b'%b%b"}\n' % (_MARK, found.encode()):
+                if not raw.endswith(b"\n"):
+                    return
                 raise ChainError(
                     f"{path}, line {number}: the hash does not follow from the line before; "
                     "the line was changed, or one was removed or inserted"
                 )
+            end += len(raw)
             yield Line(number, body + b"}", end, found)
             previous = found
 
@@ -148,7 +153,7 @@ class Journal:
         self.end = after or Mark(0, 0, start)
         for line in read_journal(path, start, after):
             take(line)
-            self.end = Mark(line.number, line.end, line.hash)
+            self.end = line.mark
         self._synced = time.monotonic()
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from math import isfinite
 from typing import Annotated, Any
 
@@ -139,7 +138,7 @@ def outcome_of(line: CertificateLine | PredictionLine | DecisionLine) -> Outcome
 
 def outcome_line(outcome: Outcome) -> CertificateLine | PredictionLine | DecisionLine:
     """An outcome as a line prints it."""
-    return _OF_OUTCOME[type(outcome)](**asdict(outcome))
+    return _OF_OUTCOME[type(outcome)](**vars(outcome))
 
 
 def encoded(line: Entry) -> bytes:

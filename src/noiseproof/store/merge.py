@@ -229,7 +229,7 @@ def _lines(run: Run, keys: set[str]) -> _Lines:
                 yield unsigned(entry), encoded(unsigned(entry))
             else:
                 yield entry, line.text
-        if (line.number, line.end, line.hash) == run.end:  # what came later, nobody has looked at
+        if line.mark == run.end:  # what came later, nobody has looked at
             return
     raise _ChangedError
 

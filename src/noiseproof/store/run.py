@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass, fields
@@ -154,9 +155,9 @@ def read_run(path: str | Path) -> Run:
     manifest = read_manifest(path)
     _check_procedure(path, manifest)
     state = empty_state(path, manifest)
-    end = known = index.load(path, manifest, state)
-    for mark, _ in taken_in(path, manifest, state, known):
-        end = mark
+    known = index.load(path, manifest, state)
+    last = deque(taken_in(path, manifest, state, known), maxlen=1)
+    end = last[0][0].mark if last else known
     if index.worth(end, known):
         index.save(path, manifest, state, end)
     return Run(path, manifest, state, end)
@@ -197,7 +198,7 @@ class Following:
         before = self._last
         for line in read_journal(self.run.path / JOURNAL, self.run.manifest.meaning_hash, self._last):
             _take(self.run.path, line, self.run.state)
-            self._last = Mark(line.number, line.end, line.hash)
+            self._last = line.mark
         return self._last is not before
 
 
@@ -229,14 +230,14 @@ def empty_state(path: Path, manifest: Manifest) -> State:
 
 def taken_in(
     path: Path, manifest: Manifest, state: State, after: Mark | None = None
-) -> Iterator[tuple[Mark, Record | None]]:
-    """Take the lines of a journal in: after each, where it ends, and the input that it finished, its votes at hand.
+) -> Iterator[tuple[Line, Record | None]]:
+    """Take the lines of a journal in: after each, itself, and the input that it finished, its votes at hand.
 
     Raises:
         ChainError: a line contradicts those before it, or is malformed.
     """
     for line in read_journal(path / JOURNAL, manifest.meaning_hash, after):
-        yield Mark(line.number, line.end, line.hash), _take(path, line, state)
+        yield line, _take(path, line, state)
 
 
 def _take(path: Path, line: Line, state: State) -> Record | None:

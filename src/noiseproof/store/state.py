@@ -85,7 +85,8 @@ class State:
         Raises:
             RunError: it contradicts the lines before.
         """
-        entry = converted(entry)
+        if isinstance(entry, dict):
+            entry = converted(entry)
         if isinstance(entry, RangeLine):
             self._range(entry)
         elif isinstance(entry, RecordLine):
@@ -123,12 +124,12 @@ class State:
             raise RunError(f"input {key} is finished, but more of its draws follow")
         if n < 1 or not self.tally.holds(votes, n):
             raise RunError(f"{n} draws of input {key} cannot give the votes {list(votes)}")
-        stages = self.open.get(key, {})
-        for ranges in stages.values():
-            if (slots := ranges[0].votes.slots) != votes.slots:
-                raise RunError(f"input {key} has votes for {slots} and for {votes.slots} classes")
-            break  # the others have as many as the first
-        before = stages.get(stage)
+        stages = self.open.get(key)
+        before = stages.get(stage) if stages else None
+        if stages:
+            first = (before or next(iter(stages.values())))[0]  # the others have as many as the first
+            if first.votes.slots != votes.slots:
+                raise RunError(f"input {key} has votes for {first.votes.slots} and for {votes.slots} classes")
         expected = before[-1].first + before[-1].n if before else 0
         if line.first != expected:
             raise RunError(
@@ -137,9 +138,10 @@ class State:
         drawn = Range(line.first, n, votes, line.seconds)
         if before:
             before.append(drawn)
+        elif stages:
+            stages[stage] = [drawn]
         else:
-            self.open.setdefault(key, {})[stage] = [drawn]
-            self.drawn_in.setdefault(key, len(self.sessions) - 1)
+            self.open[key], self.drawn_in[key] = {stage: [drawn]}, len(self.sessions) - 1
 
     def _votes(self, line: RangeLine) -> Votes:
         votes = line.votes
@@ -171,8 +173,10 @@ class State:
         seconds = line.seconds + sum([drawn.seconds for ranges in stages.values() for drawn in ranges])
         outcome = outcome_of(line.outcome)
         record = Record(key, line.index, line.label, answers, outcome, seconds, line.skipped, self.tally, line.clean)
-        kept = answers if self.fetch is None else Answers(asked, draws, void, self.fetched(key))
-        self.add(record if kept is answers else replace(record, answers=kept))
+        if self.keep and self.fetch is not None:
+            self.add(replace(record, answers=Answers(asked, draws, void, self.fetched(key))))
+        else:
+            self.add(record)
         self.open.pop(key, None)
         self.drawn_in.pop(key, None)
         return record

@@ -17,7 +17,7 @@ from noiseproof.store.index import Held
 from noiseproof.store.manifest import read_manifest, same_design
 from noiseproof.store.run import MALFORMED, empty_state, same_outcome, taken_in
 from noiseproof.tallies import tally_of
-from noiseproof.types import Outcome, Record
+from noiseproof.types import Answers, Outcome, Record
 
 if TYPE_CHECKING:
     from noiseproof.noises import Noise
@@ -91,14 +91,14 @@ def verify(run: RunLike) -> Verification:
     draws, void, skipped, own_draws = 0, 0, 0, "budget" not in manifest.meaning
     index = Held(path, manifest)
     try:
-        for mark, record in taken_in(path, manifest, state):
-            index.check(state, mark, record)
+        for line, record in taken_in(path, manifest, state):
+            index.check(state, line, record)
             if record is None:
                 continue
             try:
                 if record.skipped is None:
                     _check_slots(tally, record.answers[0].votes, classes)
-                    _check(record, replay(procedure, noise, record.answers, record.label, to_its_end=own_draws))
+                    _check_counts(record, procedure, noise, to_its_end=own_draws)
                 else:
                     _check(record, procedure.nothing_known(noise))
             except MALFORMED as error:
@@ -134,6 +134,13 @@ def _check_design(path: Path, manifest: Manifest, procedure: Procedure, noise: N
     for test in own:
         if crossing(tuple(test["looks"]), tuple(test["accept"]), test["p0"]) > test["alpha"]:
             raise VerificationError(f"{path}: the test of p0 = {test['p0']} does not hold its level {test['alpha']:g}")
+
+
+def _check_counts(record: Record, procedure: Procedure, noise: Noise, *, to_its_end: bool) -> None:
+    assert isinstance(record.answers, Answers), "a state has them"
+    said = procedure.recount(record.requests, record.answers.votes, noise, record.label)
+    if said is None or not same_outcome(record.outcome, said):
+        _check(record, replay(procedure, noise, record.answers, record.label, to_its_end=to_its_end))
 
 
 def _check(record: Record, outcome: Outcome) -> None:

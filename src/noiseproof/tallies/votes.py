@@ -45,16 +45,30 @@ class Votes(Sequence[int]):
         slots = dense.nonzero()[0]
         return cls(len(dense), dict(zip(slots.tolist(), dense[slots].tolist(), strict=True)))
 
+    @classmethod
+    def sum(cls, several: Sequence[Votes]) -> Votes:
+        """The counts of several together, one at least, of the same slots.
+
+        >>> Votes.sum([Votes(5, {1: 3}), Votes(5, {1: 1, 4: 2})])
+        (0, 4, 0, 0, 2)
+        """
+        together = dict(several[0].counts)
+        for votes in several[1:]:
+            for slot, count in votes.counts.items():
+                together[slot] = together.get(slot, 0) + count
+        return cls(several[0].slots, together)
+
+    def argmax(self) -> int:
+        """The first slot of those with the largest count."""
+        most = max(self.counts.values(), default=0)
+        if most <= 0:  # those that are not named may be the largest
+            return int(self.array().argmax())
+        return min([slot for slot, count in self.counts.items() if count == most])
+
     @property
     def total(self) -> int:
         """Their sum."""
         return sum(self.counts.values())
-
-    @property
-    def least(self) -> int:
-        """The smallest of them."""
-        found = min(self.counts.values(), default=0)
-        return found if len(self.counts) == self.slots else min(found, 0)
 
     def array(self) -> NDArray[np.int64]:
         """All of them: int64 ``[slots]``, a copy."""
