@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
 import pytest
 
-from noiseproof.data import DATA_SETS, load
+from noiseproof.data import DATA_SETS, FORMS, load
 from noiseproof.errors import DataError
 
 
@@ -50,12 +51,8 @@ def test_a_missing_set_is_told_with_where_it_was_looked_for_and_a_remedy(name, t
 def test_an_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(ValueError, match=r"^unknown data set 'fashon-mnist'; did you mean 'fashion-mnist'\?$"):
         load("fashon-mnist")
-    with pytest.raises(
-        ValueError,
-        match=r"^unknown data set 'zzz'; known: FILE\.npz:INPUTS,LABELS, X\.npy,Y\.npy, cifar10, cifar10-jpeg, "
-        r"cifar100, fashion-mnist, fashion-mnist-small, file\.py:name, folder:PATH, foolbox-imagenet, imagenet, mnist, "
-        r"svhn, tiny-imagenet$",
-    ):
+    known = ", ".join(sorted([*DATA_SETS, *(form.written for form in FORMS)]))
+    with pytest.raises(ValueError, match=rf"^unknown data set 'zzz'; known: {re.escape(known)}$"):
         load("zzz")
 
 

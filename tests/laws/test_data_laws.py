@@ -5,6 +5,7 @@ A form that is added to ``FORMS`` adds a maker here: it writes a small data set 
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -56,11 +57,24 @@ def npy(path: Path) -> str:
     return f"{path}/x.npy,{path}/y.npy"
 
 
+def parquet(path: Path) -> str:
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    encoded = []
+    for each in pictures():
+        Image.fromarray(each).save(stream := io.BytesIO(), format="PNG")
+        encoded.append({"bytes": stream.getvalue(), "path": None})
+    pq.write_table(pa.table({"image": encoded, "label": LABELS}), path / "d.parquet")
+    return f"hf:{path}/d.parquet"
+
+
 MAKERS: dict[str, Maker] = {
     "folder:PATH": folder,
     "file.py:name": python,
     "FILE.npz:INPUTS,LABELS": npz,
     "X.npy,Y.npy": npy,
+    "hf:PATH": parquet,
 }
 
 

@@ -15,6 +15,7 @@ from noiseproof.data.fashion_mnist import FASHION_MNIST, FASHION_MNIST_SMALL
 from noiseproof.data.folder import FOLDER
 from noiseproof.data.foolbox_imagenet import FOOLBOX_IMAGENET
 from noiseproof.data.form import Form
+from noiseproof.data.huggingface import HUGGING_FACE
 from noiseproof.data.imagenet import IMAGENET
 from noiseproof.data.mnist import MNIST
 from noiseproof.data.numpy_files import NPY, NPZ
@@ -55,7 +56,7 @@ DATA_SETS: Registry[Source] = Registry(
 )
 """Every data set with a name; ``FORMS`` stand beside them."""
 
-FORMS: tuple[Form, ...] = (FOLDER, PYTHON, NPZ, NPY)
+FORMS: tuple[Form, ...] = (FOLDER, PYTHON, NPZ, NPY, HUGGING_FACE)
 """Every kind of files of one's own, in the order in which a spec is asked for."""
 
 

@@ -13,8 +13,19 @@ import numpy as np
 
 from noiseproof.arguments import expanded
 from noiseproof.data.dataset import DataSet
-from noiseproof.data.form import Form, wanted
-from noiseproof.data.picture import SUFFIXES, converted, mode_of, odd_one, open_picture, planes, resized, size_of, words
+from noiseproof.data.encoded import one_shape
+from noiseproof.data.form import Form, Wanted, wanted
+from noiseproof.data.picture import (
+    SUFFIXES,
+    converted,
+    mode_of,
+    open_picture,
+    planes,
+    resized,
+    shape_of,
+    size_of,
+    words,
+)
 from noiseproof.errors import DataError
 
 if TYPE_CHECKING:
@@ -72,18 +83,12 @@ def load_folder(path: str | Path, *, spec: str = "", resize: tuple[int, int] | N
     if deeper or not files:
         raise DataError(_empty(folder, next(filter(_SPLIT.search, deeper), (deeper or classes)[0]), classes))
     _tell(f"folder:{path}", folder, others, empty)
-    shapes, unreadable = {}, {}
-    for index, file in enumerate(files):
-        try:
-            shapes[file] = _shape(file, resize)
-        except DataError as error:
-            unreadable[index] = str(error)
-    if not shapes:
-        raise DataError(unreadable[0])
-    first, shape = next(iter(shapes.items()))
-    for file, found in shapes.items():
-        if found != shape:
-            raise DataError(odd_one(f"folder:{path}", first, shape, file, found))
+
+    def look(index: int) -> tuple[int, int, int]:
+        with open_picture(files[index]) as picture:
+            return shape_of(files[index], picture, resize)
+
+    shape, unreadable = one_shape(files, look, Wanted(spec, f"{PREFIX}{path}", folder))
     pictures = Files(tuple(files), shape, unreadable, resize)
     return DataSet(spec or f"folder:{path}", tuple(classes), shape, np.array(labels), pictures)
 
@@ -177,12 +182,6 @@ def _empty(folder: Path, name: str, classes: list[str]) -> str:
     else:
         hint = f"its folder {below[0]} is no class; put its pictures into {folder / name} itself"
     return f"{folder / name}: expected pictures of the class {name!r}, found none; {hint}"
-
-
-def _shape(file: Path, resize: tuple[int, int] | None) -> tuple[int, int, int]:
-    with open_picture(file) as picture:
-        channels = 1 if mode_of(file, picture) == "L" else 3
-        return (channels, *(resize or (picture.height, picture.width)))
 
 
 def _load(spec: str, split: str) -> DataSet:

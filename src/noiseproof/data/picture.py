@@ -136,12 +136,23 @@ def resized(picture: Image.Image, size: tuple[int, int] | None) -> Image.Image:
     return picture if size is None else ImageOps.fit(picture, size[::-1], Image.Resampling.BILINEAR)
 
 
-def odd_one(spec: str, first: object, shape: tuple[int, int, int], other: object, found: tuple[int, int, int]) -> str:
-    """What is said of two pictures that are not of one shape, by name; of two sizes, how the data may have one."""
+def shape_of(file: Path | str, picture: Image.Image, size: tuple[int, int] | None) -> tuple[int, int, int]:
+    """(C, H, W) of a picture whose head was read, once it has this height and width.
+
+    Raises:
+        DataError: see ``mode_of``.
+    """
+    return (1 if mode_of(file, picture) == "L" else 3, *(size or (picture.height, picture.width)))
+
+
+def odd_one(
+    asked: Wanted, first: object, shape: tuple[int, int, int], other: object, found: tuple[int, int, int]
+) -> str:
+    """What is said of two pictures that are not of one shape, by name; of two sizes, the spec that gives them one."""
     head, wide = f"{other}: expected {words(shape)} as {first} is, found {words(found)}", f"{shape[2]}x{shape[1]}"
     if shape[0] != found[0]:
         return f"{head}; make all pictures grey, or all RGB"
-    return f"{head}; make all pictures one shape, or let the data set be of resized ones: {spec}:resize={wide}"
+    return f"{head}; make all pictures one shape, or let the data set be of resized ones: {asked.setting(resize=wide)}"
 
 
 def words(shape: tuple[int, ...]) -> str:
