@@ -34,7 +34,7 @@ import numpy as np
 import torch
 
 import noiseproof
-import noiseproof.engine.engine as engine
+import noiseproof.engine.lane as lane
 from noiseproof import Certify, Compute, Gaussian, Subject
 from noiseproof.data import DataSet
 from noiseproof.errors import RunError
@@ -61,7 +61,7 @@ class Slow(torch.nn.Module):
 
 def run(out: Path, pause: float = 0.0, progress: Callable[[Progress], None] | None = None) -> None:
     torch.set_num_threads(1)
-    engine.KEEP_EVERY = 0.02  # votes are kept in the middle of a request, too
+    lane.KEEP_EVERY = 0.02  # votes are kept in the middle of a request, too
     generator = np.random.default_rng(0)
     pictures = generator.integers(0, 256, (INPUTS, 1, 4, 4), dtype=np.uint8)
     data = DataSet("tiny:test", ("a", "b", "c"), (1, 4, 4), generator.integers(0, 3, INPUTS), pictures)

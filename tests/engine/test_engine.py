@@ -177,7 +177,7 @@ def outcomes(events: list[Drawn | Finished]) -> dict[str, tuple[list[tuple[str, 
 
 @pytest.fixture(params=["at the end of a request", "after every batch"])
 def handed_out(request, monkeypatch):
-    monkeypatch.setattr("noiseproof.engine.engine.KEEP_EVERY", 60.0 if "end" in request.param else -1.0)
+    monkeypatch.setattr("noiseproof.engine.lane.KEEP_EVERY", 60.0 if "end" in request.param else -1.0)
 
 
 @pytest.mark.parametrize("procedure", PROCEDURES, ids=repr)
@@ -206,7 +206,7 @@ def test_every_draw_is_asked_for_once_and_the_outcome_is_that_of_each_input_alon
 )
 def test_counts_do_not_depend_on_batch_size_depth_order_or_company(procedure, batch_size, depth, order, count, eager):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("noiseproof.engine.engine.KEEP_EVERY", -1.0 if eager else 60.0)
+        patch.setattr("noiseproof.engine.lane.KEEP_EVERY", -1.0 if eager else 60.0)
         served = [tasks(6)[i] for i in order][:count]
         backend = FakeBackend(batch_size, depth)
         events = run(backend, procedure, served)
@@ -227,7 +227,7 @@ def test_counts_do_not_depend_on_batch_size_depth_order_or_company(procedure, ba
 def test_what_is_known_is_not_drawn_again_and_leads_to_the_same(procedure, batch_size, depth, cuts, again):
     """Stop every input after some of its ranges, and go on from there with another batch size."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("noiseproof.engine.engine.KEEP_EVERY", -1.0)
+        patch.setattr("noiseproof.engine.lane.KEEP_EVERY", -1.0)
         served = tasks(4)
         whole = run(FakeBackend(batch_size, depth), procedure, served)
         resumed = []

@@ -99,7 +99,7 @@ def test_the_engine_sees_it_flip(grid: int | None):
     """
     torch = pytest.importorskip("torch")
     from noiseproof.engine import Engine, Finished, Task, TorchBackend
-    from noiseproof.engine.engine import Drawn
+    from noiseproof.engine.lane import Drawn
     from noiseproof.procedures import Predict
 
     sigma, r, n, shape = 0.5, 0.42, 50_000, (1, 4, 4)

@@ -26,7 +26,7 @@ DRIVER = """
 import os, random, signal, sys, time
 from pathlib import Path
 import numpy as np, torch
-import noiseproof.engine.engine as engine
+import noiseproof.engine.lane as lane
 from tests.asking import certify
 from noiseproof.data import DataSet
 from noiseproof.noises.rounded_normal import rounded_normal
@@ -40,7 +40,7 @@ def run(out, pause):
             time.sleep(pause)
             return (x.flatten(1) - 0.5) @ self.weight
     torch.set_num_threads(1)
-    engine.KEEP_EVERY = 0.02  # votes are kept in the middle of a request, too
+    lane.KEEP_EVERY = 0.02  # votes are kept in the middle of a request, too
     generator = np.random.default_rng(0)
     pictures = generator.integers(0, 256, (3, 1, 4, 4), dtype=np.uint8)
     data = DataSet("tiny:test", ("a", "b", "c"), (1, 4, 4), generator.integers(0, 3, 3), pictures)

@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 import torch
 from torch import nn
 
-import noiseproof.engine.engine
+import noiseproof.engine.lane
 from noiseproof import SmoothedClassifier, show, verify
 from noiseproof.data import DataSet
 from noiseproof.errors import ModelError, RunError
@@ -143,7 +143,7 @@ def test_a_stretch_of_the_data(certified):
 def test_an_interrupt_anywhere_leads_to_the_counts_of_the_uninterrupted_run(
     certified, as_set, tmp_path, monkeypatch, kept
 ):
-    monkeypatch.setattr(noiseproof.engine.engine, "KEEP_EVERY", -1.0 if "every" in kept else 60.0)
+    monkeypatch.setattr(noiseproof.engine.lane, "KEEP_EVERY", -1.0 if "every" in kept else 60.0)
     calls = []
     whole = as_set(certified("whole", progress=calls.append, limit=4))
     in_the_middle = 0

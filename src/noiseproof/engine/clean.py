@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from noiseproof.engine.engine import Task
+from noiseproof.engine.lane import Task
 from noiseproof.types import ABSTAIN
 
 if TYPE_CHECKING:

@@ -5,73 +5,23 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from noiseproof.engine.backend import Backend, Pending, Segment
+from noiseproof.engine.lane import Drawn, Finished, Lane, Task
 from noiseproof.noises.words import Words
-from noiseproof.tallies import CLASS_VOTES, Votes
+from noiseproof.tallies import CLASS_VOTES
 from noiseproof.types import Answer, Draw
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from numpy.typing import NDArray
 
+    from noiseproof.engine.lane import Asking
     from noiseproof.noises import Noise
     from noiseproof.procedures import Procedure
     from noiseproof.tallies import Tally
-    from noiseproof.types import Counts, Outcome
-
-    Asking = Generator[Draw, Counts, Outcome | None]
-
-KEEP_EVERY = 1.0
-"""Seconds after which votes that came in are handed out, even in the middle of a request."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """One input to be served.
-
-    Attributes:
-        key: the input key.
-        x: the input as ``Noise.encode`` returns it.
-        drawn: votes that are known already: stage -> ranges (first, n, votes) that tile [0, m).
-        label: the true class, for a label-aware procedure.
-        index: its place in the data set, for whoever reads the events.
-        clean: the class of the input without noise, likewise; None where nobody asked.
-    """
-
-    key: str
-    x: NDArray[Any]
-    drawn: dict[str, list[tuple[int, int, Sequence[int]]]] = field(default_factory=dict)
-    label: int | None = None
-    index: int | None = None
-    clean: int | None = None
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A range of draws came in."""
-
-    task: Task
-    stage: str
-    first: int
-    n: int
-    votes: Votes
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A procedure came to its end."""
-
-    task: Task
-    requests: list[tuple[str, int]]
-    outcome: Outcome
 
 
 @dataclass(frozen=True)
@@ -160,16 +110,21 @@ class Engine:
         for _ in self.draw([(Task("calibration", x), [("warm-up", batches * self.backend.batch_size)])]):
             pass
 
-    def _lane(self, task: Task, asking: Asking, *, in_rounds: bool = False) -> _Lane:
-        return _Lane(task, asking, Words(self.seed, task.key, "", self.rng, self.binding), in_rounds=in_rounds)
+    def lane(self, procedure: Procedure, task: Task, *, keep_every: float) -> Lane:
+        """What a procedure asks about a task, for who serves several engines; votes are told every so many seconds."""
+        return self._lane(task, procedure.run(self.noise, task.label), keep_every=keep_every)
 
-    def _serve(self, waiting: Iterator[_Lane], tally: Tally) -> Iterator[Drawn | Finished]:
+    def _lane(self, task: Task, asking: Asking, *, in_rounds: bool = False, keep_every: float | None = None) -> Lane:
+        words = Words(self.seed, task.key, "", self.rng, self.binding)
+        return Lane(task, asking, words, in_rounds=in_rounds, keep_every=keep_every)
+
+    def _serve(self, waiting: Iterator[Lane], tally: Tally) -> Iterator[Drawn | Finished]:
         """Draw what the lanes ask for.
 
         Batches are filled from the oldest lane on; a new one is begun when those under way leave rows free.
         """
-        lanes: list[_Lane] = []
-        under_way: deque[tuple[list[tuple[_Lane, int]], Pending]] = deque()
+        lanes: list[Lane] = []
+        under_way: deque[tuple[list[tuple[Lane, int]], Pending]] = deque()
         clock = time.monotonic()
         while True:
             free = self.backend.batch_size - sum(lane.unissued for lane in lanes)
@@ -201,8 +156,8 @@ class Engine:
                 yield from lane.events()
             lanes = [lane for lane in lanes if lane.under_way]
 
-    def _pack(self, lanes: list[_Lane]) -> list[tuple[_Lane, Segment]]:
-        parts: list[tuple[_Lane, Segment]] = []
+    def _pack(self, lanes: list[Lane]) -> list[tuple[Lane, Segment]]:
+        parts: list[tuple[Lane, Segment]] = []
         rows = self.backend.batch_size
         for lane in lanes:
             n = min(rows, lane.unissued)
@@ -210,125 +165,6 @@ class Engine:
                 parts.append((lane, lane.issue(n)))
                 rows -= n
         return parts
-
-
-class _Lane:
-    """What is asked about one input, under way: what was asked for, what was issued, what came back."""
-
-    def __init__(self, task: Task, asking: Asking, words: Words, *, in_rounds: bool = False) -> None:
-        self._in_rounds, self._granted = in_rounds, not in_rounds
-        self.done = False
-        self._task, self._words, self._asking = task, words, asking
-        self._request = next(self._asking)
-        self._requests = [(self._request.stage, self._request.n)]
-        self._known = {stage: deque(ranges) for stage, ranges in task.drawn.items()}
-        self._start: dict[str, int] = {}  # where the next request of a stage begins
-        self._issued = self._received = 0  # of the current request
-        self._votes: Counts | int = 0
-        self._kept = 0  # draws of the current request already handed out
-        self._unkept: Counts | int = 0
-        self._seconds = 0.0
-        self._kept_at = time.monotonic()
-        self._events: list[Drawn | Finished] = []
-        self._take_known()
-
-    @property
-    def under_way(self) -> bool:
-        """Whether draws of it are still to come, those of the current round where there are rounds."""
-        return not self.done and self._granted
-
-    @property
-    def unissued(self) -> int:
-        """Draws that are asked for and not under way."""
-        return self._request.n - self._issued if self._granted and not self.done else 0  # asked thrice a batch
-
-    @property
-    def wanted(self) -> tuple[int, int]:
-        """Draws to a decision, as predicted, and those of the next look."""
-        return max(self._request.to_go, self._request.n), self._request.n
-
-    def grant(self) -> None:
-        """Let the current request be drawn."""
-        self._granted = True
-        self._take_known()
-
-    def end(self) -> None:
-        """End with what can be said so far."""
-        assert self._request.so_far is not None, "see check_budget"
-        self.done = True
-        self._events.append(Finished(self._task, self._requests[:-1], self._request.so_far))
-
-    def issue(self, n: int) -> Segment:
-        """The next n of them."""
-        stage = self._request.stage
-        if self._words.stage != stage:
-            self._words = replace(self._words, stage=stage)
-        segment = Segment(self._task.x, self._words, self._start.get(stage, 0) + self._issued, n)
-        self._issued += n
-        return segment
-
-    def receive(self, n: int, votes: Counts, seconds: float) -> None:
-        """Votes come back in the order in which they were issued; where they never will, the input is left open."""
-        if votes[0] < 0:
-            self.done = True
-        if self.done:
-            return
-        self._received += n
-        self._votes = self._votes + votes
-        self._unkept = self._unkept + votes
-        self._seconds += seconds
-        complete = self._received == self._request.n
-        if complete or time.monotonic() - self._kept_at > KEEP_EVERY:
-            self._keep()
-        if complete:
-            self._advance()
-            self._take_known()
-
-    def events(self) -> list[Drawn | Finished]:
-        """What happened since the last call."""
-        events, self._events = self._events, []
-        return events
-
-    def _keep(self) -> None:
-        stage = self._request.stage
-        first = self._start.get(stage, 0) + self._kept
-        votes = Votes.of(np.asarray(self._unkept))
-        self._events.append(
-            Drawn(self._task, stage, first, self._received - self._kept, votes, round(self._seconds, 6))
-        )
-        self._kept, self._unkept, self._seconds = self._received, 0, 0.0
-        self._kept_at = time.monotonic()
-
-    def _advance(self) -> None:
-        stage, n = self._request.stage, self._request.n
-        self._start[stage] = self._start.get(stage, 0) + n
-        votes = np.asarray(self._votes, dtype=np.int64)
-        self._issued = self._received = self._kept = 0
-        self._votes = self._unkept = 0
-        self._granted = not self._in_rounds
-        try:
-            self._request = self._asking.send(votes)
-            self._requests.append((self._request.stage, self._request.n))
-        except StopIteration as said:
-            self.done = True
-            if said.value is not None:
-                self._events.append(Finished(self._task, self._requests, said.value))
-
-    def _take_known(self) -> None:
-        """Answer from the ranges that are known already, as far as they go."""
-        while self.under_way:
-            known = self._known.get(self._request.stage)
-            while known and self._received < self._request.n:
-                first, n, votes = known.popleft()
-                at = self._start.get(self._request.stage, 0) + self._received
-                assert first == at, "known ranges tile"
-                assert self._received + n <= self._request.n, "known ranges never straddle a request"
-                self._received += n
-                self._votes = self._votes + np.array(votes, dtype=np.int64)
-            self._issued = self._kept = self._received
-            if self._received < self._request.n:
-                return
-            self._advance()
 
 
 def check_budget(procedure: Procedure, noise: Noise, inputs: int, budget: int) -> None:
