@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator
@@ -12,34 +11,24 @@ from typing import TYPE_CHECKING
 import anyio
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from noiseproof.errors import NoiseproofError
+from noiseproof.viewer.guard import guards
 from noiseproof.viewer.live import Live
 from noiseproof.viewer.pages import run_page, table_page
 from noiseproof.viewer.rows import stamp_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from noiseproof.viewer.index import Index
 
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-COOKIE = "noiseproof"
 _PAGES = 16
 _MOST_COMPARED = 8
 _EVERY = 1.0
 """Seconds between two looks for whoever listens."""
-_HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
-)
 
 
 def application(index: Index, *, token: str = "") -> Starlette:
@@ -57,10 +46,7 @@ def application(index: Index, *, token: str = "") -> Starlette:
         Route("/run/{name:path}.html", shown.run),
         Route("/live/{name:path}", shown.live),
     ]
-    guards = [Middleware(_Guard, token=token)]
-    if not token:  # a page elsewhere must not reach it under a name of its own
-        guards.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK), www_redirect=False))
-    return Starlette(routes=routes, middleware=guards)
+    return Starlette(routes=routes, middleware=guards(token))
 
 
 class _Shown:
@@ -153,40 +139,6 @@ class _Shown:
             while len(self._pages) > _PAGES:
                 self._pages.popitem(last=False)
             return page
-
-
-class _Guard:
-    """Asks for the token, and adds the headers that every answer has."""
-
-    def __init__(self, app: ASGIApp, token: str) -> None:
-        self._app, self._token = app, token
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        from starlette.requests import Request
-
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *_HEADERS]
-            await send(message)
-
-        request = Request(scope)
-        answer: Response | None = None
-        if self._token:
-            given = request.query_params.get("token", "")
-            if _same(given, self._token):
-                answer = RedirectResponse(request.url.path, 303)  # so that it does not stay in the address
-                answer.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
-            elif not _same(request.cookies.get(COOKIE, ""), self._token):
-                answer = PlainTextResponse("open the address with its token, as noiseproof view printed it", 401)
-        await (answer or self._app)(scope, receive, sending)
-
-
-def _same(given: str, token: str) -> bool:
-    return secrets.compare_digest(given.encode(), token.encode())
 
 
 def _event(text: str) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import secrets
-import socket
 from typing import TYPE_CHECKING
 
 from noiseproof.errors import RunError, pip_install
 from noiseproof.viewer.index import Index
+from noiseproof.viewer.listening import address, is_own, listening_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,11 +34,7 @@ def serve(folder: Path, *, host: str, port: int, radii: Sequence[float], said: C
     except ModuleNotFoundError as error:
         raise RunError(f"view needs the package {error.name}; {pip_install('view')}") from None
     index = Index(folder, radii)
-    listening = _listening(host, port)
-    own = host in ("localhost", "127.0.0.1", "::1")
-    token = "" if own else secrets.token_urlsafe(24)
-    shown = f"[{host}]" if ":" in host else host
-    at = f"http://{shown}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
+    listening, token = listening_on(host, port), "" if is_own(host) else secrets.token_urlsafe(24)
     config = uvicorn.Config(
         application(index, token=token),
         log_level="warning",
@@ -48,20 +44,5 @@ def serve(folder: Path, *, host: str, port: int, radii: Sequence[float], said: C
         limit_concurrency=200,
     )
     with index, listening:
-        said(at)
+        said(address(host, listening, token))
         uvicorn.Server(config).run(sockets=[listening])
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    if not 0 <= port < 1 << 16:
-        raise ValueError(f"port must be in [0, 65536), got {port}")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        found.bind((host, port))
-        found.listen(128)
-    except OSError as error:
-        found.close()
-        raise RunError(f"cannot listen on {host}, port {port}: {error.strerror}; give another --port") from None
-    return found
