@@ -56,6 +56,7 @@ VERBS = {
     "compare": Verb("report", LOOK, "Methods side by side on the same inputs."),
     "view": Verb("view", LOOK, "All runs below a folder, in a browser."),
     "view bundle": Verb("view", LOOK, "The same as static files."),
+    "serve": Verb("serve", LOOK, "A page and a service that answer requests."),
     "noise-images": Verb("noise_images", LOOK, "Pictures under noise at several sigma."),
     "import": Verb("import_", EXCHANGE, "A published file as a run folder."),
     "export": Verb("export", EXCHANGE, "A run as TSV, CSV or Parquet."),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noiseproof.asked import Asked, Compute, Elsewhere
+from noiseproof.data.request import REQUEST, kept
 from noiseproof.engine.require import check_available
 from noiseproof.errors import DataError, ModelError, RunError, UnsupportedError
 from noiseproof.noises.keys import input_key
@@ -89,7 +90,7 @@ def certified_job(run: Run, procedure: Procedure, elsewhere: Elsewhere, compute:
                 before,
                 procedure=procedure,
                 noise=replace(before.noise, dimension=None),  # type: ignore[type-var]  # families are dataclasses
-                subject=replace(subject, data=_data_of(subject, elsewhere)),
+                subject=replace(subject, data=_data_of(run, subject, elsewhere)),
                 compute=replace(compute, precision=before.compute.precision, backend=before.compute.backend),
                 seed=0,
                 rng="philox",
@@ -123,7 +124,9 @@ def certified_job(run: Run, procedure: Procedure, elsewhere: Elsewhere, compute:
     return asked
 
 
-def _data_of(subject: Subject, elsewhere: Elsewhere) -> DataSet:
+def _data_of(run: Run, subject: Subject, elsewhere: Elsewhere) -> DataSet:
+    if elsewhere.data is None and run.manifest.meaning["data"]["name"] == REQUEST:
+        return kept(run.path, run.manifest.meaning["model"]["num_classes"])
     try:
         return data_of(subject)
     except ValueError as error:

@@ -168,6 +168,17 @@ class Job:
         return asked.table() | {"data": self.data.name} | ({} if asked.subject.denoiser else spec_of(self.model))
 
     @property
+    def about(self) -> dict[str, Any]:
+        """What a session line says of the model: labels, the fingerprint is what counts."""
+        about: dict[str, Any] = {"trained": self.model.trained} if self.model.trained else {}
+        if self.model.members:
+            about |= {
+                "members": [member.fingerprint for member in self.model.members],
+                "draw_takes": passes(self.model),
+            }
+        return about
+
+    @property
     def selection(self) -> Selection:
         """Which inputs, as a seal says it."""
         subject = self.asked.subject
@@ -290,17 +301,10 @@ class Job:
     ) -> None:
         """Write down what the executor draws."""
         state = folder.state
-        # how it was trained is a label: the fingerprint is what counts
-        about: dict[str, Any] = {"trained": self.model.trained} if self.model.trained else {}
-        if self.model.members:
-            about |= {
-                "members": [member.fingerprint for member in self.model.members],
-                "draw_takes": passes(self.model),
-            }
         watch = Watch(self, state)
         for event in executor.draw(self, state):
             if isinstance(event, Began):
-                folder.begin(event.environment | about, self.settings, self.selection)
+                folder.begin(event.environment | self.about, self.settings, self.selection)
                 self._skip(folder)
                 telling.started(folder.path.name, self.manifest.meaning, state.records.values())
                 continue

@@ -50,7 +50,7 @@ def render(
     allowed = f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'"
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}; base-uri 'none'"
     if connects:
-        policy += "; connect-src 'self'; form-action 'self'"
+        policy = policy.replace("img-src", "img-src 'self'") + "; connect-src 'self'; form-action 'self'"
     style = (STATIC / "page.css").read_text(encoding="utf-8")
     return environment.get_template(template).render(
         style=style, script=code, policy=policy, version=__version__, **values

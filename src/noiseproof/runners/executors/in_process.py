@@ -52,15 +52,24 @@ class InProcess(Executor):
             free_memory()
 
     def _draw(self, job: Job, state: State, backend: PooledBackend) -> Iterator[Began | Drawn | Finished]:
-        _check(job, backend, state)
-        compare(
-            job.asked.compute,
-            backend,
-            lambda name, precision, batch_size: job.backend(batch_size, name=name, precision=precision),
-            [job.input(index) for index in job.indices[:CHECKED]],
-        )
-        yield Began({"version": __version__, **backend.environment()})
+        yield Began(checked(job, backend, state))
         yield from job.engine(backend).run(job.asked.procedure, with_clean(job.tasks(state), backend), job.asked.budget)
+
+
+def checked(job: Job, backend: PooledBackend, state: State) -> dict[str, Any]:
+    """What a session line says of a backend that was checked with the model of a job, before the first draw.
+
+    Raises:
+        ModelError: the base classifier breaks its contract.
+    """
+    _check(job, backend, state)
+    compare(
+        job.asked.compute,
+        backend,
+        lambda name, precision, batch_size: job.backend(batch_size, name=name, precision=precision),
+        [job.input(index) for index in job.indices[:CHECKED]],
+    )
+    return {"version": __version__, **backend.environment()}
 
 
 def _check(job: Job, backend: PooledBackend, state: State) -> None:

@@ -1,0 +1,50 @@
+"""Who is drawn for, who waits, and who is told to come again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+
+from noiseproof.service.refused import RefusedError
+
+
+class Places:
+    """So many at once, so many who wait, in the order in which they came."""
+
+    def __init__(self, at_once: int, waiting: int) -> None:
+        """All places are free."""
+        self.at_once, self.most_waiting = at_once, waiting
+        self.under_way = self.waiting = 0
+        self._free = anyio.Semaphore(at_once)
+
+    @asynccontextmanager
+    async def taken(self, seconds: float) -> AsyncIterator[None]:
+        """A place for what happens inside, as soon as there is one.
+
+        Args:
+            seconds: that a request takes, about; what is said of when to come again.
+
+        Raises:
+            RefusedError: too many wait already.
+        """
+        if self.waiting >= self.most_waiting and self.under_way >= self.at_once:
+            after = min(60, max(1, round(seconds * (self.waiting + self.under_way) / self.at_once)))
+            raise RefusedError(
+                429,
+                f"{self.under_way} requests are under way and {self.waiting} wait, as many as may",
+                f"come again in {after} s",
+                retry_after=after,
+            )
+        self.waiting += 1
+        try:
+            await self._free.acquire()
+        finally:
+            self.waiting -= 1
+        self.under_way += 1
+        try:
+            yield
+        finally:
+            self.under_way -= 1
+            self._free.release()
