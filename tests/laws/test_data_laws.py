@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,12 +70,25 @@ def parquet(path: Path) -> str:
     return f"hf:{path}/d.parquet"
 
 
+def shards(path: Path) -> str:
+    for shard in range(2):
+        with tarfile.open(path / f"d-{shard:02}.tar", "w") as archive:
+            for index in range(3 * shard, 3 * shard + 3):
+                Image.fromarray(pictures()[index]).save(stream := io.BytesIO(), format="PNG")
+                for kind, raw in (("png", stream.getvalue()), ("cls", str(LABELS[index]).encode())):
+                    member = tarfile.TarInfo(f"{index:04}.{kind}")
+                    member.size = len(raw)
+                    archive.addfile(member, io.BytesIO(raw))
+    return f"{path}/d-{{00..01}}.tar"
+
+
 MAKERS: dict[str, Maker] = {
     "folder:PATH": folder,
     "file.py:name": python,
     "FILE.npz:INPUTS,LABELS": npz,
     "X.npy,Y.npy": npy,
     "hf:PATH": parquet,
+    "SHARD-{0..9}.tar": shards,
 }
 
 
