@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from noiseproof.asked import Elsewhere as Elsewhere
     from noiseproof.asked import Subject as Subject
     from noiseproof.asked import Training as Training
+    from noiseproof.asked.look import Look as Look
     from noiseproof.classifier import SmoothedClassifier as SmoothedClassifier
     from noiseproof.errors import NoiseproofError as NoiseproofError
     from noiseproof.errors import UnsupportedError as UnsupportedError
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 _ROOMS = {
     "analysis.audit": ("audit",),
     "asked": ("Asked", "Compute", "Elsewhere", "Subject", "Training"),
+    "asked.look": ("Look",),
     "classifier": ("SmoothedClassifier",),
     "errors": ("NoiseproofError", "UnsupportedError"),
     "noises": ("Gaussian",),

@@ -104,6 +104,21 @@ def test_what_is_no_run(call):
         call()
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda out, look: noiseproof.report("r", out=out, look=look),
+        lambda out, look: noiseproof.compare(["r", "s"], out=out, look=look),
+        lambda out, look: noiseproof.experiment("bounds", out=out, look=look),
+        lambda out, look: noiseproof.attack("r", out=out, look=look),
+        lambda out, look: noiseproof.falsify("r", out=out, look=look),
+    ],
+)
+def test_a_style_where_a_look_belongs(call, tmp_path):
+    with pytest.raises(ValueError, match=r"^look must be a Look\(style=\"icml\"\), got 'icml'$"):
+        call(tmp_path / "o", "icml")
+
+
 def test_a_class_and_a_module_where_a_model_is_to_be_loaded():
     from noiseproof.errors import ModelError
     from noiseproof.models import from_object, load

@@ -7,6 +7,7 @@ import secrets
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 pytest.importorskip("torch")
 
@@ -59,10 +60,17 @@ def test_attack_writes_a_table_and_a_figure_and_resumes(certified, tmp_path, cap
     assert f"written: {out / 'table.txt'}, {out / 'table.md'}, {out / 'attack.png'}" in said
     points = read_attack(out).points
     assert [point.multiple for point in points] == [1.0, 3.0, 1.0, 3.0]
-    assert run(["attack", "--config", str(out / "settings.toml"), "--out", str(out)]) == 0
+    assert run(["attack", "--config", str(out / "settings.toml"), "--out", str(out), "--style", "icml"]) == 0
     assert read_attack(out).points == points
+    assert dots(out / "attack.png") == 650
+    assert (out / "attack.pdf").exists()
     assert run(["attack", str(certified), "--at", "1,3", "--out", str(out), *QUICK, "--fresh"]) == 1
     assert "attack.fresh is False, not True" in capsys.readouterr().err
+
+
+def dots(picture):
+    with Image.open(picture) as opened:
+        return opened.width
 
 
 def test_every_flag_reaches_the_attack(certified, tmp_path):

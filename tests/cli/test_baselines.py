@@ -6,6 +6,7 @@ import re
 import sys
 
 import pytest
+from PIL import Image
 
 pytest.importorskip("torch")
 
@@ -37,7 +38,9 @@ def test_certify_and_report_stand_side_by_side(model, tmp_path, capsys):
     assert run([*line, "--device", "cpu", "--out", smoothed]) == 0
     assert run(["baselines", "certify", "lipschitz", "--model", model, *DATA, "--limit", "3", "--out", other]) == 0
     assert "3 inputs: " in capsys.readouterr().out
-    assert run(["baselines", "report", "--smoothed", smoothed, "--other", other, "--out", out]) == 0
+    assert run(["baselines", "report", "--smoothed", smoothed, "--other", other, "--out", out, "--style", "icml"]) == 0
+    with Image.open(f"{out}/baselines.png") as figure:
+        assert figure.width == 650
     said = capsys.readouterr().out
     assert "Lipschitz, small-cnn, plain training" in said
     assert "smoothing, small-cnn, sigma 0.25" in said

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from PIL import Image
 
 from noiseproof.cli.main import run
 from noiseproof.reports.experiments import EXPERIMENTS
@@ -18,6 +19,13 @@ def test_it_prints_the_table_and_says_what_it_wrote(make_run, tmp_path, capsys):
 def test_bounds_need_no_run(tmp_path, capsys):
     assert run(["experiment", "bounds", "--out", str(tmp_path / "out")]) == 0
     assert "0.390267" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["bounds", "tightness"])
+def test_a_figure_that_needs_no_run_is_as_it_was_asked_for(tmp_path, name):
+    assert run(["experiment", name, "--style", "icml", "--out", str(tmp_path)]) == 0
+    with Image.open(tmp_path / f"{name}.png") as figure:
+        assert figure.width == 650
 
 
 def test_without_a_name_it_lists_every_experiment(capsys):

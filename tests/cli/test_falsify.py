@@ -7,6 +7,7 @@ import secrets
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 pytest.importorskip("torch")
 
@@ -51,8 +52,10 @@ def test_it_writes_the_sandwich_beside_the_run_and_resumes(certified, capsys):
     assert f"written: {out / 'report.txt'}, {out / 'report.md'}, {out / 'report.json'}, {out / 'sandwich.png'}" in said
     points = read_attack(out, KIND_FALSIFY).points
     assert {point.multiple for point in points} <= {1.0, 3.0}
-    assert run(["falsify", "--config", str(out / "settings.toml")]) == 0
+    assert run(["falsify", "--config", str(out / "settings.toml"), "--style", "icml"]) == 0
     assert read_attack(out, KIND_FALSIFY).points == points
+    with Image.open(out / "sandwich.png") as figure:
+        assert figure.width == 650
     assert run(["falsify", str(certified), *QUICK, "--seed", "7"]) == 1
     assert "seed is 0, not 7" in capsys.readouterr().err
 

@@ -13,15 +13,29 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
 from noiseproof.analysis import decision_table, summarize
+from noiseproof.analysis.sandwich import Sandwich
 from noiseproof.asked.look import Look
+from noiseproof.reports.attack import attack_figure
 from noiseproof.reports.baselines_figure import Row, baselines_figure
 from noiseproof.reports.experiment_figures import accuracy_curve, answers_of, curves_of
+from noiseproof.reports.falsify import sandwich_figure
 from noiseproof.reports.figures import curves_figure, save_figure
+from noiseproof.reports.formula_experiments import bounds_findings, tightness_findings
 from noiseproof.reports.look import COLOURS
+from noiseproof.store.attacks import Attacked
 from noiseproof.types import Answer, Certificate, Decision, Record
 
 LOOKS = [Look(), Look(style="neurips"), Look(style="icml"), Look(style="ieee", title="A title of one's own " * 4)]
+SCREEN = {"baselines": 7.6, "attack": 5.2, "tightness": 5.6}
+"""Inches of those figures that are not as wide as the others."""
 LONG = "smoothing, a network with quite a long name, trained at sigma 0.25, number {}"
+
+
+ATTACKED = tuple(
+    Attacked(f"k{i}", i, 3, 3, 0.25, at, 0.25 * at, 77, 10, (0, 4, 0, 6), 1 if i < at else 3, 0.5, 1.0)
+    for at in (1.0, 1.5, 2.0)
+    for i in range(1, 9)
+)
 
 
 def summary(name, reach=1.0, right=15, sigma=0.5):
@@ -50,22 +64,65 @@ def drawn(look, name=LONG.format, curves=9):
             norm="L2", title="Certified accuracy for varying sigma", note="What the reader must know of it. " * 4,
             zoom=2, look=look,
         ),
-        "answers": answers_of({f"run {i}": decision_table(decided, alpha=0.001) for i in (1, 2)}, title="t", look=look),
+        "answers": answers_of({name(i): decision_table(decided, alpha=0.001) for i in (1, 2)}, title="t", look=look),
         "baselines": baselines_figure(rows, 20, look),
+        "attack": attack_figure(ATTACKED, look, data="imagenet:val"),
+        "sandwich": sandwich_figure(Sandwich(np.array([0.5, -np.inf]), np.array([0.6, np.inf])), look),
+        "bounds": bounds_findings(look).figure,
+        "tightness": tightness_findings(look).figure,
     }  # fmt: skip
+
+
+def texts_of(figure):
+    """What is written in a figure, and the box that each text takes."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    for text in figure.findobj(Text):
+        box = text.get_window_extent(renderer)
+        if text.get_text() and text.get_visible() and box.width > 0 and _shown(text, figure):
+            yield text.get_text(), box
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.style)
 def test_no_text_is_cut_off(look):
     for kind, figure in drawn(look).items():
+        page = figure.bbox.padded(1)
+        for text, box in texts_of(figure):
+            inside = page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1
+            assert inside, f"{kind}: {text!r} is cut off"
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.style)
+def test_no_text_lies_on_another(look):
+    for kind, figure in drawn(look).items():
+        for (a, box), (b, other) in itertools.combinations(texts_of(figure), 2):
+            # boxes of rotated letters are a little larger than the letters
+            assert not box.padded(-2).overlaps(other.padded(-2)), f"{kind}: {a!r} lies on {b!r}"
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.style)
+def test_a_label_is_no_longer_than_its_axis(look):
+    for kind, figure in drawn(look, "run {}".format).items():
         renderer = FigureCanvasAgg(figure).get_renderer()
         figure.draw(renderer)
-        page = figure.bbox.padded(1)
-        for text in figure.findobj(Text):
-            if text.get_text() and text.get_visible() and text.get_window_extent(renderer).width > 0:
-                box = text.get_window_extent(renderer)
-                inside = page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1
-                assert inside or not _shown(text, figure), f"{kind}: {text.get_text()!r} is cut off"
+        for axes in figure.axes:
+            box = axes.yaxis.label.get_window_extent(renderer)
+            assert box.height <= 1.02 * axes.bbox.height, f"{kind}: {axes.get_ylabel()!r}"
+
+
+@pytest.mark.parametrize("name", [LONG.format, "run {}".format], ids=["long", "short"])
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.style)
+def test_a_legend_of_a_panel_covers_none_of_its_curves(look, name):
+    figure = drawn(look, name)["baselines"]
+    figure.draw(FigureCanvasAgg(figure).get_renderer())
+    panels = [axes for axes in figure.axes if axes.get_legend() is not None]
+    assert len(panels) == 3
+    for axes in panels:
+        box = axes.get_legend().get_window_extent()
+        for line in axes.lines:
+            if line.get_label()[0] != "_":
+                corners = axes.transData.transform(np.column_stack(line.get_data()))
+                assert not any(box.contains(*corner) for corner in corners)
 
 
 def _shown(text, figure):
@@ -84,15 +141,16 @@ def test_the_axes_keep_most_of_the_figure_and_the_width_is_that_of_the_venue(loo
     wide = {"screen": 6.4, "neurips": 5.5, "icml": 3.25, "ieee": 3.5}[look.style]
     for kind, figure in drawn(look, "run {}".format, 5).items():
         figure.draw(FigureCanvasAgg(figure).get_renderer())
-        assert figure.get_figwidth() == (7.6 if (kind, look.style) == ("baselines", "screen") else wide)
+        assert figure.get_figwidth() == (SCREEN.get(kind, wide) if look.style == "screen" else wide)
         assert sum(axes.get_position().height for axes in figure.axes[::2]) > 1 / 3, kind
+        assert figure.get_figheight() < 9, f"{kind} is higher than a page"
         sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_text()]
         assert min(sizes) >= 5.5
 
 
 def test_a_venue_has_its_caption_in_the_text():
     figures = drawn(Look(style="icml"), "run {}".format, 2)
-    assert [figure.axes[0].get_title() for kind, figure in figures.items() if kind != "baselines"] == [""] * 4
+    assert [figure.axes[0].get_title() for kind, figure in figures.items() if kind != "baselines"] == [""] * 8
     assert curves_figure([summary("a")], Look(style="icml", title="mine")).axes[0].get_title() == "mine"
     assert curves_figure([summary("a")], Look(title="")).axes[0].get_title() == ""
 
@@ -162,8 +220,8 @@ def test_a_png_has_200_dots_an_inch(tmp_path):
 
 
 def test_the_shares_shown_are_those_asked_for():
-    for figure in drawn(Look(ylim="0.5,0.9"), "run {}".format, 3).values():
-        assert figure.axes[0].get_ylim() == (0.5, 0.9) or figure.axes[0].get_xlabel().startswith("share of")
+    for kind, figure in drawn(Look(ylim="0.5,0.9"), "run {}".format, 3).items():
+        assert kind in ("answers", "bounds") or figure.axes[0].get_ylim() == (0.5, 0.9)  # which have no shares there
     assert curves_figure([summary("a")], Look(ylim=(0.2, 1))).axes[0].get_ylim() == (0.2, 1)
 
 

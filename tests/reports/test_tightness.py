@@ -21,8 +21,8 @@ def test_every_curve_crosses_one_half_at_the_radius(tmp_path, drawn):
     assert path.read_bytes().startswith(b"\x89PNG")
     axes = drawn[0].axes[0]
     curves = [line for line in axes.lines if str(line.get_label()).startswith("$p_A$")]
-    assert [line.get_label() for line in curves] == ["$p_A$ = 0.7", "$p_A$ = 0.99"]
-    for line, p_a in zip(curves, (0.7, 0.99), strict=True):
+    assert [line.get_label() for line in curves] == ["$p_A$ = 0.99", "$p_A$ = 0.7"]
+    for line, p_a in zip(curves, (0.99, 0.7), strict=True):
         size, p = (np.asarray(values) for values in line.get_data())
         assert (size[0], size[-1]) == (0, 2)
         assert p.tolist() == worst_case_probability(p_a, size).tolist()

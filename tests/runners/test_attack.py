@@ -186,7 +186,7 @@ def test_limit_counts_certified_inputs(attacked, run):
 
 def test_what_is_written(attacked, tmp_path):
     found = attacked(limit=2)
-    assert {path.name for path in found.files} == {"table.txt", "table.md", "attack.png"}
+    assert {path.name for path in found.files} == {"table.txt", "table.md", "attack.png", "attack.pdf"}
     assert (tmp_path / "attack" / "table.txt").read_text() == found.text + "\n"
     assert all(path.stat().st_size for path in found.files)
     lines = [json.loads(line) for line in (tmp_path / "attack" / "journal.jsonl").read_text().splitlines()]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 
 from noiseproof.asked.compute import Compute
+from noiseproof.asked.look import Look
 from noiseproof.asked.subject import Elsewhere, Subject
 from noiseproof.asked.training import Training
 from noiseproof.noises import Noise
@@ -18,6 +19,7 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "elsewhere": (Elsewhere, "an Elsewhere(model=..., data=...)"),
     "training": (Training, 'a Training(data="cifar10", sigma=0.25)'),
     "judge": (Predict, "a Predict(n=1000)"),
+    "look": (Look, 'a Look(style="icml")'),
     "out": ((str, os.PathLike), "the path of a folder"),
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from noiseproof.cli.flags import Spread
-from noiseproof.cli.records import FoundElsewhere, JudgedOn, numbers
+from noiseproof.cli.records import AnyLook, FoundElsewhere, JudgedOn, numbers
 from noiseproof.procedures import Predict
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def attack(
     elsewhere: FoundElsewhere,
     compute: JudgedOn,
     judge: Judge,
+    look: AnyLook,
     *,
     out: Path,
     at: At = "1,1.5,2",
@@ -56,8 +57,9 @@ def attack(
     method = PGD(steps=steps, draws=draws, step=step, fresh=fresh, clip=clip)
     with ProgressBar("attack") as bar:
         found = attack_run(
-            run, method, judge, elsewhere, compute, at=multiples, limit=limit, seed=seed, out=out, progress=bar.show
-        )
+            run, method, judge, elsewhere, compute, at=multiples, limit=limit, seed=seed, out=out, look=look,
+            progress=bar.show,
+        )  # fmt: skip
     return _say(found)
 
 
@@ -67,6 +69,7 @@ def falsify(
     elsewhere: FoundElsewhere,
     compute: JudgedOn,
     judge: Judge,
+    look: AnyLook,
     *,
     out: Path | None = None,
     at: At = "0.5,0.9,1,1.5,2",
@@ -86,7 +89,7 @@ def falsify(
 
     with ProgressBar("falsify") as bar:
         found = falsify_run(
-            run, judge, elsewhere, compute, at=multiples, limit=limit, seed=seed, out=out, progress=bar.show
+            run, judge, elsewhere, compute, at=multiples, limit=limit, seed=seed, out=out, look=look, progress=bar.show
         )
     return _say(found)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from noiseproof.asked.options import line
-from noiseproof.cli.records import Data, Folder, Out, ReportRadii, Root, numbers
+from noiseproof.cli.records import AnyLook, Data, Folder, Out, ReportRadii, Root, numbers
 
 _Method = Annotated[Literal["wong", "lipschitz"] | str, "By Wong et al. 2018, or by deel-torchlip."]
 
@@ -94,6 +94,7 @@ def certify(
 
 
 def report(
+    look: AnyLook,
     *,
     out: Folder,
     smoothed: list[Path],
@@ -112,6 +113,8 @@ def report(
     """
     from noiseproof.reports.baselines import baselines_report
 
-    written = baselines_report(smoothed, other or [], attacked=attacked or [], earlier=earlier, out=out, radii=radii)
+    written = baselines_report(
+        smoothed, other or [], attacked=attacked or [], earlier=earlier, out=out, radii=radii, look=look
+    )
     print(written.text)
     print("written: " + ", ".join(str(path) for path in written.files))

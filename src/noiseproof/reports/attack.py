@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from noiseproof.asked.look import SCREEN, Look
 from noiseproof.reports.figures import check_suffix, save_figure
 from noiseproof.reports.files import Written
 from noiseproof.reports.look import COLOURS, new_axes, place_legend
@@ -16,6 +17,8 @@ from noiseproof.types import ABSTAIN
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from matplotlib.figure import Figure
 
     from noiseproof.store.attacks import Attacked
 
@@ -171,23 +174,28 @@ def contradiction_line(point: Attacked) -> str:
     )
 
 
-def draw_attack(points: Sequence[Attacked], path: str | Path, *, data: str) -> Path:
+def draw_attack(points: Sequence[Attacked], path: str | Path, look: Look = SCREEN, *, data: str) -> Path:
+    """The figure of ``attack_figure``, written by ``save_figure``."""
+    check_suffix(path)  # before the work
+    return save_figure(attack_figure(points, look, data=data), path)
+
+
+def attack_figure(points: Sequence[Attacked], look: Look = SCREEN, *, data: str) -> Figure:
     """The share broken against the distance in units of R, with its interval; on ImageNet beside the published shares.
 
     Args:
         points: judged points.
-        path: where to write; .png, .pdf or .svg.
+        look: title, size, shares shown.
         data: name of the data set.
 
     Raises:
-        ValueError: no points, or another suffix.
+        ValueError: no points.
     """
-    check_suffix(path)  # before the work
     if not points:
         raise ValueError("points must be at least one, got none; attack a run with certified inputs")
     shares = broken_shares(points)
     at = [one.multiple for one in shares]
-    figure, axes = new_axes("Attack on the smoothed classifier", width=5.2, height=3.7)
+    figure, axes = new_axes("Attack on the smoothed classifier", look, width=5.2, height=3.7)
     right = max(2.2, 1.1 * max(at))
     axes.axvspan(0, 1, color="0.9", linewidth=0, label="certified: nothing may break")
     spread = [[one.share - one.lower for one in shares], [one.upper - one.share for one in shares]]
@@ -206,23 +214,31 @@ def draw_attack(points: Sequence[Attacked], path: str | Path, *, data: str) -> P
     if PUBLISHED_ON in data:
         axes.plot(list(PUBLISHED), list(PUBLISHED.values()), "x", color=COLOURS[1], label="Cohen et al. 2019")
     axes.set(xlim=(0, right), xlabel="distance allowed, in units of the certified radius R (L2)")
-    axes.set(ylim=(0, 1), ylabel="share of certified inputs broken")
-    place_legend(figure, list(zip(*axes.get_legend_handles_labels(), strict=True)))
-    return save_figure(figure, path)
+    axes.set(ylim=look.shares, ylabel="share of certified inputs broken")
+    entries = list(zip(*axes.get_legend_handles_labels(), strict=True))
+    place_legend(figure, entries[::-1], look)  # error bars come last there
+    return figure
 
 
 def write_attack(
-    points: tuple[Attacked, ...], folder: Path, *, n: int, alpha: float, certificate_alpha: float, data: str
+    points: tuple[Attacked, ...],
+    folder: Path,
+    look: Look = SCREEN,
+    *,
+    n: int,
+    alpha: float,
+    certificate_alpha: float,
+    data: str,
 ) -> AttackReport:
-    """Write ``table.txt``, ``table.md`` and ``attack.png`` into a folder; see ``attack_table``, ``contradiction_text``.
+    """Write ``table.txt``, ``.md``, ``attack.png``, ``.pdf`` into a folder; see ``attack_table``, ``draw_attack``.
 
     Raises:
         RunError: the folder cannot be written.
     """
     table = attack_table(points, n=n, alpha=alpha, data=data)
     contradiction = contradiction_text(points, certificate_alpha=certificate_alpha, judge_alpha=alpha)
-    text, markdown, figure = folder / "table.txt", folder / "table.md", folder / "attack.png"
+    text, markdown = folder / "table.txt", folder / "table.md"
     write_text(text, "\n\n".join(filter(None, [table.text(), contradiction])) + "\n")
     write_text(markdown, "\n\n".join(filter(None, [table.markdown(), contradiction])) + "\n")
-    draw_attack(points, figure, data=data)
-    return AttackReport(table.screen(), (text, markdown, figure), points, contradiction)
+    figures = [draw_attack(points, folder / f"attack.{suffix}", look, data=data) for suffix in ("png", "pdf")]
+    return AttackReport(table.screen(), (text, markdown, *figures), points, contradiction)

@@ -12,6 +12,8 @@ import numpy as np
 from noiseproof.analysis import certified_share
 from noiseproof.analysis.compared import common_inputs
 from noiseproof.analysis.training_cost import training_cost
+from noiseproof.asked.kinds import check_kinds
+from noiseproof.asked.look import SCREEN, Look
 from noiseproof.errors import RunError
 from noiseproof.reports.baselines_figure import DELTA, Row, baselines_figure
 from noiseproof.reports.files import Written, write_findings
@@ -63,6 +65,7 @@ def baselines_report(
     earlier: bool = True,
     out: str | Path,
     radii: str | None = None,
+    look: Look = SCREEN,
 ) -> BaselinesReport:
     """All methods on the inputs that each of them has: ``baselines.txt``, ``.md``, ``.tex``, ``.png`` and ``.pdf``.
 
@@ -73,6 +76,7 @@ def baselines_report(
         earlier: whether earlier bounds on the first smoothed classifier stand there, too, from the same counts.
         out: folder.
         radii: "start:stop:step" with both ends in, or "a,b,c", in input units; by default as ``report`` has them.
+        look: of the figure.
 
     Raises:
         RunError: a folder is not what it should be, or ``out`` cannot be written.
@@ -80,6 +84,7 @@ def baselines_report(
 
     Source: the comparison in section 4 of Cohen et al. 2019.
     """
+    check_kinds({"look": look})
     runs = runs_of(smoothed)
     if not runs:
         raise ValueError("smoothed must name a run of certify at least, got none")
@@ -97,7 +102,7 @@ def baselines_report(
         if all(attack.manifest.meaning["run"] != run.manifest.meaning_hash for run in runs):
             raise ValueError(f"attacked must be attacks on the runs, but {attack.path} is on another one")
     m = len(indices)
-    figure = baselines_figure(rows, m)
+    figure = baselines_figure(rows, m, look)
     written = write_findings([_table(rows, grid, m)], figure, out, "baselines")
     return BaselinesReport(written.text, written.files, tuple(rows), m)
 

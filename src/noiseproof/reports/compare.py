@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from noiseproof.analysis import Summary
 from noiseproof.analysis.compared import PairedTest, common_inputs, paired_tests
 from noiseproof.analysis.training_cost import TrainingCost, training_cost
+from noiseproof.asked.kinds import check_kinds
 from noiseproof.asked.look import SCREEN, Look
 from noiseproof.procedures.radii import parse_radii
 from noiseproof.reports.figures import curves_figure
@@ -69,6 +70,7 @@ def compare(
         RunError: a folder is not such a run, or ``out`` cannot be written.
         ValueError: radii cannot be read, or the runs are not on the same data or have no input in common.
     """
+    check_kinds({"look": look})
     given = listed(runs)
     if len(given) < 2:
         raise ValueError(f"compare takes two runs or more, got {len(given)}; noiseproof report shows one")

@@ -10,7 +10,7 @@ import numpy as np
 from noiseproof.analysis import DecisionTable, PredictionTable
 from noiseproof.asked.look import SCREEN, Look
 from noiseproof.reports.figures import mark, step_curve
-from noiseproof.reports.look import MARKERS, colour, new_axes, place_legend
+from noiseproof.reports.look import MARKERS, colour, dashes, new_axes, place_legend, wrapped
 from noiseproof.reports.units import INPUT_UNITS
 
 if TYPE_CHECKING:
@@ -166,15 +166,15 @@ def answers_of(
         note: above the legend.
         look: title and size.
     """
-    figure, axes = new_axes(title, look, height=(1.0 + 0.45 * len(tables)) * 6.4 / look.inches(6.4))
-    names, first = [*tables], next(iter(tables.values()))
+    figure, axes = new_axes(title, look, height=(1.0 + 0.5 * len(tables)) * 6.4 / look.inches(6.4))
+    names, first, places = [*tables], next(iter(tables.values())), np.arange(len(tables))
     left = np.zeros(len(names))
     entries: list[tuple[Artist, str]] = []
     answers = _PREDICTED if isinstance(first, PredictionTable) else _DECIDED
     for answer, (painted, hatch) in answers.items():
         shares = np.array([getattr(tables[name], answer) for name in names])
         label = "wrong class" if answer == "wrong" and answers is _DECIDED else answer.replace("_", " ")
-        bars = axes.barh(names, shares, left=left, color=painted, height=0.66, label=label, hatch=hatch, edgecolor="w")
+        bars = axes.barh(places, shares, left=left, color=painted, height=0.66, label=label, hatch=hatch, edgecolor="w")
         entries.append((bars[0], label))
         for place, (start, share) in enumerate(zip(left, shares, strict=True)):
             if share >= 0.09:  # narrower ones have no room for their number
@@ -187,6 +187,7 @@ def answers_of(
         ticks = axes.plot(guaranteed, [place + 0.42 for place in range(len(names))], "^", color="k", markersize=5)
         entries.append((ticks[0], "these inputs, right and robust at least"))
     axes.invert_yaxis()
+    axes.set_yticks(places, [wrapped(name, figure.get_figwidth() / 3, look.letters - 1) for name in names])
     axes.set_xlim(0, 1)
     axes.grid(visible=False)
     sizes = sorted({each.m for each in tables.values()})
@@ -195,21 +196,24 @@ def answers_of(
     return figure
 
 
-def bounds_of(p_a: NDArray[np.float64], radii: Mapping[str, NDArray[np.float64]], *, title: str) -> Figure:
+def bounds_of(
+    p_a: NDArray[np.float64], radii: Mapping[str, NDArray[np.float64]], *, title: str, look: Look = SCREEN
+) -> Figure:
     """Radius in multiples of sigma against p_A, one curve a certificate.
 
     Args:
         p_a: ascending.
         radii: by the certificate's name, each of the shape of ``p_a``.
         title: above the axes.
+        look: title and size.
     """
-    figure, axes = new_axes(title)
+    figure, axes = new_axes(title, look)
     entries: list[tuple[Artist, str]] = []
     for number, (name, radius) in enumerate(radii.items()):
-        (line,) = axes.plot(p_a, radius, color=colour(number), linewidth=1.8, label=name)
+        (line,) = axes.plot(p_a, radius, color=colour(number), linestyle=dashes(number), linewidth=1.8, label=name)
         mark(line, number, len(radii))
         entries.append((line, name))
     axes.set(xlim=(0.5, 1), xlabel="p_A, the probability of the top class (p_B = 1 - p_A)")
     axes.set(ylim=(0, 3), ylabel="L2 radius / sigma")
-    place_legend(figure, entries)
+    place_legend(figure, entries, look)
     return figure

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from noiseproof.asked.kinds import check_kinds
 from noiseproof.asked.look import SCREEN, Look
 from noiseproof.registry import Registry
 from noiseproof.reports.files import Written, write_findings
@@ -70,6 +71,7 @@ def experiment(
         UnsupportedError: the runs' procedure does not allow it.
         ValueError: an argument is out of range, or the runs do not belong together.
     """
+    check_kinds({"look": look})
     asked, shown = EXPERIMENTS.find(name), Units(units)
     named = listed(runs)
     if len(named) not in asked.count:
@@ -104,7 +106,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             "radius against p_A, beside earlier certificates",
             "no run",
             _NONE,
-            lambda *_: bounds_findings(),
+            lambda *given: bounds_findings(given[-1]),
             False,
         ),
         Experiment(
@@ -112,7 +114,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             "the worst-case half-space, just within and just beyond R",
             "no run",
             _NONE,
-            lambda *_: tightness_findings(),
+            lambda *given: tightness_findings(given[-1]),
             False,
         ),
     ],

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from noiseproof.analysis.sandwich import sandwich
+from noiseproof.asked.look import SCREEN, Look
 from noiseproof.errors import RunError
 from noiseproof.reports.attack import AttackReport, contradiction_text, interval
 from noiseproof.reports.figures import check_suffix, save_figure
-from noiseproof.reports.look import COLOURS, new_axes, place_legend
+from noiseproof.reports.look import COLOURS, DASHES, new_axes, place_legend
 from noiseproof.reports.tables import Table
 from noiseproof.store.attacks import KIND_FALSIFY, broken_place
 from noiseproof.store.manifest import write_text
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from noiseproof.analysis.sandwich import Sandwich
@@ -123,26 +125,28 @@ def sandwich_table(found: Sandwich, radii: Sequence[float]) -> Table:
     )
 
 
-def draw_sandwich(found: Sandwich, path: str | Path) -> Path:
+def draw_sandwich(found: Sandwich, path: str | Path, look: Look = SCREEN) -> Path:
+    """The figure of ``sandwich_figure``, written by ``save_figure``."""
+    check_suffix(path)  # before the work
+    return save_figure(sandwich_figure(found, look), path)
+
+
+def sandwich_figure(found: Sandwich, look: Look = SCREEN) -> Figure:
     """Certified and empirical accuracy against the radius, the room for the truth shaded.
 
     Args:
         found: the two curves.
-        path: where to write; .png, .pdf or .svg.
-
-    Raises:
-        ValueError: another suffix.
+        look: title, size, shares shown.
     """
-    check_suffix(path)  # before the work
     right = 1.05 * found.reach or 1.0
     steps = np.concatenate([found.certified, found.broken])
     inside = steps[(steps > 0) & (steps < right)]
     corners = [np.nextafter(inside, 0), inside, np.nextafter(inside, np.inf)]
     radii = np.unique(np.concatenate([[0.0, right], *corners]))
     lower, upper = found.lower(radii), found.upper(radii)
-    figure, axes = new_axes(f"Robust accuracy of the smoothed classifier ({found.m} inputs)")
+    figure, axes = new_axes(f"Robust accuracy of the smoothed classifier ({found.m} inputs)", look)
     axes.fill_between(radii, lower, upper, color="0.88", linewidth=0, label="the truth lies here")
-    axes.plot(radii, upper, color=COLOURS[1], linewidth=1.6, label="empirical: no attack broke it")
+    axes.plot(radii, upper, color=COLOURS[1], linestyle=DASHES[1], linewidth=1.6, label="empirical: no attack broke it")
     axes.plot(radii, lower, color=COLOURS[0], linewidth=1.6, label="certified")
     wrong = lower > upper
     if wrong.any():
@@ -150,9 +154,9 @@ def draw_sandwich(found: Sandwich, path: str | Path) -> Path:
             radii, lower, upper, where=wrong.tolist(), color="#CC0000", alpha=0.5, linewidth=0, label="contradiction"
         )
     axes.set(xlim=(0, right), xlabel="L2 radius (input units: pixels in [0, 1])")
-    axes.set(ylim=(0, 1), ylabel="share of inputs")
-    place_legend(figure, list(zip(*axes.get_legend_handles_labels(), strict=True)))
-    return save_figure(figure, path)
+    axes.set(ylim=look.shares, ylabel="share of inputs")
+    place_legend(figure, list(zip(*axes.get_legend_handles_labels(), strict=True)), look)
+    return figure
 
 
 def contradiction_record(
@@ -185,6 +189,7 @@ def write_falsify(
     records: Sequence[Record],
     points: tuple[Attacked, ...],
     folder: Path,
+    look: Look = SCREEN,
     *,
     multiples: Sequence[float],
     left_out: Sequence[str],
@@ -200,6 +205,7 @@ def write_falsify(
         records: the inputs that were attacked.
         points: judged points, each about one of them.
         folder: where to, which has the points that broke.
+        look: of the figure.
         multiples: of the radius.
         left_out: attacks that could not be used.
         n: draws of a judgement.
@@ -237,7 +243,7 @@ def write_falsify(
         "contradictions": contradictions,
     }
     write_text(plain, _json(everything))
-    figures = [draw_sandwich(found, folder / f"sandwich.{suffix}") for suffix in ("png", "pdf")]
+    figures = [draw_sandwich(found, folder / f"sandwich.{suffix}", look) for suffix in ("png", "pdf")]
     said = "\n\n".join([*(table.screen() for table in tables), *notes])
     return FalsifyReport(said, (text, markdown, plain, *figures, *kept), points, contradiction, found)
 

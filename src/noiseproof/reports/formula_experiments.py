@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from noiseproof.asked.look import SCREEN, Look
 from noiseproof.reports.experiment_figures import bounds_of
 from noiseproof.reports.findings import Findings
 from noiseproof.reports.tables import Table
@@ -16,7 +17,7 @@ from noiseproof.stats import Bounds, gaussian_radius, lecuyer_radius, li_radius
 _P_A = (0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 0.9999)
 
 
-def bounds_findings() -> Findings:
+def bounds_findings(look: Look = SCREEN) -> Findings:
     """The radius that three theorems give from the same probability."""
     table = Table(
         header=("p_A", *_CERTIFICATES),
@@ -28,10 +29,11 @@ def bounds_findings() -> Findings:
     )
     p_a = np.concatenate([np.linspace(0.5005, 0.99, 180), 1 - np.geomspace(0.01, 1e-5, 60)])
     curves = {name: np.array([radius(p) for p in p_a.tolist()]) for name, radius in _CERTIFICATES.items()}
-    return Findings((table,), bounds_of(p_a, curves, title="Radius from the same probability, three certificates"))
+    title = "Radius from the same probability, three certificates"
+    return Findings((table,), bounds_of(p_a, curves, title=title, look=look))
 
 
-def tightness_findings() -> Findings:
+def tightness_findings(look: Look = SCREEN) -> Findings:
     """How often the worst-case classifier still says its class, by the size of the perturbation."""
     sizes = (0.0, 0.5, 0.99, 1.0, 1.01, 1.5, 2.0)
     probabilities = {p_a: worst_case_probability(p_a, np.array(sizes)) for p_a in P_LOWERS}
@@ -44,7 +46,7 @@ def tightness_findings() -> Findings:
             "radius holds for every base classifier.",
         ),
     )
-    return Findings((table,), tightness_figure())
+    return Findings((table,), tightness_figure(look=look))
 
 
 _CERTIFICATES: Mapping[str, Callable[[float], float]] = MappingProxyType(

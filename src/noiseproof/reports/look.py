@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from itertools import pairwise
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,8 @@ DASHES = ("-", "--", "-.", (0, (5, 1.5, 1, 1.5, 1, 1.5)))
 MARKERS = ("", "o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p")
 """Of the curves of one figure in their order, for who sees no colours."""
 
-_LETTER = 0.56
-"""Of the size: how broad a letter is on average."""
+HANDLE = 3.2
+"""Letters: how long a line of a legend is; a dash and a dot show beside the mark."""
 
 
 def colour(number: int) -> str:
@@ -73,6 +74,8 @@ def place_legend(
 ) -> None:
     """A legend below the axes, in as many columns as there is room for; the figure grows by its height.
 
+    The label of the radii is broken where it would be longer than their axis.
+
     Args:
         figure: with axes.
         entries: what is drawn and its name, from the top.
@@ -80,10 +83,14 @@ def place_legend(
         note: above the entries.
         columns: at most.
     """
-    room, letter = figure.get_figwidth() - 0.3, _LETTER * look.small / 72
-    texts = [wrapped(text, room - 0.5, look.small) for _, text in entries]
+    for axes in figure.axes:
+        axes.set_xlabel(wrapped(axes.get_xlabel(), figure.get_figwidth() - 0.8, look.letters))
+        more = axes.get_xlabel().count("\n") * 1.35 * look.letters / 72
+        figure.set_figheight(figure.get_figheight() + more)
+    room = figure.get_figwidth() - 0.3
+    texts = [wrapped(text, room - (HANDLE + 3) * look.small / 72, look.small) for _, text in entries]
     columns = min(columns, len(texts))
-    while columns > 1 and _breadth(texts, columns, letter) > room:
+    while columns > 1 and _breadth(texts, columns, look.small) > room:
         columns -= 1
     note = wrapped(note, room, look.small)
     lines = note.count("\n") + bool(note)
@@ -96,19 +103,37 @@ def place_legend(
         fontsize=look.small,
         loc="outside lower center",
         ncols=columns,
+        handlelength=HANDLE,
         title=note or None,
         title_fontsize=look.small,
     )
 
 
-def _breadth(texts: Sequence[str], columns: int, letter: float) -> float:
-    """Inches of a legend, which is filled column by column."""
-    rows = ceil(len(texts) / columns)
-    lengths = [max(len(line) for line in text.split("\n")) for text in texts]
-    return sum(max(lengths[at : at + rows]) * letter + 0.6 for at in range(0, len(texts), rows))
+def _breadth(texts: Sequence[str], columns: int, points: float) -> float:
+    """Inches of a legend, which is filled column by column, the first ones with one more."""
+    rows, longer = divmod(len(texts), columns)
+    broad = [inches_of(text, points) for text in texts]
+    starts = [column * rows + min(column, longer) for column in range(columns + 1)]
+    return sum(max(broad[a:b]) + (HANDLE + 3) * points / 72 for a, b in pairwise(starts))
 
 
 def wrapped(text: str, inches: float, points: float) -> str:
-    """On as many lines as it takes in this width."""
-    most = max(12, int(inches * 72 / (_LETTER * points)))
+    """On as many lines as it takes in this width, of about one length."""
+    most = max(len(text), 1)
+    lines = textwrap.wrap(text, most)
+    while most > 12 and (broad := inches_of("\n".join(lines), points)) > inches:
+        most = max(12, min(most - 1, int(most * inches / broad)))
+        lines = textwrap.wrap(text, most)
+    while most > 12 and len(textwrap.wrap(text, most - 1)) == len(lines):
+        most -= 1
     return "\n".join(textwrap.wrap(text, most))
+
+
+def inches_of(text: str, points: float) -> float:
+    """How broad the broadest line of a text is drawn."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(size=points)
+    widths = [text_to_path.get_text_width_height_descent(line, font, ismath=False)[0] for line in text.split("\n")]
+    return float(max(widths)) / 72

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noiseproof.analysis import Summary, decision_table, prediction_table
+from noiseproof.asked.kinds import check_kinds
 from noiseproof.asked.look import SCREEN, Look
 from noiseproof.errors import RunError
 from noiseproof.reports.experiment_figures import answers_of
@@ -72,6 +73,7 @@ def report(
             written.
         ValueError: radii cannot be read, runs do not belong together, or nothing says where the report is to go.
     """
+    check_kinds({"look": look})
     if out is None and html is None and plot is None:
         raise ValueError(
             "out (a folder), html (a file) or plot (a file for the figure) must be given: where the report is to go"

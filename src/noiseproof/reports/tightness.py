@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noiseproof.reports.figures import check_suffix, save_figure
-from noiseproof.reports.look import COLOURS, new_axes
+from noiseproof.asked.look import SCREEN, Look
+from noiseproof.reports.figures import check_suffix, mark, save_figure
+from noiseproof.reports.look import DASHES, colour, dashes, new_axes, place_legend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from matplotlib.artist import Artist
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
@@ -52,26 +54,30 @@ def draw_tightness(path: str | Path, *, p_lowers: Sequence[float] = P_LOWERS) ->
     return save_figure(tightness_figure(p_lowers), path)
 
 
-def tightness_figure(p_lowers: Sequence[float] = P_LOWERS) -> Figure:
+def tightness_figure(p_lowers: Sequence[float] = P_LOWERS, look: Look = SCREEN) -> Figure:
     """p_A of the worst-case half-space against the size of the perturbation in units of R.
 
     Args:
         p_lowers: p_A at the unperturbed input, a curve each; in (1/2, 1).
+        look: title, size, shares shown.
 
     Raises:
         ValueError: no p_A, or one out of range.
     """
     if not p_lowers:
         raise ValueError("p_lowers must be at least one, got none")
-    figure, axes = new_axes("The worst base classifier: a half-space (theorem 2)", width=5.6, height=4.2)
+    figure, axes = new_axes("The worst base classifier: a half-space (theorem 2)", look, width=5.6, height=4.2)
     size = np.linspace(0, 2, 401)
-    axes.axvspan(0, 1, color="0.93", linewidth=0, label="certified")
-    for i, p_a in enumerate(p_lowers):
+    within = axes.axvspan(0, 1, color="0.93", linewidth=0)
+    entries: list[tuple[Artist, str]] = []
+    for i, p_a in enumerate(sorted(p_lowers, reverse=True)):  # as the curves lie where nothing is added
         curve = worst_case_probability(p_a, size)
-        axes.plot(size, curve, color=COLOURS[i % len(COLOURS)], linewidth=1.6, label=f"$p_A$ = {p_a:g}")
+        (line,) = axes.plot(size, curve, color=colour(i), linestyle=dashes(i), linewidth=1.6, label=f"$p_A$ = {p_a:g}")
+        mark(line, i, len(p_lowers) if len(p_lowers) > len(DASHES) else 1)
+        entries.append((line, str(line.get_label())))
     axes.axhline(0.5, color="0.3", linestyle=":", linewidth=1.0)
-    axes.plot([1], [0.5], "o", color="black", markersize=5, label="the class flips, exactly at R")
+    (flip,) = axes.plot([1], [0.5], "o", color="black", markersize=5)
     axes.set(xlim=(0, 2), xlabel="size of the perturbation, in units of the certified radius R (L2)")
-    axes.set(ylim=(0, 1), ylabel="probability of the certified class")
-    axes.legend(frameon=False, fontsize=8)
+    axes.set(ylim=look.shares, ylabel="probability of the certified class")
+    place_legend(figure, [*entries, (within, "certified"), (flip, "the class flips, exactly at R")], look)
     return figure

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from noiseproof.arguments import integer, real
 from noiseproof.asked import Compute, Elsewhere
 from noiseproof.asked.kinds import check_kinds
+from noiseproof.asked.look import SCREEN, Look
 from noiseproof.asked.options import asked_of
 from noiseproof.attacks import PGD, Attack
 from noiseproof.errors import RunError, UnsupportedError
@@ -36,6 +37,7 @@ def attack(
     at: Sequence[float] = DEFAULT_AT,
     limit: int | None = None,
     seed: int = 0,
+    look: Look = SCREEN,
     progress: Callable[[Progress], None] | None = None,
 ) -> AttackReport:
     """Attack a run's certified inputs at multiples of their certified radii R; judge on fresh noise.
@@ -51,10 +53,11 @@ def attack(
         judge: what judges a point; ``Predict(n=1000, alpha=0.001)`` by default.
         elsewhere: where model and data lie now, where the run's settings do not lead to them.
         compute: where to compute; the attack itself runs on one core of a CPU.
-        out: folder for the journal, ``table.txt``, ``table.md``, ``attack.png`` and the broken points.
+        out: folder for the journal, ``table.txt``, ``table.md``, ``attack.png``, ``attack.pdf`` and the broken points.
         at: distances, in units of each input's R; > 0.
         limit: how many certified inputs at most, the first ones.
         seed: of the attack's own noise.
+        look: of the figure.
         progress: called now and then.
 
     Raises:
@@ -65,7 +68,7 @@ def attack(
     """
     method, judge, seed = method or PGD(), judge or Predict(), integer("seed", seed)
     elsewhere, compute = elsewhere or Elsewhere(), compute or Compute()
-    check_kinds({"judge": judge, "elsewhere": elsewhere, "compute": compute})
+    check_kinds({"judge": judge, "elsewhere": elsewhere, "compute": compute, "look": look})
     check_attacks("method", (method,))
     multiples, limit = checked_multiples(at), None if limit is None else integer("limit", limit, least=1)
     certified = certified_run(run)
@@ -90,6 +93,7 @@ def attack(
     return write_attack(
         read_attack(Path(out)).points,
         Path(out),
+        look,
         n=judge.n,
         alpha=judge.alpha,
         certificate_alpha=certified.procedure.alpha,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from noiseproof.arguments import integer
 from noiseproof.asked import Compute, Elsewhere
 from noiseproof.asked.kinds import check_kinds
+from noiseproof.asked.look import SCREEN, Look
 from noiseproof.attacks import ATTACKS
 from noiseproof.errors import RunError
 from noiseproof.procedures import Predict
@@ -39,6 +40,7 @@ def falsify(
     limit: int | None = None,
     attacks: Sequence[Attack] = ATTACKS,
     seed: int = 0,
+    look: Look = SCREEN,
     progress: Callable[[Progress], None] | None = None,
 ) -> FalsifyReport:
     """Try to show that a run's certificates are false: all attacks, inside the certified balls and beyond.
@@ -57,6 +59,7 @@ def falsify(
         limit: how many inputs of the run at most, the first ones.
         attacks: what to try, in this order.
         seed: of the attacks' own noise.
+        look: of the figure.
         progress: called now and then.
 
     Raises:
@@ -69,7 +72,7 @@ def falsify(
     out = beside.with_name(f"{beside.name}-falsify") if out is None else Path(out)
     judge, seed, multiples = judge or Predict(), integer("seed", seed), checked_multiples(at)
     elsewhere, compute = elsewhere or Elsewhere(), compute or Compute()
-    check_kinds({"judge": judge, "elsewhere": elsewhere, "compute": compute})
+    check_kinds({"judge": judge, "elsewhere": elsewhere, "compute": compute, "look": look})
     check_attacks("attacks", attacks)
     limit = None if limit is None else integer("limit", limit, least=1)
     labels = [each.label for each in attacks]
@@ -101,6 +104,7 @@ def falsify(
         records,
         points,
         out,
+        look,
         multiples=multiples,
         left_out=left_out,
         n=judge.n,
