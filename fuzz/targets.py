@@ -287,7 +287,10 @@ def _read_tsv(folder: Path, raw: bytes) -> None:
     file = folder / "sigma_0.25.tsv"
     file.write_bytes(raw)
     first = None
-    for step in (lambda: audit([file], n=1000), lambda: _everything(import_run(file, out=folder / "r", n=1000).path)):
+    for step in (
+        lambda: audit([file], n=1000),
+        lambda: _everything(import_run(file, out=folder / "r", n=1000, alpha=0.001).path),
+    ):
         try:
             step()
         except NoiseproofError as error:
@@ -301,7 +304,7 @@ def _read_topk(folder: Path, raw: bytes) -> None:
 
     file = folder / "counts.txt"
     file.write_bytes(raw)
-    _everything(import_run(file, out=folder / "r", sigma=0.5, n=1000, format="topk").path)
+    _everything(import_run(file, out=folder / "r", sigma=0.5, n=1000, format="topk", alpha=0.001).path)
 
 
 # --- pictures --------------------------------------------------------------------------------------------------------

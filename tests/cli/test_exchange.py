@@ -8,6 +8,7 @@ from noiseproof.cli.main import run
 from noiseproof.store import read_run
 
 HEADER = "idx\tlabel\tpredict\tradius\tcorrect\ttime\n"
+STATED = ["--out", "r", "--n", "1000", "--alpha", "0.001"]
 FOLDER = "published/cohen2019/certify/cifar10/resnet110"
 
 
@@ -74,7 +75,7 @@ def test_imported_counts_are_verified(tmp_path, capsys):
     path = tmp_path / "sigma_0.5.txt"
     path.write_text("990 6 4 0\n")
     out = tmp_path / "run"
-    assert run(["import", str(path), "--out", str(out), "--format", "topk", "--n", "1000"]) == 0
+    assert run(["import", str(path), "--out", str(out), "--format", "topk", "--n", "1000", "--alpha", "0.001"]) == 0
     assert "every class at alpha/num_classes" in capsys.readouterr().out
     assert run(["verify", str(out)]) == 0
     assert "1 certificates follow from their 1,000 draws" in capsys.readouterr().out
@@ -94,10 +95,10 @@ def test_imported_counts_are_verified(tmp_path, capsys):
         ),
         (["audit", "log.txt", "--sigma", "1"], 1, "log.txt has the columns a, b; wanted, tab separated: idx, label"),
         (["audit", "--table", "log.txt"], 2, "give --sigma"),
-        (["import", "log.txt", "--out", "r", "--sigma", "1"], 1, "log.txt has the columns a, b; wanted"),
-        (["import", "log.txt", "--out", "r", "--sigma", "1", "--format", "topk"], 1, "line 1: not the counts"),
-        (["import", "log.txt", "--out", "r"], 2, "give --sigma"),
-        (["import", "log.txt", "--out", "r", "--sigma", "1", "--format", "cvs"], 2, "unknown format 'cvs'"),
+        (["import", "log.txt", *STATED, "--sigma", "1"], 1, "log.txt has the columns a, b; wanted"),
+        (["import", "log.txt", *STATED, "--sigma", "1", "--format", "topk"], 1, "line 1: not the counts"),
+        (["import", "log.txt", *STATED], 2, "give --sigma"),
+        (["import", "log.txt", *STATED, "--sigma", "1", "--format", "cvs"], 2, "unknown format 'cvs'"),
         (["export", "none", "--out", "x"], 1, "none is not a run folder"),
         (["export", "none", "--out", "x", "--format", "xml"], 2, "unknown format 'xml'"),
     ],

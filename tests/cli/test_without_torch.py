@@ -42,7 +42,7 @@ CERTIFY = ["certify", "--model", "m", "--data", "d", "--out", "o"]
         (["decide"], 2, "--model, --data, --sigma, --radius and --out must be given"),
         (["compare"], 2, "RUNS and --out must be given"),
         (["report"], 2, "RUNS must be given"),
-        (["import", "a"], 2, "--out must be given"),
+        (["import", "a"], 2, "--out, --n and --alpha must be given"),
         (["certify", "--model", "--data", "d", "--sigma", "1", "--out", "o"], 2, "--model needs a value"),
         (["plan", "--compare", "p.json"], 2, "--compare needs 2 values"),
         (["verify", "a", "b"], 2, "verify takes no more arguments, got 'b'"),

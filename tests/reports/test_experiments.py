@@ -34,7 +34,7 @@ def test_every_experiment_writes_five_files(make_run, out):
     predicted = make_run("p", TOPS, procedure=Predict(n=1000))
     same = make_run("other", (*TOPS[:5], 0.1), sigma=0.25)
     given = {"sigma": several, "training-noise": [several[0], same], "n": several[:1], "alpha": several[:1]}
-    given |= {"guarantee": several, "predict": [predicted], "bounds": [], "tightness": []}
+    given |= {"acr": several, "guarantee": several, "predict": [predicted], "bounds": [], "tightness": []}
     assert list(given) == list(EXPERIMENTS)
     for name, runs in given.items():
         written = experiment(name, runs, out=out)

@@ -85,7 +85,7 @@ def test_tsv_is_the_script_s_columns_with_radii_rounded_down(run, tmp_path):
 
 def test_a_published_file_comes_back_as_it_was(shared, tmp_path):
     source = shared / "published/cohen2019/certify/cifar10/resnet110/noise_0.50/test/sigma_0.50.tsv"
-    import_run(source, out=tmp_path / "run")
+    import_run(source, out=tmp_path / "run", n=100_000, alpha=0.001)
     path = export_run(tmp_path / "run", out=tmp_path / "again.tsv")
     assert read_published(path) == read_published(source)
     assert path.read_text() == source.read_text()
@@ -93,7 +93,7 @@ def test_a_published_file_comes_back_as_it_was(shared, tmp_path):
 
 def test_imported_counts_lie_on_the_lattice_of_their_share_of_alpha(shared, tmp_path):
     source = shared / "published/topk2020/cifar10_sigma_0.25_counts.txt"
-    import_run(source, out=tmp_path / "run", format="topk")
+    import_run(source, out=tmp_path / "run", format="topk", n=100_000, alpha=0.001)
     path = export_run(tmp_path / "run", out=tmp_path / "sigma_0.25.tsv")
     (found,) = audit([path], alpha=0.0001, rows=500)
     assert found.holds

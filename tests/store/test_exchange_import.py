@@ -61,7 +61,7 @@ def test_printed_radii_are_taken_as_they_stand(printed, tmp_path):
 
 
 def test_there_is_nothing_to_verify_and_verify_says_so(printed, tmp_path):
-    import_run(printed, out=tmp_path / "run")
+    import_run(printed, out=tmp_path / "run", n=100_000, alpha=0.001)
     with pytest.raises(
         RunError, match="imported without counts: its radii are as printed in its source, there is noth"
     ):
@@ -69,7 +69,7 @@ def test_there_is_nothing_to_verify_and_verify_says_so(printed, tmp_path):
 
 
 def test_the_report_says_that_radii_are_as_printed(printed, tmp_path):
-    import_run(printed, out=tmp_path / "run", n=1000)
+    import_run(printed, out=tmp_path / "run", n=1000, alpha=0.001)
     said = report([tmp_path / "run"], radii="0:0.5:0.25", out=tmp_path / "report")
     caption = "alpha = 0.001; radii as printed in sigma_0.25.tsv (n = 1000 as stated), not verified."
     assert caption in said.text
@@ -79,7 +79,7 @@ def test_the_report_says_that_radii_are_as_printed(printed, tmp_path):
 
 
 def test_show_says_what_it_is(printed, tmp_path):
-    import_run(printed, out=tmp_path / "run")
+    import_run(printed, out=tmp_path / "run", n=100_000, alpha=0.001)
     text = noiseproof.show(tmp_path / "run")
     assert "a run of noiseproof import" in text
     assert re.search(r"counts +none", text)
@@ -90,19 +90,19 @@ def test_show_says_what_it_is(printed, tmp_path):
 
 def test_the_report_of_a_published_file_is_the_paper_s_row(shared, tmp_path):
     source = shared / "published/cohen2019/certify/cifar10/resnet110/noise_0.25/test/sigma_0.25.tsv"
-    noiseproof.import_run(source, out=tmp_path / "run", alpha=0.01)
+    noiseproof.import_run(source, out=tmp_path / "run", alpha=0.01, n=100_000)
     (summary,) = report([tmp_path / "run"], radii="0.25,0.5,0.75", out=tmp_path / "report").summaries
     assert [f"{share:.2f}" for share in summary.certified] == ["0.60", "0.43", "0.27"]
 
 
 def test_the_same_line_again_adds_nothing_and_another_file_is_refused(printed, tmp_path):
-    first = import_run(printed, out=tmp_path / "run").records
-    assert import_run(printed, out=tmp_path / "run").records == first
+    first = import_run(printed, out=tmp_path / "run", n=100_000, alpha=0.001).records
+    assert import_run(printed, out=tmp_path / "run", n=100_000, alpha=0.001).records == first
     printed.write_text(HEADER + ROWS.replace("0.378", "0.379"))
     with pytest.raises(RunError, match=r"another meaning: source\.sha256 is '.*', not '.*'"):
-        import_run(printed, out=tmp_path / "run")
+        import_run(printed, out=tmp_path / "run", n=100_000, alpha=0.001)
     with pytest.raises(RunError, match=r"counts is 'none', not None|source"):
-        import_run(printed, out=tmp_path / "run", sigma=0.5)
+        import_run(printed, out=tmp_path / "run", sigma=0.5, n=100_000, alpha=0.001)
 
 
 def test_an_import_that_was_killed_goes_on(counts, tmp_path, monkeypatch):
@@ -117,15 +117,15 @@ def test_an_import_that_was_killed_goes_on(counts, tmp_path, monkeypatch):
 
     monkeypatch.setattr(RunFolder, "add_record", dies)
     with pytest.raises(KeyboardInterrupt):
-        import_run(counts, out=out, n=1000, format="topk")
+        import_run(counts, out=out, n=1000, format="topk", alpha=0.001)
     monkeypatch.undo()
     assert len(read_run(out).records) == 1
-    assert len(import_run(counts, out=out, n=1000, format="topk").records) == 3
+    assert len(import_run(counts, out=out, n=1000, format="topk", alpha=0.001).records) == 3
     assert verify(out).records == 3
 
 
 def test_a_changed_journal_is_noticed_all_the_same(printed, tmp_path):
-    import_run(printed, out=tmp_path / "run")
+    import_run(printed, out=tmp_path / "run", n=100_000, alpha=0.001)
     journal = tmp_path / "run" / "journal.jsonl"
     journal.write_text(journal.read_text().replace("0.378", "0.478"))
     with pytest.raises(RunError, match="the hash does not follow"):
@@ -133,7 +133,7 @@ def test_a_changed_journal_is_noticed_all_the_same(printed, tmp_path):
 
 
 def test_counts_certify_at_a_share_of_alpha(counts, tmp_path):
-    run = import_run(counts, out=tmp_path / "run", n=1000, format="topk")
+    run = import_run(counts, out=tmp_path / "run", n=1000, format="topk", alpha=0.001)
     assert run.manifest.has_counts
     assert run.procedure == Simultaneous(n=1000, alpha=0.001)
     assert run.manifest.meaning["claim"] == (
@@ -152,7 +152,7 @@ def test_counts_certify_at_a_share_of_alpha(counts, tmp_path):
 
 def test_verify_replays_imported_counts(counts, tmp_path, entries, rechain):
     """Even where the chain is made anew: counts that do not give the printed certificate are found."""
-    run = import_run(counts, out=tmp_path / "run", n=1000, format="topk")
+    run = import_run(counts, out=tmp_path / "run", n=1000, format="topk", alpha=0.001)
     lines = entries(tmp_path / "run")
     changed = next(entry for entry in lines if entry["is"] == "range")
     changed["votes"] = [991, 5, 4]
@@ -163,7 +163,7 @@ def test_verify_replays_imported_counts(counts, tmp_path, entries, rechain):
 
 def test_the_published_counts_certify_soundly(shared, tmp_path):
     source = shared / "published/topk2020/cifar10_sigma_0.25_counts.txt"
-    run = import_run(source, out=tmp_path / "run", format="topk")
+    run = import_run(source, out=tmp_path / "run", format="topk", n=100_000, alpha=0.001)
     assert len(run.records) == 500
     assert verify(tmp_path / "run").draws == 50_000_000
     third = run.records[0]
@@ -172,7 +172,7 @@ def test_the_published_counts_certify_soundly(shared, tmp_path):
 
 
 def test_a_tampered_manifest_cannot_pass_counts_off(printed, tmp_path):
-    import_run(printed, out=tmp_path / "run")
+    import_run(printed, out=tmp_path / "run", n=100_000, alpha=0.001)
     path = tmp_path / "run" / "manifest.json"
     stored = json.loads(path.read_text())
     stored["meaning"]["counts"] = "as in the source"
@@ -195,32 +195,32 @@ def test_a_tampered_manifest_cannot_pass_counts_off(printed, tmp_path):
 def test_rows_that_are_no_certificates_are_refused_before_anything_is_written(printed, tmp_path, row, text):
     printed.write_text(HEADER + ROWS + row)
     with pytest.raises(DataError, match=re.escape(text)):
-        import_run(printed, out=tmp_path / "run")
+        import_run(printed, out=tmp_path / "run", n=100_000, alpha=0.001)
     assert not (tmp_path / "run").exists()
 
 
 def test_bad_settings_are_refused(printed, counts, tmp_path):
     out = tmp_path / "run"
     with pytest.raises(ValueError, match="unknown format 'tvs'; did you mean 'tsv'"):
-        import_run(printed, out=out, format="tvs")
+        import_run(printed, out=out, format="tvs", n=100_000, alpha=0.001)
     with pytest.raises(ValueError, match="n0 must be left out for topk, got 100"):
-        import_run(counts, out=out, n=1000, n0=100, format="topk")
+        import_run(counts, out=out, n=1000, n0=100, format="topk", alpha=0.001)
     with pytest.raises(DataError, match=r"line 1: the counts add to 1000, more than n = 500; give --n 1000"):
-        import_run(counts, out=out, n=500, format="topk")
+        import_run(counts, out=out, n=500, format="topk", alpha=0.001)
     with pytest.raises(ValueError, match="sigma must be > 0"):
-        import_run(printed, out=out, sigma=0)
+        import_run(printed, out=out, sigma=0, n=100_000, alpha=0.001)
     nameless = tmp_path / "log.tsv"
     nameless.write_text(HEADER + ROWS)
     with pytest.raises(ValueError, match="give --sigma"):
-        import_run(nameless, out=out)
+        import_run(nameless, out=out, n=100_000, alpha=0.001)
     with pytest.raises(DataError, match="cannot read"):
-        import_run(tmp_path / "sigma_1.tsv", out=out)
+        import_run(tmp_path / "sigma_1.tsv", out=out, n=100_000, alpha=0.001)
     assert not out.exists()
-    assert import_run(nameless, out=out, sigma=1).noise.sigma == 1.0
+    assert import_run(nameless, out=out, sigma=1, n=100_000, alpha=0.001).noise.sigma == 1.0
 
 
 def test_missing_votes_count_as_void(tmp_path):
     path = tmp_path / "sigma_1.txt"
     path.write_text("990 6 0\n")
-    run = import_run(path, out=tmp_path / "run", n=1000, format="topk")
+    run = import_run(path, out=tmp_path / "run", n=1000, format="topk", alpha=0.001)
     assert run.records[0].void == 4

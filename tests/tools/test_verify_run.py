@@ -184,7 +184,7 @@ def test_imported_counts_hold_and_imported_radii_cannot_be_checked(tmp_path, sec
     from noiseproof.store.exchange import import_run
 
     (tmp_path / "counts.txt").write_text("990 6 4 0\n500 490 10 1\n4 990 6 1\n")
-    import_run(tmp_path / "counts.txt", out=tmp_path / "counts", format="topk", sigma=0.5, n=1000)
+    import_run(tmp_path / "counts.txt", out=tmp_path / "counts", format="topk", sigma=0.5, n=1000, alpha=0.001)
     assert second.verify(tmp_path / "counts") == (3, 0)
     forged(tmp_path / "counts", of_line=FORGERIES["radius"])
     both_refuse(second, tmp_path / "counts")

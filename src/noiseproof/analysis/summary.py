@@ -144,7 +144,7 @@ def summarize(
 
     Args:
         records: finished inputs with labels and certificates in one norm.
-        alpha: failure probability the certificates were made with, in (0, 1).
+        alpha: failure probability the certificates were made with, in [0, 1): 0 where nothing was left to chance.
         radii: where to evaluate the curve, in input units, each >= 0.
         sigma: of the Gaussian noise in input units; gives ``ceiling``.
         two_sided: whether the runner-up was bounded by its own count, both bounds at alpha / 2.

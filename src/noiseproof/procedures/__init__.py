@@ -9,6 +9,7 @@ from noiseproof.procedures.base import Procedure
 from noiseproof.procedures.certify import Certify
 from noiseproof.procedures.curve import Curve
 from noiseproof.procedures.decide import Decide
+from noiseproof.procedures.enumerated import Enumerated
 from noiseproof.procedures.predict import Predict
 from noiseproof.procedures.replay import check_under_way, replay
 from noiseproof.procedures.sequential import Sequential
@@ -33,6 +34,8 @@ def procedure_from(config: dict[str, Any]) -> Procedure:
     Raises:
         ValueError: the name or one of its settings is unknown.
     """
+    if config.get("name") == Enumerated.name:  # of imports alone: nobody can ask for it
+        return Enumerated(**{name: value for name, value in config.items() if name != "name"})
     return made_from(PROCEDURES, config, by="name")
 
 
@@ -42,6 +45,7 @@ __all__ = [
     "Certify",
     "Curve",
     "Decide",
+    "Enumerated",
     "Predict",
     "Procedure",
     "Sequential",

@@ -11,6 +11,7 @@ from noiseproof.analysis import DecisionTable, PredictionTable
 from noiseproof.asked.look import SCREEN, Look
 from noiseproof.reports.figures import mark, step_curve
 from noiseproof.reports.look import MARKERS, colour, dashes, new_axes, place_legend, wrapped
+from noiseproof.reports.tables import radius_name
 from noiseproof.reports.units import INPUT_UNITS
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def curves_of(
     figure, axes = new_axes(title, look)
     lines = _draw(axes, curves, units)
     right = 1.05 * units.per * max(float(curve.radii.max()) for curve in curves) or 1.0
-    axes.set(xlim=(0, right), xlabel=f"{norm} radius ({units.name})")
+    axes.set(xlim=(0, right), xlabel=radius_name(norm, units.name))
     axes.set(ylim=look.shares, ylabel=y or "certified accuracy")
     if zoom:
         x, half = 0.5 * units.per * float(curves[0].radii.max()), 0.04 * right

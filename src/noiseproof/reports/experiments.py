@@ -9,6 +9,7 @@ from pathlib import Path
 from noiseproof.asked.kinds import check_kinds
 from noiseproof.asked.look import SCREEN, Look
 from noiseproof.registry import Registry
+from noiseproof.reports.acr import acr_findings
 from noiseproof.reports.files import Written, write_findings
 from noiseproof.reports.findings import Findings
 from noiseproof.reports.formula_experiments import bounds_findings, tightness_findings
@@ -97,6 +98,9 @@ EXPERIMENTS: Registry[Experiment] = Registry(
         ),
         Experiment("n", "what fewer draws would have said, exactly", _RUN, _ONE, n_findings),
         Experiment("alpha", "what other alphas would have said, exploratory", _RUN, _ONE, alpha_findings),
+        Experiment(
+            "acr", "the ACR and what it hides: p_A, a constant classifier", _RUNS, _SEVERAL, acr_findings, False
+        ),
         Experiment("guarantee", "what holds with high probability", _RUNS, _SEVERAL, guarantee_findings),
         Experiment(
             "predict", "right, wrong, abstained for each n", "one run of predict", _ONE, predict_findings, False

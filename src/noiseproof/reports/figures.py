@@ -11,7 +11,7 @@ from noiseproof.analysis import certified_share
 from noiseproof.asked.look import SCREEN, Look
 from noiseproof.errors import RunError
 from noiseproof.reports.look import DASHES, colour, dashes, marker, new_axes, place_legend
-from noiseproof.reports.tables import norm_name, percent_up, run_names
+from noiseproof.reports.tables import percent_up, radius_name, run_names
 from noiseproof.reports.units import INPUT_UNITS
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def curves_figure(summaries: Sequence[Summary], look: Look = SCREEN, *, title: s
         entries.append((line, label))
         if summary.ceiling is not None:
             axes.axvline(summary.ceiling, color=drawn_in, linestyle=":", linewidth=1.0)
-    axes.set(xlim=(0, right), xlabel=f"{norm_name(norms[0])} radius ({INPUT_UNITS.name})")
+    axes.set(xlim=(0, right), xlabel=radius_name(norms[0], INPUT_UNITS.name))
     axes.set(ylim=look.shares, ylabel="certified accuracy")
     place_legend(figure, [*entries, *_bounds(axes, summaries)], look)
     return figure

@@ -145,7 +145,7 @@ def accuracy_table(summaries: Sequence[Summary], *, units: Units = INPUT_UNITS) 
         ),
         rows=tuple(rows),
         caption=(
-            f"Certified accuracy in % of all m inputs at {norm_name(first.norm)} radius r ({units.name}).",
+            f"Certified accuracy in % of all m inputs at {radius_name(first.norm, units.name, 'r')}.",
             *_settings(names, summaries),
             *_arithmetic(names, summaries),
             f"band: with probability {1 - first.delta:.10g} the certified accuracy that this procedure has on the "
@@ -192,7 +192,7 @@ def guarantees_table(summary: Summary, *, units: Units = INPUT_UNITS) -> Table:
         header=("radius", "certified", "band", "these inputs >=", "(Bernstein)", "population >=", "at any m"),
         rows=tuple(rows),
         caption=(
-            f"Certified accuracy in % of {summary.m} inputs at {norm_name(summary.norm)} radius ({units.name}), and "
+            f"Certified accuracy in % of {summary.m} inputs at {radius_name(summary.norm, units.name)}, and "
             "the robust accuracy that follows from it at least.",
             *_settings(run_names([summary]), [summary]),
             f"these inputs: with probability {sure} over the noise, at all radii at once; "
@@ -233,6 +233,16 @@ def norm_name(norm: str) -> str:
     'L2'
     """
     return NORM_NAMES.get(norm, norm)
+
+
+def radius_name(norm: str, units: str, symbol: str = "") -> str:
+    """What a radius is measured in, as captions and axes say it; a norm in words is its own unit.
+
+    >>> radius_name("l2", "pixels in [0, 1]", "r"), radius_name("degrees of rotation", "pixels in [0, 1]")
+    ('L2 radius r (pixels in [0, 1])', 'radius (degrees of rotation)')
+    """
+    known = norm_name(norm) in NORM_NAMES.values()
+    return " ".join(filter(None, (norm_name(norm) if known else "", "radius", symbol, f"({units if known else norm})")))
 
 
 def run_names(summaries: Sequence[Summary]) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ def false_certificates(m: int, alpha: float, rho: float) -> int:
 
     Args:
         m: inputs, >= 1.
-        alpha: failure probability of one certificate, in (0, 1).
+        alpha: failure probability of one certificate, in [0, 1): 0 where nothing was left to chance.
         rho: failure probability of the statement, in (0, 1).
 
     Raises:
@@ -38,7 +38,7 @@ def false_certificates(m: int, alpha: float, rho: float) -> int:
     4
     """
     _check_size(m)
-    check_probability("alpha", alpha)
+    _check_failure(alpha)
     check_probability("rho", rho)
     return bisect.bisect_left(range(m), True, key=lambda f: bool(special.bdtrc(f, m, alpha) <= rho))
 
@@ -52,7 +52,7 @@ def fixed_set_lower(k: int, m: int, alpha: float, rho: float) -> float:
     Args:
         k: inputs certified (right, at the radius in question), 0 <= k <= m.
         m: inputs, >= 1.
-        alpha: failure probability of one certificate, in (0, 1).
+        alpha: failure probability of one certificate, in [0, 1): 0 where nothing was left to chance.
         rho: failure probability of the statement, in (0, 1).
 
     Raises:
@@ -78,7 +78,7 @@ def population_lower(k: int, m: int, alpha: float, rho: float) -> float:
     0.449806
     """
     _check_certified(k, m)
-    check_probability("alpha", alpha)
+    _check_failure(alpha)
     check_probability("rho", rho)
     return max(0.0, (clopper_pearson_lower(k, m, rho) - alpha) / (1 - alpha))
 
@@ -88,7 +88,7 @@ def false_certificates_at_any_m(m: int, alpha: float, rho: float) -> int:
 
     Args:
         m: inputs so far, >= 1.
-        alpha: failure probability of one certificate, in (0, 1).
+        alpha: failure probability of one certificate, in [0, 1): 0 where nothing was left to chance.
         rho: failure probability of the statement, in (0, 1).
 
     Raises:
@@ -101,7 +101,7 @@ def false_certificates_at_any_m(m: int, alpha: float, rho: float) -> int:
     (4, 6)
     """
     _check_size(m)
-    return min(m, anytime_accept(m, alpha, rho) - 1)
+    return 0 if alpha == 0 else min(m, anytime_accept(m, alpha, rho) - 1)
 
 
 def population_lower_at_any_m(k: int, m: int, alpha: float, rho: float) -> float:
@@ -114,7 +114,7 @@ def population_lower_at_any_m(k: int, m: int, alpha: float, rho: float) -> float
     Args:
         k: inputs certified so far (right, at the radius in question), 0 <= k <= m.
         m: inputs so far, drawn independently from the population, >= 1.
-        alpha: failure probability of one certificate, in (0, 1).
+        alpha: failure probability of one certificate, in [0, 1): 0 where nothing was left to chance.
         rho: failure probability of the statement, in (0, 1).
 
     Raises:
@@ -126,7 +126,7 @@ def population_lower_at_any_m(k: int, m: int, alpha: float, rho: float) -> float
     0.408576
     """
     _check_certified(k, m)
-    check_probability("alpha", alpha)
+    _check_failure(alpha)
     check_probability("rho", rho)
     if k == 0:
         return 0.0
@@ -146,7 +146,7 @@ def bernstein_lower(accuracy: float, m: int, alpha: float, rho: float) -> float:
     Args:
         accuracy: approximate certified accuracy, in [0, 1].
         m: inputs, >= 1.
-        alpha: failure probability of one certificate, in (0, 1).
+        alpha: failure probability of one certificate, in [0, 1): 0 where nothing was left to chance.
         rho: failure probability of the statement, in (0, 1).
 
     Raises:
@@ -160,7 +160,7 @@ def bernstein_lower(accuracy: float, m: int, alpha: float, rho: float) -> float:
     if not 0 <= accuracy <= 1:
         raise ValueError(f"accuracy must be in [0, 1], got {accuracy}")
     _check_size(m)
-    check_probability("alpha", alpha)
+    _check_failure(alpha)
     check_probability("rho", rho)
     surprise = math.log(1 / rho)
     spread = math.sqrt(2 * alpha * (1 - alpha) * surprise / m)
@@ -286,6 +286,11 @@ def _p_values(p_values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.flo
     if p.ndim != 1 or not np.all((p >= 0) & (p <= 1)):
         raise ValueError("p_values must be one-dimensional and in [0, 1]")
     return p
+
+
+def _check_failure(alpha: float) -> None:
+    if alpha != 0:
+        check_probability("alpha", alpha)
 
 
 def _check_size(m: int) -> None:

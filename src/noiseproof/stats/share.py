@@ -67,6 +67,7 @@ def share_test(population: int, at_least: float, alpha: float, error: float, mos
     from scipy.stats import hypergeom
 
     check_probability("error", error)
+    check_probability("alpha", alpha)
     if population < 1 or not 0 < at_least <= 1:
         raise ValueError(
             f"population must be >= 1 and at_least in (0, 1], got {population} and {at_least}; .6 is 60 percent"

@@ -32,6 +32,8 @@ BOUND = 2
 KIND_IMPORT = "import"
 NO_COUNTS = "none"
 """What the meaning of an import says under "counts" when its source held none: nothing can be replayed."""
+STATED = "stated"
+"""The family of a noise that an import knows in words only."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,10 @@ def import_note(manifest: Manifest) -> str:
     meaning = manifest.meaning
     name = meaning["source"]["name"]
     if not manifest.has_counts:
-        return f"radii as printed in {name} (n = {meaning['procedure']['n']} as stated), not verified"
+        noise = f"{meaning['noise']['text']}, " if meaning["noise"]["family"] == STATED else ""
+        ablated = meaning["source"].get("format") == "ablations"
+        how = "widths from the ablated pictures in" if ablated else "radii as printed in"
+        return f"{how} {name} ({noise}n = {meaning['procedure']['n']} as stated), not verified"
     return f"certified from the counts in {name}, every class tested at alpha/{meaning['model']['num_classes']}"
 
 

@@ -20,7 +20,7 @@ from noiseproof.store import index
 from noiseproof.store.folder import JOURNAL, FolderInUse
 from noiseproof.store.journal import ChainError, Line, Mark, read_journal
 from noiseproof.store.lines import Entry, decoded, encoded
-from noiseproof.store.manifest import CLOSE, Manifest, read_manifest
+from noiseproof.store.manifest import CLOSE, STATED, Manifest, read_manifest
 from noiseproof.store.state import ASKED, Range, State, range_line, record_line, skipped_key
 from noiseproof.store.votes import StoredVotes
 from noiseproof.store.whole import Selection, seal_entry
@@ -125,9 +125,18 @@ class Run:
 
     @property
     def noise(self) -> Noise:
-        """The noise the run was made with."""
+        """The noise the run was made with.
+
+        Raises:
+            RunError: it is known in words only, or to another version.
+        """
         with _known(self.path):
-            return noise_from(self.manifest.meaning["noise"])
+            if (said := self.manifest.meaning["noise"])["family"] == STATED:
+                raise RunError(
+                    f"{self.path} was imported, and its noise is known in words only ({said['text']}): nothing can be "
+                    "computed from it"
+                )
+            return noise_from(said)
 
     @property
     def procedure(self) -> Procedure:

@@ -283,7 +283,7 @@ def test_answers_without_labels_have_a_page_too(make_run, seen, procedure):
 def test_a_meaning_that_somebody_wrote_by_hand_is_no_traceback(tmp_path, seen, change):
     rows = ["idx\tlabel\tpredict\tradius\tcorrect\ttime", "0\t0\t0\t0.5\t1\t0:00:01.0"]
     (tmp_path / "sigma_0.25.tsv").write_text("\n".join(rows) + "\n")
-    import_run(tmp_path / "sigma_0.25.tsv", out=tmp_path / "in", n=1000)
+    import_run(tmp_path / "sigma_0.25.tsv", out=tmp_path / "in", n=1000, alpha=0.001)
     stored = read_manifest(tmp_path / "in")
     write_manifest(tmp_path / "in", replace(stored, meaning=stored.meaning | change))
     (tmp_path / "in" / JOURNAL).unlink()

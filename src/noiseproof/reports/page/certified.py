@@ -17,7 +17,15 @@ from noiseproof.reports.figures import reach, step_curve
 from noiseproof.reports.page.chart import Chart, StepCurve
 from noiseproof.reports.page.parts import Figure, Grid, Piece, Say, Section, Tile
 from noiseproof.reports.summaries import run_summary, with_gaps
-from noiseproof.reports.tables import Table, accuracy_table, guarantees_table, norm_name, percent_down
+from noiseproof.reports.tables import (
+    NORM_NAMES,
+    Table,
+    accuracy_table,
+    guarantees_table,
+    norm_name,
+    percent_down,
+    radius_name,
+)
 from noiseproof.stats import dkw_band
 
 if TYPE_CHECKING:
@@ -149,10 +157,10 @@ def curves_chart(runs: Sequence[Looked], summaries: Sequence[Summary]) -> Chart:
         f"Certified accuracy against the {norm} radius; the tables below hold the numbers",
         tuple(lines),
         right,
-        f"{norm} radius (pixels in [0, 1])",
+        radius_name(norm, "pixels in [0, 1]"),
         "right and certified, %",
         "radius",
-        255,
+        255 if norm in NORM_NAMES.values() else 0,
         PIXEL,
     )
 

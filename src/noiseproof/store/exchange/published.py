@@ -15,7 +15,10 @@ COLUMNS = ("idx", "label", "predict", "radius", "correct", "time")
 DIGITS = 3
 """Significant digits with which the research script prints a radius."""
 
-_SIGMA = re.compile(r"sigma_(\d+(?:\.\d+)?|\.\d+)")
+_NUMBER = r"(\d+(?:\.\d+)?|\.\d+)"
+_SIGMA = re.compile(rf"sigma_{_NUMBER}")
+_NOISE = re.compile(rf"noise_{_NUMBER}\.tsv")
+_AS_NUMBER = {"True": "1", "False": "0"}
 _CLOCK = re.compile(r"(?:(\d+) days?, )?(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 
@@ -50,7 +53,7 @@ def read_published(path: Path) -> tuple[PublishedRow, ...]:
 
     Args:
         path: tab separated with the header ``idx label predict radius correct time``; the time in seconds
-            (``15.4``) or as a duration (``0:00:13.736080``).
+            (``15.4``) or as a duration (``0:00:13.736080``), correct as 1 and 0 or as True and False.
 
     Raises:
         DataError: the file cannot be read, has other columns, no rows, or a row that is none; names the line.
@@ -87,12 +90,12 @@ def print_down(radius: float) -> str:
 
 
 def sigma_in_name(path: Path) -> float | None:
-    """The noise level that a file's name states, or None.
+    """The noise level that a file's name states, or None: ``sigma_0.25`` in it, or ``noise_0.25.tsv`` as a whole.
 
-    >>> sigma_in_name(Path("test/sigma_0.25.tsv"))
-    0.25
+    >>> [sigma_in_name(Path(name)) for name in ("test/sigma_0.25.tsv", "noise_0.5.tsv", "noise_10")]
+    [0.25, 0.5, None]
     """
-    found = _SIGMA.search(path.name)
+    found = _SIGMA.search(path.name) or _NOISE.fullmatch(path.name)
     return float(found[1]) if found else None
 
 
@@ -127,7 +130,7 @@ def _row(path: Path, number: int, line: str) -> PublishedRow:
     try:
         index, label, predict, printed, correct, time = cells
         numbers = (_integer(index), _integer(label), _integer(predict))
-        row = PublishedRow(*numbers, printed, _integer(correct), _seconds(time))
+        row = PublishedRow(*numbers, printed, _integer(_AS_NUMBER.get(correct, correct)), _seconds(time))
         float(printed)  # a number, whatever it is
     except (ValueError, OverflowError):
         raise DataError(
