@@ -10,6 +10,7 @@ from noiseproof.asked import OF_RUNS, SELECTION, Compute, Subject
 from noiseproof.asked.limits import Limits
 from noiseproof.cli.flags import Spread
 from noiseproof.cli.records import AnyNoise
+from noiseproof.cli.signals import EndedBySignalError, ended_by_signals
 
 _SHOWN = (("data", "fashion-mnist-small"),)
 
@@ -36,8 +37,9 @@ def serve(
     from noiseproof.runners.resolve import resolve
     from noiseproof.service.serve import serve as serve_job
 
-    job = resolve(Asked(procedure=Certify(), noise=noise, subject=subject, compute=compute))
-    with suppress(KeyboardInterrupt):
+    # the end that is asked for is no failure
+    with suppress(KeyboardInterrupt, EndedBySignalError), ended_by_signals():
+        job = resolve(Asked(procedure=Certify(), noise=noise, subject=subject, compute=compute))
         serve_job(job, limits, out, host=host, port=port, said=_say)
 
 

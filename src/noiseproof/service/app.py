@@ -19,7 +19,7 @@ from starlette.routing import Route
 from noiseproof.service.explorer import Explorer
 from noiseproof.service.messages import ErrorMessage
 from noiseproof.service.openapi import openapi
-from noiseproof.service.question import longest_body, read
+from noiseproof.service.question import check_draws, longest_body, read
 from noiseproof.service.refused import RefusedError
 from noiseproof.viewer.guard import guards
 
@@ -61,7 +61,7 @@ def application(service: Service, *, token: str = "") -> Starlette:
     ]
     return Starlette(
         routes=routes,
-        middleware=guards(token, lambda said: refusal(RefusedError(401, "a token is asked for", said))),
+        middleware=guards(token, lambda said: refusal(RefusedError(*said))),
         exception_handlers={HTTPException: _http, Exception: _fault},
     )
 
@@ -120,6 +120,9 @@ class _Asked:
             await sending.refuse(refused)
         except ClientDisconnect:
             pass
+        except Exception:
+            status = 500
+            raise
         finally:
             self._service.metrics.ended(self._asked, status, time.monotonic() - began)
 
@@ -129,7 +132,10 @@ class _Asked:
         data = self._service.job.data
         body = await _body(request, longest_body(data.shape))
         kind = request.headers.get("content-type", "")
-        return await anyio.to_thread.run_sync(read, self._asked, kind, body, request.query_params, data)
+        question = await anyio.to_thread.run_sync(read, self._asked, kind, body, request.query_params, data)
+        if self._explorer is None:
+            check_draws(question.procedure, self._service.limits.most_draws)
+        return question
 
     async def _answer(self, question: Question, sending: _Sending) -> None:
         if self._explorer is not None:

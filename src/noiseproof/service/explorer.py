@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, Response
 
 from noiseproof.attacks import PGD, Example
 from noiseproof.attacks.base import TargetModel, has_gradient
+from noiseproof.errors import NoiseproofError
 from noiseproof.models.copies import copied
 from noiseproof.reports.page.render import render
 from noiseproof.service.messages import AttackAnswer, AttackMessage
@@ -80,7 +81,10 @@ class Explorer:
         Raises:
             RefusedError: nothing can be followed down, or there is no such class.
         """
-        return await to_thread.run_sync(self._attacked, question)
+        try:
+            return await to_thread.run_sync(self._attacked, question)
+        except (NoiseproofError, NotImplementedError) as error:
+            raise RefusedError(422, str(error) or "this noise has no float draws", "take a random direction") from None
 
     def _attacked(self, question: Question) -> AttackAnswer:
         said, job = question.message, self._service.job

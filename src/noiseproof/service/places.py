@@ -29,11 +29,11 @@ class Places:
         Raises:
             RefusedError: too many wait already.
         """
-        if self.waiting >= self.most_waiting and self.under_way >= self.at_once:
+        if self.waiting + self.under_way >= self.at_once + self.most_waiting:
             after = min(60, max(1, round(seconds * (self.waiting + self.under_way) / self.at_once)))
             raise RefusedError(
                 429,
-                f"{self.under_way} requests are under way and {self.waiting} wait, as many as may",
+                f"as many requests are under way ({self.under_way}) or wait ({self.waiting}) as may",
                 f"come again in {after} s",
                 retry_after=after,
             )

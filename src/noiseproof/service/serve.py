@@ -87,7 +87,7 @@ def _serve(
             listens()
 
         async def shutdown(self, sockets: list[socket] | None = None) -> None:
-            await service.end(GRACE, said)
+            await service.end(GRACE, said, lambda: self.force_exit)
             await super().shutdown(sockets)
 
     config = uvicorn.Config(

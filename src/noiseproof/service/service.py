@@ -21,7 +21,7 @@ from noiseproof.data.request import keep, request_data
 from noiseproof.engine import Drawn, Finished, Task
 from noiseproof.engine.clean import classes_without_noise
 from noiseproof.engine.shared import SharedDraws
-from noiseproof.errors import RunError
+from noiseproof.errors import ModelError, NoiseproofError, RunError
 from noiseproof.noises import Words
 from noiseproof.noises.keys import input_key
 from noiseproof.procedures import Certify
@@ -35,7 +35,6 @@ from noiseproof.service.messages import (
 )
 from noiseproof.service.metrics import Metrics
 from noiseproof.service.places import Places
-from noiseproof.service.question import check_draws
 from noiseproof.service.refused import RefusedError
 from noiseproof.stats.bounds import one_sided
 from noiseproof.store import Range, RunFolder
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_STATUS: dict[type[Exception], int] = {RunError: 503, ModelError: 500}
 Message = Begun | Counted | CertifyAnswer | PredictAnswer | DecideAnswer
 
 
@@ -96,18 +96,23 @@ class Service:
         """Draw no more."""
         self._shared.__exit__()
 
-    async def end(self, seconds: float, said: Callable[[str], None]) -> None:
-        """Take nothing in any more, give what is under way so many seconds, cancel the rest, and say so."""
+    async def end(self, seconds: float, said: Callable[[str], None], hurry: Callable[[], bool]) -> None:
+        """Take nothing in any more, give what is under way so many seconds, cancel the rest, and say so.
+
+        Args:
+            seconds: for what is under way.
+            said: told what happens.
+            hurry: asked whether to wait no longer.
+        """
         self.ending = True
         begun = self.places.under_way + self.places.waiting
-        said(f"ending: {begun} requests are under way" + (f" and have {seconds:g} s" if begun else ""))
+        said(f"ending; requests under way: {begun}" + (f", which have {seconds:g} s" if begun else ""))
         with anyio.move_on_after(seconds):
-            while self.places.under_way or self.places.waiting:
+            while (self.places.under_way or self.places.waiting) and not hurry():
                 await anyio.sleep(0.05)
         cancelled = self.places.under_way + self.places.waiting
         self.over.set()
-        if begun:
-            said(f"ended: {begun - cancelled} finished, {cancelled} cancelled")
+        said(f"ended; requests finished: {begun - cancelled}, cancelled: {cancelled}")
 
     async def answer(self, question: Question) -> AsyncGenerator[Message]:
         """What comes of a request, as it comes; the last is the answer. To be closed when nobody waits for it.
@@ -117,11 +122,11 @@ class Service:
         Raises:
             RefusedError: it cannot be answered.
         """
-        request = await to_thread.run_sync(_Request, self, question)
         events: asyncio.Queue[Drawn | Finished | Exception] = asyncio.Queue()
         told = _to(asyncio.get_running_loop(), events)
-        wanted = None
+        request = wanted = None
         try:
+            request = await to_thread.run_sync(_Request, self, question)
             begun = await to_thread.run_sync(request.begin, self._environment, self._backend)
             wanted = await to_thread.run_sync(self._shared.add, request.engine, request.procedure, request.task, told)
             yield begun
@@ -137,14 +142,13 @@ class Service:
                     request.close()  # before it is told: who reads it may verify it at once
                     yield answer
                     return
-        except RunError as error:  # a full disk
-            raise RefusedError(503, str(error)) from None
-        except ValueError as error:
-            raise RefusedError(422, str(error)) from None
+        except (NoiseproofError, ValueError) as error:  # a full disk; a model that breaks its contract; what cannot be
+            raise RefusedError(_STATUS.get(type(error), 422), str(error)) from None
         finally:
             if wanted is not None:
                 wanted.leave()
-            request.close()
+            if request is not None:
+                request.close()
 
 
 class _Request:
@@ -152,7 +156,6 @@ class _Request:
 
     def __init__(self, service: Service, question: Question) -> None:
         procedure = question.procedure
-        check_draws(procedure, service.limits.most_draws)
         base, index = service.job, question.index or 0
         data = base.data if question.pixels is None else request_data(question.pixels, base.model.num_classes)
         subject = replace(base.asked.subject, every=1, start=index, limit=1)
@@ -223,13 +226,13 @@ class _Request:
 
     def _copies(self, wanted: int) -> NDArray[np.uint8]:
         """The first noisy copies that the class is selected on, in 8 bits for display."""
-        noise = self.job.noise
+        noise, nothing = self.job.noise, np.empty((0, *self.job.data.shape), dtype=np.uint8)
         if not wanted:
-            return np.empty((0, *self.job.data.shape), dtype=np.uint8)
+            return nothing
         engine = self.engine
         words = Words(engine.seed, self.task.key, "select", engine.rng, engine.binding)
         noisy = noise.perturb(self.task.x, words, 0, wanted)
-        return shown(noisy, noise)
+        return shown(noisy, noise) if noisy.shape[1:] == self.task.x.shape else nothing  # some noises ask more of it
 
 
 def _answer(outcome: Outcome, common: dict[str, Any]) -> CertifyAnswer | PredictAnswer | DecideAnswer:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
@@ -24,23 +23,27 @@ _HEADERS = (
 )
 
 
-def guards(token: str, refused: Callable[[str], Response] | None = None) -> list[Middleware]:
+_NO_TOKEN = (401, "a token is asked for", "open the address with its token, as noiseproof printed it")
+_NO_NAME = (400, "this is another name than this machine has for itself", "open the address that noiseproof printed")
+
+Told = tuple[int, str, str]
+"""A status, what is wrong, and what to do."""
+
+
+def guards(token: str, refused: Callable[[Told], Response] | None = None) -> list[Middleware]:
     """What stands before an application.
 
     Args:
-        token: without it nothing is answered; empty for none, and then only to addresses of this machine.
-        refused: how somebody without it is told; in plain text by default.
+        token: without it nothing is answered; empty for none, and then only under names of this machine.
+        refused: how somebody is told who is not let in; in plain text by default.
     """
-    found = [Middleware(Guard, token=token, refused=refused or (lambda said: PlainTextResponse(said, 401)))]
-    if not token:  # a page elsewhere must not reach it under a name of its own
-        found.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK), www_redirect=False))
-    return found
+    return [Middleware(Guard, token=token, refused=refused or (lambda told: PlainTextResponse(told[2], told[0])))]
 
 
 class Guard:
-    """Asks for the token, and adds the headers that every answer has."""
+    """Asks for the token, or for a name of this machine, and adds the headers that every answer has."""
 
-    def __init__(self, app: ASGIApp, token: str, refused: Callable[[str], Response]) -> None:
+    def __init__(self, app: ASGIApp, token: str, refused: Callable[[Told], Response]) -> None:
         """Before an application."""
         self._app, self._token, self._refused = app, token, refused
 
@@ -57,13 +60,22 @@ class Guard:
 
         request = Request(scope)
         answer: Response | None = None
-        if self._token and not self._same(request.headers.get("authorization", "").removeprefix("Bearer ")):
+        if not self._token and not _is_here(request):
+            answer = self._refused(_NO_NAME)
+        bearer = request.headers.get("authorization", "")
+        if self._token and not (bearer.startswith("Bearer ") and self._same(bearer.removeprefix("Bearer "))):
             if request.method == "GET" and self._same(request.query_params.get("token", "")):
                 answer = RedirectResponse(request.url.path, 303)  # so that it does not stay in the address
                 answer.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
             elif not self._same(request.cookies.get(COOKIE, "")):
-                answer = self._refused("open the address with its token, as noiseproof printed it")
+                answer = self._refused(_NO_TOKEN)
         await (answer or self._app)(scope, receive, sending)
 
     def _same(self, given: str) -> bool:
         return secrets.compare_digest(given.encode(), self._token.encode())
+
+
+def _is_here(request: Request) -> bool:
+    """Whether it was asked for by a name of this machine: a page elsewhere must not reach it under one of its own."""
+    name, colon, port = request.headers.get("host", "").rpartition(":")
+    return (name if colon and port.isdecimal() else f"{name}{colon}{port}") in LOOPBACK

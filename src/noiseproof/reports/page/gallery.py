@@ -15,7 +15,8 @@ import numpy as np
 from noiseproof.data import DATA_SETS, FORMS, load
 from noiseproof.data.dataset import pictures_only
 from noiseproof.data.python_file import is_python
-from noiseproof.errors import NoiseproofError
+from noiseproof.data.request import REQUEST, kept
+from noiseproof.errors import DataError, NoiseproofError
 from noiseproof.noises.keys import input_key
 from noiseproof.reports.noise_images import noisy_picture
 from noiseproof.reports.units import down
@@ -128,6 +129,11 @@ def pictures_of(run: Run, elsewhere: Elsewhere | None) -> RunPictures:
     if not isinstance(spec, str):
         return RunPictures(None, "The run does not say which pictures it is about; give them with --data.")
     name = spec.partition(":")[0]
+    if spec == said == REQUEST:
+        try:
+            return RunPictures(kept(run.path, run.manifest.meaning["model"]["num_classes"]))
+        except DataError as error:
+            return RunPictures(None, f"The picture is not here: {error}")
     if spec == said and (is_python(spec) or not (name in DATA_SETS or any(form.takes(spec) for form in FORMS))):
         return RunPictures(
             None, f"The pictures of {spec} are not looked for on the run's word alone; give --data {spec}."

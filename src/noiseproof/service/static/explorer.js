@@ -158,13 +158,13 @@ const take = (message, points, asked, n) => {
     answer = message;
     const truth = asked.label === null || message.prediction < 0 ? "" : message.prediction === asked.label ? " (as it is labelled)" : ` (it is labelled ${facts.classes[asked.label]})`;
     if (message.prediction < 0) say(`Abstains: p_A is not above 1/2 for sure (at least ${down(message.p_lower, 4)}).`, "warn");
-    else say(`Certified: ${message.name}${truth}, and no perturbation of L2 length below ${down(message.radius, 3)} (${down(255 * message.radius, 1)}/255) can change that.`, "good");
+    else say(`Certified: ${message.name}${truth}, and no perturbation of ${message.norm.toUpperCase()} length below ${down(message.radius, 3)} (${down(255 * message.radius, 1)}/255) can change that.`, "good");
     $("drawn").textContent = `${number(message.draws)} draws; p_A at least ${down(message.p_lower, 4)}; kept as ${message.run}`;
     const most = message.prediction < 0 ? 2 * facts.sigma : Math.max(2 * message.radius, facts.sigma);
     $("far").max = most;
     $("far").step = most / 200;
-    $("far").disabled = false;
-    $("ball").hidden = message.prediction < 0;
+    $("far").disabled = message.norm !== "l2";
+    $("ball").hidden = message.prediction < 0 || message.norm !== "l2";
     $("edge").style.width = `${(100 * message.radius) / most}%`;
     $("edge").textContent = `certified: ${down(message.radius, 3)}`;
     $("f").textContent = className(message.clean);
@@ -258,6 +258,7 @@ facts.labels.forEach((label, index) => {
   image.alt = `${index}: ${facts.classes[label]}`;
   image.title = image.alt;
   image.className = "pixels";
+  image.loading = "lazy";
   image.width = W;
   image.height = H;
   button.append(image);
