@@ -26,11 +26,11 @@ _HEADERS = (
 _NO_TOKEN = (401, "a token is asked for", "open the address with its token, as noiseproof printed it")
 _NO_NAME = (400, "this is another name than this machine has for itself", "open the address that noiseproof printed")
 
-Told = tuple[int, str, str]
+Refusal = tuple[int, str, str]
 """A status, what is wrong, and what to do."""
 
 
-def guards(token: str, refused: Callable[[Told], Response] | None = None) -> list[Middleware]:
+def guards(token: str, refused: Callable[[Refusal], Response] | None = None) -> list[Middleware]:
     """What stands before an application.
 
     Args:
@@ -43,7 +43,7 @@ def guards(token: str, refused: Callable[[Told], Response] | None = None) -> lis
 class Guard:
     """Asks for the token, or for a name of this machine, and adds the headers that every answer has."""
 
-    def __init__(self, app: ASGIApp, token: str, refused: Callable[[Told], Response]) -> None:
+    def __init__(self, app: ASGIApp, token: str, refused: Callable[[Refusal], Response]) -> None:
         """Before an application."""
         self._app, self._token, self._refused = app, token, refused
 
