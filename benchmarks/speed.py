@@ -81,6 +81,7 @@ Rate = Callable[[float], float]
 
 
 def ours(kind: str, precision: str, base: nn.Module, shape: tuple[int, ...], options: Any) -> dict[str, Rate]:
+    from noiseproof.engine.backend import MANY, cpu_batch
     from noiseproof.engine.choose import backend_for
     from noiseproof.engine.require import check_available
     from noiseproof.runners.rates import certify_rate, forward_rate
@@ -89,7 +90,8 @@ def ours(kind: str, precision: str, base: nn.Module, shape: tuple[int, ...], opt
     noise = Gaussian(sigma=SIGMA).on(shape)
     generator = np.random.default_rng(0)
     inputs = [generator.integers(0, 256, shape, dtype=np.uint8) for _ in range(4)]
-    set_up = {"precision": precision, "workers": options.workers, "batch_size": options.batch_size}
+    rows = options.batch_size or cpu_batch(shape, inputs=MANY)
+    set_up = {"precision": precision, "workers": options.workers, "batch_size": rows}
     made = backend_for(kind, base, num_classes=10, noise=noise, shape=shape, **set_up)
     return {
         "certify": lambda seconds: certify_rate(made, noise, inputs, seconds),

@@ -77,7 +77,7 @@ def test_bench_on_the_command_line(tmp_path, capsys):
     status = command_line(["bench", "--model", model, *options])
     said = capsys.readouterr()
     assert status == 0
-    assert "| forward only | 128 |" in said.out
+    assert "| forward only | 512 |" in said.out
     assert "| textbook loop, as published | 1000 |" in said.out
     assert "2 one-thread workers" in said.out
     stored = json.loads(out.read_text())

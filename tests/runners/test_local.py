@@ -109,6 +109,15 @@ def test_packing_and_workers_change_no_count(certified, as_set, changes):
     assert as_set(certified("other", **changes)) == as_set(certified())
 
 
+@pytest.mark.parametrize(("inputs", "rows"), [(31, 128), (32, 512)])
+def test_many_small_inputs_come_in_larger_batches(model, tmp_path, inputs, rows):
+    pictures = np.random.default_rng(0).integers(0, 256, (inputs, 1, 4, 4), dtype=np.uint8)
+    many = DataSet("many", ("a", "b", "c"), (1, 4, 4), np.zeros(inputs, np.int64), pictures)
+    settings = {"model": model, "data": many, "sigma": 0.5, "n": 30, "num_classes": 3, "workers": 1, "device": "cpu"}
+    run = predict(out=tmp_path, **settings)
+    assert [session["batch_size"] for session in run.state.sessions] == [rows]
+
+
 def test_predict(data, model, tmp_path):
     run = predict(
         model=model, data=data, sigma=0.5, out=tmp_path, n=100, num_classes=3, workers=1, device="cpu", limit=3

@@ -76,15 +76,25 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def cpu_batch(shape: tuple[int, ...]) -> int:
+MANY = 32
+"""Inputs of which even the first looks, of some 100 draws each, fill all batches of 512 that are under way."""
+
+
+def cpu_batch(shape: tuple[int, ...], inputs: int = 1) -> int:
     """Rows a forward pass on a CPU: few enough to keep activations in cache, enough to outweigh what a batch costs.
 
-    >>> cpu_batch((1, 28, 28)), cpu_batch((3, 32, 32)), cpu_batch((3, 224, 224))
-    (128, 64, 16)
+    Args:
+        shape: of an input.
+        inputs: that wait; many small ones fill larger batches, 4 to 18% more draws a CPU second (docs/performance.md).
+
+    >>> cpu_batch((1, 28, 28)), cpu_batch((3, 32, 32)), cpu_batch((3, 224, 224)), cpu_batch((1, 28, 28), inputs=500)
+    (128, 64, 16, 512)
     """
     if prod(shape) > 2**14:
         return 16
-    return 64 if prod(shape) > 2**10 else 128
+    if prod(shape) > 2**10:
+        return 64
+    return 512 if inputs >= MANY else 128
 
 
 def gpu_batch(shape: tuple[int, ...]) -> int:

@@ -89,7 +89,7 @@ def _chosen(job: Job) -> tuple[str, PooledBackend | None]:
         lambda name, batch_size: job.backend(batch_size, name=name),
         [job.input(job.indices[0])],
         draws=min(len(job.indices) * job.asked.procedure.most_draws, job.asked.budget or sys.maxsize),
-        batch_size=compute.batch_size,
+        batch_size=job.batch_size,
     )
 
 

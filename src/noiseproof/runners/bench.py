@@ -16,7 +16,7 @@ from torch import nn
 from noiseproof.analysis.speed import Bench, Speed
 from noiseproof.asked import Compute, Subject
 from noiseproof.asked.kinds import check_kinds
-from noiseproof.engine.backend import available_cores
+from noiseproof.engine.backend import MANY, available_cores, cpu_batch
 from noiseproof.engine.choose import backend_for
 from noiseproof.engine.contract import check_backend, check_eval_mode, check_graph
 from noiseproof.engine.require import check_available
@@ -88,12 +88,13 @@ def bench(
             workers=compute.workers,
         )
 
+    rows = compute.batch_size or (cpu_batch(inputs[0].shape, inputs=MANY) if chosen.type == "cpu" else None)
     backend: str = asked
     ready = None
     if (compute.backend, compute.precision, chosen.type) == ("auto", "fp32", "cpu"):  # as in a long run
-        backend, ready = fastest(base, made, inputs[:1], draws=LONG, batch_size=compute.batch_size)
+        backend, ready = fastest(base, made, inputs[:1], draws=LONG, batch_size=rows)
     with ExitStack() as stack:
-        ours = ready or made(backend, compute.batch_size)
+        ours = ready or made(backend, rows)
         stack.callback(ours.close)
         options = {"device": str(chosen), "threads": cores, **again}
         loop = TextbookProcess(

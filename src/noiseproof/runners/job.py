@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from noiseproof.engine import Drawn, Engine, Task, check_budget
+from noiseproof.engine.backend import cpu_batch
 from noiseproof.engine.choose import backend_for
 from noiseproof.engine.contract import check_backend, check_eval_mode, check_graph, check_precision
 from noiseproof.engine.halving import in_batches_that_fit
@@ -243,16 +244,24 @@ class Job:
         finished = {record.index for record in state.records.values()}
         return [index for index in self.indices if index not in finished]
 
+    @property
+    def batch_size(self) -> int | None:
+        """Rows a forward pass, as asked; None: what the device takes."""
+        asked = self.asked.compute.batch_size
+        if asked is not None or self.device.type != "cpu":
+            return asked
+        return cpu_batch(tuple(self.data.shape), inputs=len(self.indices))
+
     def drawing(self, act: Callable[[PooledBackend], T]) -> T:
         """What is drawn about the model outside its procedure, in batches that fit into memory."""
-        return in_batches_that_fit(self.backend, act, self.asked.compute.batch_size)
+        return in_batches_that_fit(self.backend, act, self.batch_size)
 
     def backend(
         self, batch_size: int | None, *, name: str | None = None, precision: str | None = None
     ) -> PooledBackend:
         """A backend for the model: the one asked for, but for what is named here."""
         compute = self.asked.compute
-        if self.ready and (batch_size, name, precision) == (compute.batch_size, None, None):
+        if self.ready and (batch_size, name, precision) == (self.batch_size, None, None):
             return self.ready.pop()
         return backend_for(
             name or compute.backend,

@@ -34,7 +34,7 @@ class InProcess(Executor):
 
     def draw(self, job: Job, state: State) -> Iterator[Began | Drawn | Finished]:
         """See ``Executor``."""
-        batch_size = job.asked.compute.batch_size
+        batch_size = job.batch_size
         while True:
             backend = job.backend(batch_size)
             try:

@@ -58,11 +58,12 @@ class OnRay(Executor):
         chosen = job.left(state)[:CHECKED]
         if not chosen and not job.skipped:
             return
-        compute, batch_size = job.asked.compute, job.asked.compute.batch_size
+        compute = job.asked.compute
         with _Connection(compute.address) as ray:
             device = _device(compute.device, ray)
             cores = 1 if compute.workers is None or device == "cuda" else compute.workers
             workers = cores if device == "cpu" else compute.workers
+            batch_size = job.batch_size if device == "cpu" else compute.batch_size  # as in one process
             while True:
                 asked = actors_asked(job, chosen or job.indices[:CHECKED], device, batch_size, workers)
                 order = Order(versions(), str(Path.cwd()), ray.cloudpickle.dumps(asked), job.model.fingerprint)
