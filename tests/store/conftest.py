@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from copy import copy
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from noiseproof.noises import Gaussian
 from noiseproof.procedures import Certify
-from noiseproof.store import Manifest, Range, RunFolder
+from noiseproof.store import Manifest, Range, RunFolder, shares
 
 ENVIRONMENT = {"device": "cpu", "backend": "torch 2", "precision": "fp32", "batch_size": 64, "version": "0.1.0"}
 NOISE = Gaussian(sigma=0.5).on((1, 2, 2))
@@ -53,6 +57,30 @@ def finished_run(tmp_path: Path, manifest: Manifest) -> Path:
         _serve(folder, "c-0", 2, top=1, right=0.9, void=0.04)
         _serve(folder, "d-0", 3, top=1, right=0.9, stop_after=3)
     return path
+
+
+@pytest.fixture
+def in_shares(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[bool]]:
+    """Makes ``verify`` read every journal in so many shares, in this process; returns whether that was enough."""
+
+    def verified(of: int, told: list[bool], path: Path, manifest: Manifest, recounted: Any) -> Any:
+        end = (path / "journal.jsonl").stat().st_size
+        try:
+            found = [shares.checked(path, manifest, copy(recounted), share, of, end) for share in range(of)]
+            found = [msgspec.json.decode(msgspec.json.encode(each), type=shares.Share) for each in found]
+            whole = shares.together(manifest, found)
+        except shares.NOT_PLAIN:
+            whole = None
+        told.append(whole is not None)
+        return whole
+
+    def set_up(of: int) -> list[bool]:
+        told: list[bool] = []
+        # the package has a function of this name
+        monkeypatch.setattr(import_module("noiseproof.store.verify"), "verified_in_shares", partial(verified, of, told))
+        return told
+
+    return set_up
 
 
 @pytest.fixture

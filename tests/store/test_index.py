@@ -21,6 +21,12 @@ from noiseproof.types import ABSTAIN, Certificate
 NOTHING = Certificate(ABSTAIN, 0.0, 0.0, 1.0)
 
 
+@pytest.fixture(autouse=True, params=[None, 2, 3], ids=["in order", "two shares", "three shares"])
+def _in_order_and_in_shares(request, in_shares):
+    if request.param:
+        in_shares(request.param)
+
+
 @pytest.fixture(autouse=True)
 def _every_journal_is_large(monkeypatch):
     monkeypatch.setattr(indexed, "LEAST", 1)
@@ -165,7 +171,9 @@ def test_a_changed_journal_is_found_by_every_reader(run, manifest):
             read(run)
 
 
-@pytest.mark.parametrize("fault", ["a radius", "a label", "one less", "one more", "a session", "a range", "a seal"])
+@pytest.mark.parametrize(
+    "fault", ["a radius", "a label", "one less", "one more", "a session", "a range", "a seal", "more lines"]
+)
 def test_verify_finds_one_that_says_something_else(run, fault):
     """The attack: the index forged, its sum made anew; readers would print what the journal does not say."""
     head, *rows, _ = (run / INDEX).read_bytes().splitlines()
@@ -190,6 +198,9 @@ def test_verify_finds_one_that_says_something_else(run, fault):
         table["sessions"][0]["device"] = "cuda"
     elif fault == "a range":
         table["open"]["d-0"]["select"][0][1] += 1
+    elif fault == "more lines":
+        table["lines"] += 1
+        table["sessions"][0]["device"] = "cuda"
     else:
         table["seals"][0]["of"] = 10
     (run / INDEX).write_bytes(summed([json.dumps(table, separators=(",", ":")).encode(), *rows]))

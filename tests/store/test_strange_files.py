@@ -12,6 +12,12 @@ from noiseproof.store.settings import read_toml
 from noiseproof.store.verify import VerificationError, verify
 
 
+@pytest.fixture(autouse=True, params=[None, 2, 3], ids=["in order", "two shares", "three shares"])
+def _in_order_and_in_shares(request, in_shares):
+    if request.param:
+        in_shares(request.param)
+
+
 @pytest.mark.parametrize("name", ["manifest.json", "journal.jsonl"])
 def test_brackets_too_deep(finished_run, manifest, rechain, name):
     if name == "manifest.json":
@@ -23,7 +29,7 @@ def test_brackets_too_deep(finished_run, manifest, rechain, name):
         from noiseproof.store.journal import _chain
 
         body = b'{"is":' + b"[" * 100_000
-        raw = body + b',"hash":"' + _chain(manifest.meaning_hash, body).encode() + b'"}\n'
+        raw = body + b',"hash":"' + _chain(manifest.meaning_hash.encode(), body) + b'"}\n'
         (finished_run / name).write_bytes(raw)
         with pytest.raises(RunError, match="line 1: not JSON"):
             read_run(finished_run)

@@ -21,6 +21,12 @@ from noiseproof.store import (
 from noiseproof.store.manifest import write_manifest
 
 
+@pytest.fixture(autouse=True, params=[None, 2, 3], ids=["in order", "two shares", "three shares"])
+def _in_order_and_in_shares(request, in_shares):
+    if request.param:
+        in_shares(request.param)
+
+
 def test_a_good_run(finished_run):
     assert verify(finished_run) == Verification(records=3, draws=630, void=8, unfinished=1)
     assert verify(str(finished_run)).records == 3

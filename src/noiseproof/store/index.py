@@ -116,17 +116,21 @@ def worth(end: Mark | None, known: Mark | None, *, closing: bool = False) -> boo
 
 
 class Held:
-    """The index of a run held against its journal, line by line: readers rest on it, so it must say the same."""
+    """The index of a run held against its journal, line by line: readers rest on it, so it must say the same.
+
+    Attributes:
+        head: its first line; None where readers have none.
+    """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         """The index that readers of a run would take, if there is one."""
         self._path, self._manifest = path, manifest
-        self._head: IndexHead | None = None
+        self.head: IndexHead | None = None
         self._last: _Requests | None = None
         with suppress(OSError, msgspec.MsgspecError, ValueError, RecursionError):
-            head, rows = _read(path)
-            if _fits(path, manifest, head):
-                self._head, self._rows = head, iter(rows)
+            head, self._rows = _read(path)
+            if (head.format, head.meaning_hash) == (FORMAT, manifest.meaning_hash):
+                self.head = head
 
     def check(self, state: State, line: Line, record: Record | None) -> None:
         """Hold it against a line that the state has just taken in, and the input that it finished.
@@ -134,21 +138,72 @@ class Held:
         Raises:
             RunError: it says something else.
         """
-        if self._head is None or line.number > self._head.lines:
+        if self.head is None or line.number > self.head.lines:
             return
-        same = True
         if record is not None:
-            same = next(self._rows, b"") + b"\n" == row_of(record, self._last)
-            self._last = record.requests
-        if line.number == self._head.lines:
-            same &= next(self._rows, None) is None
-            same &= _encode(self._head) == _encode(_head(self._manifest, state, line.mark, self._head.sha256))
-        if not same:
+            self.check_row(record)
+        if line.number == self.head.lines:
+            self.check_head(head_of(self._manifest, state, line.mark))
+
+    def check_row(self, record: Record) -> None:
+        """Hold its next row against an input.
+
+        Raises:
+            RunError: it says something else.
+        """
+        if self.head is not None and next(self._rows, b"") != row_of(record, self._last):
+            self._wrong()
+        self._last = record.requests
+
+    def pass_row(self) -> None:
+        """Leave its next row to somebody else, who checks it."""
+        row = next(self._rows, b"")
+        if not row.endswith(b",null]\n"):
+            self._last = _decode_row(row).requests
+
+    def check_head(self, found: IndexHead) -> None:
+        """Hold its first line against what the journal says up to there, and that no rows are left.
+
+        Raises:
+            RunError: it says something else.
+        """
+        if self.head is not None:
+            found.sha256 = self.head.sha256  # which ``fits`` asks for
+            if in_text(found) != in_text(self.head) or self.more_rows():
+                self._wrong()
+            self.head = None
+
+    def more_rows(self) -> bool:
+        """Whether it has rows that nobody asked for."""
+        return self.head is not None and next(self._rows, None) is not None
+
+    def close(self) -> None:
+        """The journal is at its end.
+
+        Raises:
+            RunError: it is about more lines than there are.
+        """
+        if self.head is not None:
+            self._wrong()
+
+    def _wrong(self) -> None:
+        """It is one that readers do not take, or an error."""
+        assert self.head is not None, "else nobody asks"
+        if _fits(self._path, self._manifest, self.head):
             raise RunError(f"{self._path / INDEX} does not say what the journal says; remove it: it is made anew")
+        self.head = None
+
+
+def in_text(head: IndexHead) -> bytes:
+    """All that it says, inputs under way in one order."""
+    in_order = {name: dict(sorted(getattr(head, name).items())) for name in ("open", "drawn_in")}
+    return _encode(msgspec.structs.replace(head, **in_order))
 
 
 def _lines(path: Path, manifest: Manifest, state: State, mark: Mark) -> Iterator[bytes]:
-    yield _encode(_head(manifest, state, mark, _sum(path, mark.end))) + b"\n"
+    head = head_of(manifest, state, mark)
+    head.sha256 = _sum(path, mark.end)
+    yield _encode(head) + b"\n"
     last: _Requests | None = None
     for record in state.records.values():
         yield row_of(record, last)
@@ -166,14 +221,15 @@ def row_of(record: Record, last: _Requests | None) -> bytes:
     return _encode(row) + b"\n"
 
 
-def _head(manifest: Manifest, state: State, mark: Mark, digest: str) -> IndexHead:
+def head_of(manifest: Manifest, state: State, mark: Mark) -> IndexHead:
+    """What a state says of the journal up to a place, without its SHA-256."""
     return IndexHead(
         format=FORMAT,
         meaning_hash=manifest.meaning_hash,
         lines=mark.number,
         end=mark.end,
         hash=mark.hash,
-        sha256=digest,
+        sha256="",
         records=len(state.records),
         sessions=state.sessions,
         begun=[None if selection is None else asdict(selection) for selection in state.begun],
@@ -202,13 +258,25 @@ def _sum(path: Path, end: int) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path) -> tuple[IndexHead, list[bytes]]:
-    raw = (path / INDEX).read_bytes()
-    body, _, last = raw.rstrip(b"\n").rpartition(b"\n")
-    if msgspec.json.decode(last) != {"sha256": hashlib.sha256(body + b"\n").hexdigest()}:
+def _read(path: Path) -> tuple[IndexHead, Iterator[bytes]]:
+    """Head and rows of an index that is whole; it is read as it is looked at."""
+    digest, last = hashlib.sha256(), b""
+    with (path / INDEX).open("rb") as file:
+        for line in file:
+            digest.update(last)
+            last = line
+    if msgspec.json.decode(last) != {"sha256": digest.hexdigest()}:
         raise ValueError("it is torn or damaged")
-    head, *rows = body.split(b"\n")
-    return _decode_head(head), rows
+    rows = _all_but_the_last(path / INDEX)
+    return _decode_head(next(rows)), rows
+
+
+def _all_but_the_last(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        before = next(file, b"")
+        for line in file:
+            yield before
+            before = line
 
 
 def _fits(path: Path, manifest: Manifest, head: IndexHead) -> bool:
@@ -216,7 +284,7 @@ def _fits(path: Path, manifest: Manifest, head: IndexHead) -> bool:
     return same and head.sha256 == _sum(path, head.end)
 
 
-def _records(rows: list[bytes], state: State) -> Iterator[Record]:
+def _records(rows: Iterator[bytes], state: State) -> Iterator[Record]:
     asked: _Requests = ()
     draws = 0
     for text in rows:

@@ -15,6 +15,8 @@ from noiseproof.errors import RunError
 _MARK = b',"hash":"'
 _HASH_LENGTH = 32  # hex digits: 128 bits, plenty against accidents and edits by hand
 _TAIL = len(_MARK) + _HASH_LENGTH + len(b'"}\n')
+HASH = slice(-len(b'"}\n') - _HASH_LENGTH, -len(b'"}\n'))
+"""Where a line has its hash."""
 _SYNC_EVERY = 1.0  # seconds
 _LAST = 1 << 12  # bytes
 _encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
@@ -112,14 +114,13 @@ def read_journal(path: Path, start: str, after: Mark | None = None) -> Iterator[
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}") from None
     first, end, previous = after or Mark(0, 0, start)
+    last = previous.encode()
     with file:
         if file.seek(0, os.SEEK_END) < end:
             raise ChainError(f"{path} is shorter than it was: lines that were read are gone")
         file.seek(end)
         for number, raw in enumerate(file, start=first + 1):
-            body = raw[:-_TAIL]
-            found = _chain(previous, body)
-            if raw[len(body) :] != b'%b%b"}\n' % (_MARK, found.encode()):
+            if not follows(raw, last):
                 if not raw.endswith(b"\n"):
                     return
                 raise ChainError(
@@ -127,8 +128,19 @@ def read_journal(path: Path, start: str, after: Mark | None = None) -> Iterator[
                     "the line was changed, or one was removed or inserted"
                 )
             end += len(raw)
-            yield Line(number, body + b"}", end, found)
-            previous = found
+            last = raw[HASH]
+            yield Line(number, text_of(raw), end, last.decode())
+
+
+def text_of(raw: bytes) -> bytes:
+    """The object of a line, without its hash."""
+    return raw[:-_TAIL] + b"}"
+
+
+def follows(raw: bytes, last: bytes) -> bool:
+    """Whether the hash of a line continues that of the line before."""
+    body = raw[:-_TAIL]
+    return raw[len(body) :] == b'%b%b"}\n' % (_MARK, _chain(last, body))
 
 
 class Journal:
@@ -172,8 +184,8 @@ class Journal:
         """
         body = (entry if isinstance(entry, bytes) else _encoder.encode(entry).encode())[:-1]
         number, end, previous = self.end
-        line_hash = _chain(previous, body)
-        raw = body + _MARK + line_hash.encode() + b'"}\n'
+        line_hash = _chain(previous.encode(), body)
+        raw = body + _MARK + line_hash + b'"}\n'
         try:
             written = os.pwrite(self._file, raw, end)
             while written < len(raw):
@@ -183,7 +195,7 @@ class Journal:
         except OSError as error:
             os.ftruncate(self._file, end)
             raise self._unwritable(error) from None
-        self.end = Mark(number + 1, end + len(raw), line_hash)
+        self.end = Mark(number + 1, end + len(raw), line_hash.decode())
 
     def sync(self) -> None:
         """Wait until everything is on the disk."""
@@ -212,5 +224,5 @@ class Journal:
         )
 
 
-def _chain(previous: str, body: bytes) -> str:
-    return hashlib.sha256(previous.encode() + b"\n" + body).hexdigest()[:_HASH_LENGTH]
+def _chain(previous: bytes, body: bytes) -> bytes:
+    return hashlib.sha256(previous + b"\n" + body).hexdigest()[:_HASH_LENGTH].encode()
