@@ -36,6 +36,16 @@ def card(run: RunLike) -> str:
         VerificationError: a certificate does not follow from its counts: then nothing is promised.
         RunError: not a run with certificates, an import, or no input is finished.
     """
+    found = promising(run)
+    return card_of(found, verify(found.path))
+
+
+def promising(run: RunLike) -> Run:
+    """A run of which a card can say something.
+
+    Raises:
+        RunError: not a run with certificates, an import, or no input is finished.
+    """
     path = path_of(run)
     found = read_run(path)
     if found.manifest.kind == KIND_IMPORT:
@@ -46,7 +56,7 @@ def card(run: RunLike) -> str:
         raise RunError(
             f"{path} is a run of {found.manifest.kind}, which promises no radius; give a run of certify or decide"
         )
-    return card_of(found, verify(path))
+    return found
 
 
 def card_of(found: Run, held: Verification) -> str:
