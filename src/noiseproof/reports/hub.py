@@ -164,8 +164,7 @@ def _entry(run: Run, dataset: str, task: str, result: _Result) -> dict[str, Any]
         "dataset": {"id": dataset, "task_id": task},
         "value": round(100 * result.certified, 2),
         "notes": (
-            f"Certified accuracy (%): {told}; of these inputs at least {_down(result.at_least)}%"
-            f". noiseproof {__version__}, run {settings['run']}"
+            f"Certified accuracy (%): {told}; of these inputs at least {_down(result.at_least)}%; run {settings['run']}"
         ),
     }
 
