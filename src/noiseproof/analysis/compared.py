@@ -104,8 +104,10 @@ def common_inputs(runs: Sequence[Run]) -> tuple[tuple[Record, ...], ...]:
         raise ValueError("runs to compare must have inputs in common, but no index is in all of them")
     # Pairs of neighbours would not do: an import between two runs of certify would hide that their pictures differ.
     for a, b in combinations(range(len(runs)), 2):
+        # a key is of the picture as its noise stores it, and numbers equal pictures in the order they came
+        alike = _keys(runs[a]) is not None and _keys(runs[a]) == _keys(runs[b])
         for index in common:
-            _check_same(runs[a], runs[b], found[a][index], found[b][index])
+            _check_same(runs[a], runs[b], found[a][index], found[b][index], alike=alike)
     return tuple(tuple(records[index] for index in common) for records in found)
 
 
@@ -119,14 +121,12 @@ def _check_data(runs: Sequence[Run]) -> None:
             raise ValueError(f"runs to compare must be on the same data, {got}{more}")
 
 
-def _check_same(one: Run, other: Run, a: Record, b: Record) -> None:
+def _check_same(one: Run, other: Run, a: Record, b: Record, *, alike: bool) -> None:
     if a.label != b.label:
         raise ValueError(
             f"runs to compare must be on the same data, but input {a.index} has label {a.label} in {one.name} "
             f"and {b.label} in {other.name}"
         )
-    # A key is of the picture as its noise stores it, and numbers equal pictures in the order they came.
-    alike = _keys(one) is not None and _keys(one) == _keys(other)
     if alike and a.key.rpartition("-")[0] != b.key.rpartition("-")[0]:
         raise ValueError(
             f"runs to compare must be on the same data, but input {a.index} is another picture in {one.name} "

@@ -37,7 +37,7 @@ def prefix_edges(record: Record) -> tuple[int, ...]:
     Args:
         record: a finished input of a run of Certify or Predict; imported ones without answers have no edges.
     """
-    asked = (answer.n for answer in record.answers if answer.stage != "select")
+    asked = (n for stage, n in record.requests if stage != "select")
     return tuple(itertools.accumulate(asked))
 
 

@@ -9,9 +9,7 @@ import numpy as np
 
 from noiseproof.analysis.certified import (
     abstention,
-    average_certified_radius,
     certified_accuracy,
-    median_radius,
     natural_accuracy,
     right_radii,
 )
@@ -158,10 +156,13 @@ def summarize(
     """
     m = len(records)
     certified = certified_accuracy(records, radii)
+    reached = right_radii(records)
+    acr, median = np.maximum(reached, 0).mean(), np.median(np.maximum(reached, 0))
     counts = [round(share * m) for share in certified.tolist()]
     drawn = [record for record in records if record.skipped is None] or records
-    selection = [_draws(record, selecting=True) for record in drawn]
-    estimation = [_draws(record, selecting=False) for record in drawn]
+    asked = {record.requests for record in drawn}  # a few, where inputs are many
+    selection = {_draws(requests, selecting=True) for requests in asked}
+    estimation = {_draws(requests, selecting=False) for requests in asked}
     outcome = records[0].outcome
     assert isinstance(outcome, Certificate)  # certified_accuracy has refused everything else
     norm = outcome.norm
@@ -172,7 +173,7 @@ def summarize(
         alpha=alpha,
         n0=max(selection),
         n=max(estimation),
-        even=len(set(selection)) == len(set(estimation)) == 1,
+        even=len(selection) == len(estimation) == 1,
         radii=tuple(float(radius) for radius in radii),
         certified=tuple(certified.tolist()),
         band=dkw_band(m, delta),
@@ -187,13 +188,13 @@ def summarize(
         population_lower_at_any_m=tuple(population_lower_at_any_m(k, m, alpha, rho) for k in counts),
         natural=natural_accuracy(records),
         abstention=abstention(records),
-        acr=average_certified_radius(records),
-        median=median_radius(records),
+        acr=float(acr),
+        median=float(median),
         ceiling=ceiling_of(records, alpha=alpha, sigma=sigma, two_sided=two_sided),
         draws=sum(record.draws for record in records),
         void=sum(record.void for record in records),
         seconds=sum(record.seconds for record in records),
-        right_radii=tuple(np.sort(right_radii(records)).tolist()),
+        right_radii=tuple(np.sort(reached).tolist()),
         note=note,
         skipped=sum(record.skipped is not None for record in records),
     )
@@ -206,14 +207,18 @@ def ceiling_of(
 
     Arguments are those of ``summarize``; the records have certificates, at least one.
     """
-    outcome, n = records[0].outcome, max(_draws(record, selecting=False) for record in records)
+    outcome, n = records[0].outcome, _draws_at_most(records)
     if not isinstance(outcome, Certificate) or outcome.norm != "l2":
         return None
     return _ceiling(n, alpha, sigma, runner_up=two_sided)
 
 
-def _draws(record: Record, *, selecting: bool) -> int:
-    return sum(answer.n for answer in record.answers if (answer.stage == "select") == selecting)
+def _draws_at_most(records: Sequence[Record]) -> int:
+    return max(_draws(requests, selecting=False) for requests in {record.requests for record in records})
+
+
+def _draws(requests: Sequence[tuple[str, int]], *, selecting: bool) -> int:
+    return sum([n for stage, n in requests if (stage == "select") == selecting])
 
 
 def _ceiling(n: int, alpha: float, sigma: float | None, *, runner_up: bool) -> float | None:

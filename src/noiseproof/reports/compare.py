@@ -114,11 +114,11 @@ def compare_runs(read: Sequence[Run], grid: Sequence[float]) -> SideBySide:
     """
     check_different([run.path for run in read])
     names = tuple(run.name for run in named_apart(read))
-    for run in read:
-        run_summary(run, grid)  # refuses what has no radii, in words of that run
+    whole = [run_summary(run, grid) for run in read]  # refuses what has no radii, in words of that run
     records = common_inputs(read)
     summaries = tuple(
-        run_summary(run, grid, name=name, records=own) for run, name, own in zip(read, names, records, strict=True)
+        replace(summary, name=name) if len(own) == summary.m else run_summary(run, grid, name=name, records=own)
+        for run, summary, name, own in zip(read, whole, names, records, strict=True)
     )
     accuracy = accuracy_table(summaries)
     tests = paired_tests(records, grid)

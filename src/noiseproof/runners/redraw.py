@@ -206,7 +206,7 @@ class _Replay:
         seed, rng = int(manifest.meaning["seed"]), manifest.meaning.get("rng", "philox")
         engine = Engine(self.backend, self.job.noise, seed, rng, manifest.binding)
         x = self.job.input(record.index)
-        wanted = [(Task(record.key, x), [(answer.stage, answer.n) for answer in record.answers])]
+        wanted = [(Task(record.key, x), list(record.requests))]
         pairs = []
         for answer, (_, got) in zip(record.answers, engine.draw(wanted, _InDoubt(tally, MARGIN)), strict=True):
             if 2 * len(answer.votes) != len(got.votes):

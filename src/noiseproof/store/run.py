@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass, fields
 from math import isclose
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -121,7 +122,7 @@ class Run:
     @property
     def records(self) -> list[Record]:
         """The finished inputs, by index."""
-        return sorted(self.state.records.values(), key=lambda record: (record.index, record.key))
+        return sorted(self.state.records.values(), key=attrgetter("index"))  # no two have the same
 
     @property
     def noise(self) -> Noise:
