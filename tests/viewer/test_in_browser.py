@@ -5,10 +5,7 @@ Chromium is Debian's (apt-get install chromium), or the file that NOISEPROOF_CHR
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,51 +15,12 @@ from noiseproof.reports.report import report
 from noiseproof.store import RunFolder, read_run
 from noiseproof.store.folder import JOURNAL
 from noiseproof.store.whole import Selection
+from tests.in_browser import SCREENS, no_fault
 from tests.serving import served
 
 pytestmark = pytest.mark.extra("playwright", "axe_playwright_python")
 
 TOPS = (0.999, 0.95, 0.8, 0.6, 0.52, 0.2)
-SCREENS = [
-    pytest.param({"width": width, "height": 900}, scheme, id=f"{name}-{scheme}")
-    for name, width in (("desktop", 1280), ("phone", 390))
-    for scheme in ("light", "dark")
-]
-DESKTOP = {"width": 1280, "height": 900}
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    found = os.environ.get("NOISEPROOF_CHROMIUM") or shutil.which("chromium")
-    if found is None:
-        pytest.skip("chromium is not installed: apt-get install chromium, or set NOISEPROOF_CHROMIUM")
-    from playwright.sync_api import sync_playwright
-
-    sandbox = [] if os.getuid() else ["--no-sandbox"]  # there is none for root
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=sandbox)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def opened(chromium) -> Iterator[Callable[..., Any]]:
-    """Opens an address; what the browser complains of fails the test."""
-    contexts, said = [], []
-
-    def opener(address: str, screen: dict[str, int] = DESKTOP, scheme: str = "light", scripts: bool = True) -> Any:
-        context = chromium.new_context(viewport=screen, color_scheme=scheme, java_script_enabled=scripts)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.goto(address)
-        return page
-
-    yield opener
-    for context in contexts:
-        context.close()
-    assert said == []
 
 
 def tables(page: Any) -> list[list[list[str]]]:
@@ -71,16 +29,6 @@ def tables(page: Any) -> list[list[list[str]]]:
         [...r.cells].map(c => c.innerText.trim().replace(/★$/, ''))))"""
     found: list[list[list[str]]] = page.evaluate(read)
     return found
-
-
-def no_fault(page: Any) -> None:
-    """Nothing to stumble over for who cannot see or has no pointer, and nothing wider than the screen."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
-    found = Axe().run(page).response["violations"]
-    assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found] == []
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
 @pytest.mark.parametrize(("screen", "scheme"), SCREENS)

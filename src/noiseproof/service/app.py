@@ -17,9 +17,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from noiseproof.service.explorer import Explorer
-from noiseproof.service.messages import ErrorMessage
+from noiseproof.service.messages import ErrorLine, ErrorMessage
 from noiseproof.service.openapi import openapi
-from noiseproof.service.question import check_draws, longest_body, read
+from noiseproof.service.question import longest_body, read
 from noiseproof.service.refused import RefusedError
 from noiseproof.viewer.guard import guards
 
@@ -134,7 +134,7 @@ class _Asked:
         kind = request.headers.get("content-type", "")
         question = await anyio.to_thread.run_sync(read, self._asked, kind, body, request.query_params, data)
         if self._explorer is None:
-            check_draws(question.procedure, self._service.limits.most_draws)
+            question.procedure(self._service.limits.most_draws)  # refused before it takes a place
         return question
 
     async def _answer(self, question: Question, sending: _Sending) -> None:
@@ -179,7 +179,7 @@ class _Sending:
     async def refuse(self, refused: RefusedError) -> None:
         """A status of its own, or a last line."""
         if self._begun:
-            await self.line(ErrorMessage(error=refused.error, remedy=refused.remedy))
+            await self.line(ErrorLine(error=refused.error, remedy=refused.remedy))
             await self.end()
         else:
             await refusal(refused)(self._scope, self._receive, self._send)
@@ -252,7 +252,7 @@ async def _body(request: Request, most: int) -> bytes:
 
 def refusal(refused: RefusedError) -> Response:
     """What a refused request gets."""
-    response = _json(refused.plain(), refused.status)
+    response = _json(ErrorMessage(error=refused.error, remedy=refused.remedy), refused.status)
     if refused.retry_after:
         response.headers["retry-after"] = str(refused.retry_after)
     if refused.status in (408, 413):  # what is left of the body is not read

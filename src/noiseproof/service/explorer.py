@@ -53,6 +53,7 @@ class Explorer:
             folder=STATIC,
             script="explorer.js",
             connects=True,
+            loads=True,
             model=job.model.source,
             noise=f"sigma {job.noise.sigma:g}",
             facts=json.dumps(facts).replace("<", "\\u003c"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from noiseproof.procedures.base import MOST
 
@@ -20,24 +20,26 @@ Byte = Annotated[int, Meta(ge=0, le=255)]
 class InputMessage(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """An input, given in one of three ways."""
 
-    picture: Annotated[str, Meta(description="A PNG or JPEG of the shape of the model, in base64.")] | None = None
-    pixels: Annotated[list[list[list[Byte]]], Meta(description="8-bit pixels, [C, H, W].")] | None = None
-    index: Annotated[int, Meta(ge=0, description="Of a picture of the data that the service shows.")] | None = None
+    picture: Annotated[str, Meta(description="A PNG or JPEG of the shape of the model, in base64.")] | UnsetType = UNSET
+    pixels: Annotated[list[list[list[Byte]]], Meta(description="8-bit pixels, [C, H, W].")] | UnsetType = UNSET
+    index: Annotated[int, Meta(ge=0, description="Of a picture of the data that the service shows.")] | UnsetType = (
+        UNSET
+    )
 
 
 class PredictMessage(InputMessage, forbid_unknown_fields=True, kw_only=True):
     """PREDICT: the class of the smoothed classifier, or an abstention."""
 
-    n: Annotated[Draws, Meta(description="Draws.")] = 1000
-    alpha: Level = 0.001
+    n: Annotated[Draws, Meta(description="Draws.")] | UnsetType = UNSET
+    alpha: Level | UnsetType = UNSET
 
 
 class CertifyMessage(InputMessage, forbid_unknown_fields=True, kw_only=True):
     """CERTIFY: the class and the radius inside which it cannot change."""
 
-    n0: Annotated[Draws, Meta(description="Draws that select the class.")] = 100
-    n: Annotated[Draws, Meta(description="Fresh draws that estimate its probability.")] = 100_000
-    alpha: Level = 0.001
+    n0: Annotated[Draws, Meta(description="Draws that select the class.")] | UnsetType = UNSET
+    n: Annotated[Draws, Meta(description="Fresh draws that estimate its probability.")] | UnsetType = UNSET
+    alpha: Level | UnsetType = UNSET
     copies: Annotated[int, Meta(ge=0, le=12, description="So many of the first noisy copies are sent along.")] = 0
 
 
@@ -45,8 +47,8 @@ class DecideMessage(InputMessage, forbid_unknown_fields=True, kw_only=True):
     """DECIDE: is the class constant within a radius? With as few draws as it takes."""
 
     radius: Annotated[float, Meta(ge=0, description="In input units, pixels in [0, 1], in the norm of the noise.")]
-    n_max: Annotated[Draws, Meta(description="Draws at most.")] = 100_000
-    alpha: Level = 0.001
+    n_max: Annotated[Draws, Meta(description="Draws at most.")] | UnsetType = UNSET
+    alpha: Level | UnsetType = UNSET
 
 
 class AttackMessage(InputMessage, forbid_unknown_fields=True, kw_only=True):
@@ -127,11 +129,15 @@ class CertifyAnswer(Answered, tag_field="is", tag="certificate", kw_only=True):
     norm: str
 
 
-class ErrorMessage(msgspec.Struct, tag_field="is", tag="error", kw_only=True):
-    """What went wrong, and what to do; a last line where answers come in lines."""
+class ErrorMessage(msgspec.Struct, kw_only=True):
+    """What is wrong, and what to do."""
 
     error: str
     remedy: str
+
+
+class ErrorLine(ErrorMessage, tag_field="is", tag="error", kw_only=True):
+    """The last line of CERTIFY where it has no answer."""
 
 
 class AttackAnswer(msgspec.Struct, kw_only=True):

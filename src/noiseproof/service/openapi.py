@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,10 +13,12 @@ from noiseproof.service.messages import (
     CertifyAnswer,
     Counted,
     DecideAnswer,
+    ErrorLine,
     ErrorMessage,
+    InputMessage,
     PredictAnswer,
 )
-from noiseproof.service.question import MESSAGES, PICTURES, longest_body
+from noiseproof.service.question import MESSAGES, PICTURES, PROCEDURES, longest_body
 from noiseproof.version import __version__
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 _ANSWERS: dict[str, tuple[type, ...]] = {
     "predict": (PredictAnswer,),
-    "certify": (Begun, Counted, CertifyAnswer, ErrorMessage),
+    "certify": (Begun, Counted, CertifyAnswer, ErrorLine),
     "decide": (DecideAnswer,),
     "attack": (AttackAnswer,),
 }
@@ -54,9 +57,11 @@ def openapi(service: Service, *, token: bool) -> dict[str, Any]:
         token: whether one is asked for.
     """
     shape = service.job.data.shape
-    kinds = [*MESSAGES.values(), *{kind for several in _ANSWERS.values() for kind in several}]
+    kinds = [*MESSAGES.values(), *(kind for several in _ANSWERS.values() for kind in several), ErrorMessage]
     schemas, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     of = dict(zip(kinds, schemas, strict=True))
+    for message in MESSAGES.values():
+        _narrow(message, components[message.__name__], service)
     paths = {f"/v1/{asked}": {"post": _asked(asked, of, components, shape)} for asked in MESSAGES}
     paths |= {
         "/healthz": _get("Whether questions are taken in.", "application/json", more={"503": "The service ends."}),
@@ -75,27 +80,56 @@ def openapi(service: Service, *, token: bool) -> dict[str, Any]:
     return document
 
 
+def _narrow(message: type[InputMessage], schema: dict[str, Any], service: Service) -> None:
+    """Say what this service takes of what the message can hold: its shape, its pictures, its limits; one input."""
+    fields, data, most = schema["properties"], service.job.data, service.limits.most_draws
+    pixels: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": 255}
+    for length in reversed(data.shape):
+        pixels = {"type": "array", "items": pixels, "minItems": length, "maxItems": length}
+    fields["pixels"] = pixels | {"description": f"8-bit pixels, {list(data.shape)}."}
+    fields["index"] = {"type": "integer", "minimum": 0, "maximum": len(data) - 1, "description": f"Of {data.name}."}
+    fields["picture"] = {
+        "type": "string",
+        "contentEncoding": "base64",
+        "description": f"A PNG or JPEG of {data.shape[2]} x {data.shape[1]} pixels.",
+    }
+    made, draws = PROCEDURES.get(message, (None, ""))
+    for each in () if made is None else dataclasses.fields(made):
+        if each.name in fields and each.default is not dataclasses.MISSING:
+            fields[each.name]["default"] = each.default
+    if draws:
+        fields[draws] |= {
+            "maximum": most,
+            "default": min(fields[draws]["default"], most - fields.get("n0", {}).get("default", 0)),
+        }
+    if "away_from" in fields:
+        fields["away_from"]["maximum"] = len(data.classes) - 1
+    schema["oneOf"] = [{"required": [name]} for name in ("picture", "pixels", "index")]
+
+
 def _asked(
     asked: str, of: dict[type, dict[str, Any]], components: dict[str, Any], shape: tuple[int, ...]
 ) -> dict[str, Any]:
     message = MESSAGES[asked]
-    fields = components[message.__name__]["properties"]
+    fields: dict[str, Any] = components[message.__name__]["properties"]
+    told = {
+        name: field.get("default", 1) for name, field in fields.items() if name not in ("picture", "pixels", "index")
+    }
+    example = "&".join(f"{name}={value}" for name, value in told.items())
     answers = [of[kind] for kind in _ANSWERS[asked]]
     content = {"application/x-ndjson": {"schema": {"oneOf": answers}}} if len(answers) > 1 else _json(answers[0])
     return {
         "operationId": asked,
         "summary": (message.__doc__ or "").strip(),
-        "description": f"An input has the shape {list(shape)}, a body {longest_body(shape):,} bytes at most.",
+        "description": (
+            f"An input has the shape {list(shape)}, a body {longest_body(shape):,} bytes at most. Where the body is a "
+            f"picture, the other fields stand in the address: /v1/{asked}?{example}."
+        ),
         "requestBody": {
             "required": True,
             "content": _json(of[message])
             | {kind: {"schema": {"type": "string", "format": "binary"}} for kind in PICTURES},
         },
-        "parameters": [
-            {"name": name, "in": "query", "required": False, "schema": schema, "description": "With a picture as body."}
-            for name, schema in fields.items()
-            if name not in ("picture", "pixels", "index")
-        ],
         "responses": {
             "200": {
                 "description": "The answer" + (", a JSON object a line." if len(answers) > 1 else "."),

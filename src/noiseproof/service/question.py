@@ -6,12 +6,13 @@ import base64
 import binascii
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import prod
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from noiseproof.data.picture import converted, open_picture, planes
 from noiseproof.errors import DataError, NoiseproofError
@@ -30,6 +31,12 @@ MESSAGES: dict[str, type[InputMessage]] = {
     "decide": DecideMessage,
     "attack": AttackMessage,
 }
+PROCEDURES: dict[type[InputMessage], tuple[type[Certify | Predict | Decide], str]] = {
+    PredictMessage: (Predict, "n"),
+    CertifyMessage: (Certify, "n"),
+    DecideMessage: (Decide, "n_max"),
+}
+"""The procedure that a message asks for, and its field that says how many draws."""
 PICTURES = ("image/png", "image/jpeg")
 KINDS = ("application/json", *PICTURES)
 
@@ -48,23 +55,29 @@ class Question:
     pixels: Pixels | None
     index: int | None
 
-    @property
-    def procedure(self) -> Procedure:
-        """What is asked of the input.
+    def procedure(self, most: int) -> Procedure:
+        """What is asked of the input; what the request does not say is as the procedure has it, its draws no more.
+
+        Args:
+            most: draws that a request may have.
 
         Raises:
-            RefusedError: an argument is out of range.
+            RefusedError: an argument is out of range, or it asks for more draws.
         """
-        said = self.message
+        made, draws = PROCEDURES[type(self.message)]
+        said = {name: getattr(self.message, name, UNSET) for name in (each.name for each in fields(made))}
+        given = {name: value for name, value in said.items() if value is not UNSET}
         try:
-            if isinstance(said, CertifyMessage):
-                return Certify(n0=said.n0, n=said.n, alpha=said.alpha)
-            if isinstance(said, DecideMessage):
-                return Decide(radius=said.radius, n_max=said.n_max, alpha=said.alpha)
-            assert isinstance(said, PredictMessage)
-            return Predict(n=said.n, alpha=said.alpha)
+            procedure = made(**given)
+            if draws not in given and procedure.most_draws > most:
+                others = procedure.most_draws - getattr(procedure, draws)
+                procedure = made(**given | {draws: most - others})
         except ValueError as error:
             raise RefusedError(422, str(error)) from None
+        if procedure.most_draws > most:
+            told = f"a request may have {most:,} draws at most, got {procedure.most_draws:,}"
+            raise RefusedError(422, told, f"ask for a smaller {draws}")
+        return procedure
 
 
 def picture_shape(data: DataSet) -> tuple[int, int, int]:
@@ -113,6 +126,8 @@ def read(asked: str, kind: str, body: bytes, query: Mapping[str, str], data: Dat
     made = MESSAGES[asked]
     try:
         if kind == "application/json":
+            if query:
+                raise RefusedError(422, f"{next(iter(query))} stands in the address, the body is JSON", "put it there")
             message = msgspec.json.decode(body, type=made)
         else:
             message = msgspec.convert(dict(query), type=made, strict=False)
@@ -120,32 +135,22 @@ def read(asked: str, kind: str, body: bytes, query: Mapping[str, str], data: Dat
         raise RefusedError(422, f"the request does not fit: {error}", f"see {made.__name__} in /openapi.json") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RefusedError(400, f"the body is not JSON: {error}", "send UTF-8 JSON as in /openapi.json") from None
-    given = [name for name in ("picture", "pixels", "index") if getattr(message, name) is not None]
+    given = [name for name in ("picture", "pixels", "index") if getattr(message, name) is not UNSET]
     sent = [*given, *(["the body"] if kind in PICTURES else [])]
     if len(sent) != 1:
         raise RefusedError(
             422, f"one of picture, pixels and index must be given, got {' and '.join(sent) or 'none'}", "give one"
         )
-    if message.index is not None:
+    if not isinstance(message.index, UnsetType):
         if message.index >= len(data):
             raise RefusedError(422, f"index must be in [0, {len(data)}), got {message.index}", "give one of these")
         return Question(message, None, message.index)
     plain, shape = _without_input(message), picture_shape(data)
-    if message.pixels is not None:
+    if not isinstance(message.pixels, UnsetType):
         return Question(plain, _array(message.pixels, shape), None)
-    return Question(plain, decoded(body if message.picture is None else _bytes(message.picture), shape), None)
-
-
-def check_draws(procedure: Procedure, most: int) -> None:
-    """Refuse more draws than a request may have.
-
-    Raises:
-        RefusedError: says how many it may have.
-    """
-    if procedure.most_draws > most:
-        raise RefusedError(
-            422, f"a request may have {most:,} draws at most, got {procedure.most_draws:,}", "ask for a smaller n"
-        )
+    return Question(
+        plain, decoded(body if isinstance(message.picture, UnsetType) else _bytes(message.picture), shape), None
+    )
 
 
 def decoded(content: bytes, shape: tuple[int, int, int]) -> Pixels:
@@ -180,7 +185,7 @@ def decoded(content: bytes, shape: tuple[int, int, int]) -> Pixels:
 
 def _without_input(message: InputMessage) -> InputMessage:
     """The message without its picture, which is kept once, as pixels."""
-    return msgspec.structs.replace(message, picture=None, pixels=None)
+    return msgspec.structs.replace(message, picture=UNSET, pixels=UNSET)
 
 
 def _bytes(text: str) -> bytes:

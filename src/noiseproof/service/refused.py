@@ -19,7 +19,3 @@ class RefusedError(Exception):
         self.status, self.retry_after = status, retry_after
         self.error, self.remedy = (said, remedy or rest) if said else (rest, "see /openapi.json")
         super().__init__(self.error)
-
-    def plain(self) -> dict[str, str]:
-        """As it is sent."""
-        return {"error": self.error, "remedy": self.remedy}

@@ -155,7 +155,7 @@ class _Request:
     """One request: its job, its run folder, its counts so far."""
 
     def __init__(self, service: Service, question: Question) -> None:
-        procedure = question.procedure
+        procedure = question.procedure(service.limits.most_draws)
         base, index = service.job, question.index or 0
         data = base.data if question.pixels is None else request_data(question.pixels, base.model.num_classes)
         subject = replace(base.asked.subject, every=1, start=index, limit=1)

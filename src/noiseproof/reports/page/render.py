@@ -26,7 +26,13 @@ class Served:
 
 
 def render(
-    template: str, *, folder: Path = STATIC, script: str = "page.js", connects: bool = False, **values: object
+    template: str,
+    *,
+    folder: Path = STATIC,
+    script: str = "page.js",
+    connects: bool = False,
+    loads: bool = False,
+    **values: object,
 ) -> str:
     """A template with style and script inside; everything that is put in is escaped.
 
@@ -35,6 +41,7 @@ def render(
         folder: where it lies; what it includes may lie beside this module.
         script: the file name of the script, which alone may run.
         connects: whether the script may ask the server that the page came from.
+        loads: whether pictures may come from there, too.
         values: of the template.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -49,8 +56,10 @@ def render(
     code = (folder / script).read_text(encoding="utf-8")
     allowed = f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'"
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}; base-uri 'none'"
+    if loads:
+        policy = policy.replace("img-src", "img-src 'self'")
     if connects:
-        policy = policy.replace("img-src", "img-src 'self'") + "; connect-src 'self'; form-action 'self'"
+        policy += "; connect-src 'self'; form-action 'self'"
     style = (STATIC / "page.css").read_text(encoding="utf-8")
     return environment.get_template(template).render(
         style=style, script=code, policy=policy, version=__version__, **values

@@ -280,5 +280,6 @@ $("drop").addEventListener("drop", (event) => { if (event.dataTransfer.files.len
 $("far").addEventListener("input", move);
 for (const radio of document.querySelectorAll("input[name=kind]")) radio.addEventListener("change", () => { if (answer) move(); });
 $("explorer").hidden = false;
+$("still").hidden = true;
 reset();
 running(false);
