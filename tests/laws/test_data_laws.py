@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 import tarfile
+import wave
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,13 +83,31 @@ def shards(path: Path) -> str:
     return f"{path}/d-{{00..01}}.tar"
 
 
+def table(path: Path) -> str:
+    rows = [f"{age},{height},{LABELS[k]}" for k, (age, height) in enumerate(ROWS)]
+    (path / "d.csv").write_text("\n".join(["age,height,label", *rows]))
+    return f"{path}/d.csv:spread={path}/d.csv"
+
+
+def recordings(path: Path) -> str:
+    for index, label in enumerate(LABELS):
+        (path / str(label)).mkdir(exist_ok=True)
+        with wave.open(str(path / str(label) / f"{index}.wav"), "wb") as file:
+            file.setparams((1, 2, 8000, 0, "NONE", ""))
+            file.writeframes(np.arange(index, 900, 90).astype("<i2").tobytes())
+    return f"wav:{path}"
+
+
+ROWS = [(20, 1.6), (30, 1.5), (40, 1.75), (50, 1.8), (61, 1.9), (25, 2.0)]
 MAKERS: dict[str, Maker] = {
     "folder:PATH": folder,
     "file.py:name": python,
     "FILE.npz:INPUTS,LABELS": npz,
     "X.npy,Y.npy": npy,
+    "FILE.csv:spread=TRAIN.csv": table,
     "hf:PATH": parquet,
     "SHARD-{0..9}.tar": shards,
+    "wav:PATH": recordings,
 }
 
 
@@ -119,6 +138,7 @@ def test_its_name_loads_it_again(made):
     data = load(made[0])
     again = load(data.name)
     assert (again.name, again.classes, again.shape, again.grid) == (data.name, data.classes, data.shape, data.grid)
+    assert again.scaling == data.scaling
     assert again.labels.tolist() == data.labels.tolist()
     assert np.array_equal(again.images(), data.images())
 
@@ -157,7 +177,8 @@ def test_damaged_files_are_refused_in_a_line(made):
         pytest.skip("its own tests")
     for file in [each for each in path.rglob("*") if each.is_file()]:
         raw = file.read_bytes()
-        for wrong in (b"", raw[: len(raw) // 2], b"\x00" * len(raw)):
+        half = raw[: len(raw) // 2]
+        for wrong in (b"", b"\x00" * len(raw), *([] if file.suffix == ".csv" else [half])):  # text has no end
             file.write_bytes(wrong)
             with pytest.raises(DataError) as error:
                 load(spec).images()

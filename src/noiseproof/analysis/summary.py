@@ -73,6 +73,7 @@ class Summary:
         skipped: inputs whose picture could not be read; abstentions of m, without draws.
         shared_draws: the draws given to all inputs together, where the run had such a budget.
         unfinished: how far a run is that is not at its end, "1 of 40 inputs"; empty where it is, or does not say.
+        unit: what its radii are measured in; empty where inputs are pixels in [0, 1].
     """
 
     name: str
@@ -108,6 +109,7 @@ class Summary:
     skipped: int = 0
     shared_draws: int | None = None
     unfinished: str = ""
+    unit: str = ""
 
     @property
     def band_up(self) -> float:

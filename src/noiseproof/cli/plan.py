@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -66,7 +67,13 @@ def plan(
 
     target = Target.of(radius, None if radii is None else parse_radii(radii), acr=acr)
     draws_for(target, noise, alpha, n)  # refuses before anything is printed
-    print(radii_text(noise, alpha=alpha, radii=target.radii))
+    unit = ""
+    if subject is not None:
+        from noiseproof.runners.resolve import data_of
+
+        subject = replace(subject, data=data_of(subject))
+        unit = subject.data.scaling.unit if subject.data.scaling is not None else ""
+    print(radii_text(noise, alpha=alpha, radii=target.radii, unit=unit))
     if subject is None:
         if out is not None:
             raise ValueError("--out keeps what a run will cost; give --model and --data too")

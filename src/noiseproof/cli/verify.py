@@ -42,6 +42,7 @@ def verify(
         f"({held.void:,} void), the chain is whole; {held.unfinished} inputs under way"
         + (f"; {held.skipped} pictures skipped as unreadable, counted as abstentions" if held.skipped else "")
         + (f"; noise: {noise}" if (noise := ", ".join(filter(None, (held.arithmetic, note)))) else "")
+        + (f"; radii in units of {unit}" if (unit := found.manifest.unit) else "")
         + (
             "; a torn last line, which is not counted: the run was killed or is under way"
             if torn(found.path / JOURNAL)

@@ -25,7 +25,9 @@ from noiseproof.data.published import Downloadable
 from noiseproof.data.python_file import PYTHON
 from noiseproof.data.shipped import Shipped
 from noiseproof.data.svhn import SVHN_CROPPED
+from noiseproof.data.table import TABLE
 from noiseproof.data.tiny_imagenet import TINY_IMAGENET
+from noiseproof.data.wave_files import WAVE
 from noiseproof.data.webdataset import WEB_DATASET
 from noiseproof.errors import DataError, unknown
 from noiseproof.registry import Registry
@@ -57,7 +59,7 @@ DATA_SETS: Registry[Source] = Registry(
 )
 """Every data set with a name; ``FORMS`` stand beside them."""
 
-FORMS: tuple[Form, ...] = (FOLDER, PYTHON, NPZ, NPY, HUGGING_FACE, WEB_DATASET)
+FORMS: tuple[Form, ...] = (FOLDER, PYTHON, NPZ, NPY, TABLE, HUGGING_FACE, WEB_DATASET, WAVE)
 """Every kind of files of one's own, in the order in which a spec is asked for."""
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from noiseproof.data.form import Wanted
 
-SETTINGS = ("grid", "classes")
+SETTINGS = ("grid", "classes", "spread", "range")
 """What a spec of arrays may set."""
 CHANNELS = (1, 3)
 _FORM = 2.0**-23

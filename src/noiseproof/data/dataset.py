@@ -14,6 +14,7 @@ from noiseproof.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from noiseproof.data.scaling import Scaling
     from noiseproof.noises import Noise
     from noiseproof.types import Pixels
 
@@ -58,6 +59,8 @@ class DataSet:
         labels: [N], int64.
         pictures: where the pixels come from; ask ``pixels`` or ``images`` instead.
         grid: how many steps [0, 1] has, on which the inputs lie; None where they lie on none.
+        scaling: how numbers of other units came to lie in [0, 1], which the norm of a certificate is about; None of
+            pictures.
 
     Raises:
         ValueError: labels are no integers, or an array of pictures is not [N, *shape] of the grid's type.
@@ -76,6 +79,7 @@ class DataSet:
     labels: NDArray[np.int64]
     pictures: Pictures = field(repr=False)
     grid: int | None = 255
+    scaling: Scaling | None = None
 
     def __post_init__(self) -> None:
         if np.asarray(self.labels).dtype.kind not in "iu":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,13 @@ def _load(spec: str, split: str) -> DataSet:
     asked = wanted(spec, _SETTINGS, prefix=prefix, columns=2)
     chosen = asked.settings.get("split", "")
     files = _files(asked, chosen or split, named=bool(chosen))
-    schema = _read(files[0], None)
+    schema = read_schema(files[0])
     features = _features(schema)
     image, label = asked.columns or (_image(asked, schema, features), _label(asked, schema))
     for name in (image, label):
         if name not in schema.names:
             raise DataError(f"{asked.head}: no column {name!r}, it has {some(schema.names)}; name two of these")
-    rows = _together([_read(file, [image, label]) for file in files], asked)
+    rows = _together([read_columns(file, [image, label]) for file in files], asked)
     found = rows.column(label).to_pylist()
     if None in found:
         raise DataError(f"{asked.spec}: row {found.index(None)} has no {label}; give every picture a label")
@@ -94,8 +95,29 @@ def _split_of(file: Path, root: Path) -> str:
     return next((name for name in ("train", "test", "validation", "val") if file.name.startswith(name)), "")
 
 
-def _read(file: Path, columns: list[str] | None) -> Any:  # noqa: ANN401  # pyarrow has no types
-    """These columns of a file as a table, or its schema."""
+def read_schema(file: Path) -> Any:  # noqa: ANN401  # pyarrow has no types
+    """What columns a Parquet or Arrow file has.
+
+    Raises:
+        DataError: pyarrow is not installed, or the file is damaged.
+    """
+    return _read(file, lambda parquet: parquet.read_schema(file), lambda reader: reader.schema)
+
+
+def read_columns(file: Path, columns: list[str] | None) -> Any:  # noqa: ANN401  # likewise
+    """These columns of a Parquet or Arrow file as a table of pyarrow; all where none are named.
+
+    Raises:
+        DataError: pyarrow is not installed, or the file is damaged.
+    """
+    return _read(
+        file,
+        lambda parquet: parquet.read_table(file, columns=columns),
+        lambda reader: reader.read_all() if columns is None else reader.read_all().select(columns),
+    )
+
+
+def _read(file: Path, of_parquet: Callable[[Any], Any], of_arrow: Callable[[Any], Any]) -> Any:  # noqa: ANN401
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -103,17 +125,18 @@ def _read(file: Path, columns: list[str] | None) -> Any:  # noqa: ANN401  # pyar
         raise DataError(f"{file} needs pyarrow, which is not installed: {pip_install('parquet')}") from error
     try:
         if file.suffix == ".parquet":
-            return pq.read_schema(file) if columns is None else pq.read_table(file, columns=columns)
+            return of_parquet(pq)
         source = pa.memory_map(str(file))
         try:
             reader = pa.ipc.open_stream(source)
         except pa.ArrowInvalid:
             source.seek(0)
             reader = pa.ipc.open_file(source)
-        return reader.schema if columns is None else reader.read_all().select(columns)
+        return of_arrow(reader)
     except Exception as error:  # damaged files fail in any way
+        found = "no such file" if isinstance(error, FileNotFoundError) else one_line(error)
         raise DataError(
-            f"{file}: expected a whole {file.suffix[1:]} file, found: {one_line(error)}; get or save it again"
+            f"{file}: expected a whole {file.suffix[1:]} file, found: {found}; get or save it again"
         ) from error
 
 
@@ -162,7 +185,11 @@ def _image(asked: Wanted, schema: Any, features: dict[str, Any]) -> str:  # noqa
             return names[0]
     columns = ", ".join(f"{name} ({schema.field(name).type})"[:60] for name in schema.names[:20])
     if not able:
-        raise DataError(f"{asked.head}: no column holds pictures; it has {columns}; give a file that has")
+        table = asked.setting(spread="TRAIN.parquet")
+        raise DataError(
+            f"{asked.head}: no column holds pictures; it has {columns}; give a file that has, or, as a table of "
+            f"numbers, {table}"
+        )
     raise DataError(
         f"{asked.head}: several columns hold pictures; it has {columns}; name two: {asked.naming(able[0], 'LABEL')}"
     )
@@ -179,7 +206,10 @@ def _label(asked: Wanted, schema: Any) -> str:  # noqa: ANN401  # likewise
 
 
 def _takes(spec: str) -> bool:
-    return spec.startswith(PREFIX) or Path(parted(spec)[0]).suffix in _SUFFIXES
+    path, rest = parted(spec)
+    return spec.startswith(PREFIX) or (
+        Path(path).suffix in _SUFFIXES and not any(word in rest for word in ("spread=", "range="))
+    )
 
 
 HUGGING_FACE = Form(

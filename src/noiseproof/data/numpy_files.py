@@ -11,6 +11,8 @@ from noiseproof.arguments import expanded
 from noiseproof.data.arrays import SETTINGS, of_arrays
 from noiseproof.data.folder import some
 from noiseproof.data.form import Form, Wanted, parted, wanted
+from noiseproof.data.labels import labelled
+from noiseproof.data.table import grid_of, of_rows, scaling_of
 from noiseproof.errors import DataError, one_line
 
 if TYPE_CHECKING:
@@ -33,12 +35,13 @@ def _load_npz(spec: str, split: str) -> DataSet:
             for name in (inputs, labels):
                 if name not in file.files:
                     raise DataError(f"{asked.head}: no array {name!r}, it has {some(file.files)}; name two of these")
-            x, y, known = file[inputs], file[labels], _classes(file)
+            x, y, known, columns = file[inputs], file[labels], _names(file, "classes"), _names(file, "columns")
+            train = file[spread] if (spread := asked.settings.get("spread", "")) in file.files else None
     except DataError:
         raise
     except Exception as error:  # damaged archives fail in any way
         raise DataError(_unreadable(asked.head, "npz", error)) from error
-    return of_arrays(asked.naming(inputs, labels), x, y, asked, known=known)
+    return _made(asked.naming(inputs, labels), x, y, asked, known=known, columns=columns, inside=train)
 
 
 def _load_pair(spec: str, split: str) -> DataSet:
@@ -48,7 +51,7 @@ def _load_pair(spec: str, split: str) -> DataSet:
     inputs, _, labels = head.partition(",")
     asked = wanted(f"{inputs}:{rest}" if rest else inputs, SETTINGS)
     whole = Wanted(spec, head, asked.path, (), asked.settings)
-    return of_arrays(spec, _read(inputs), _read(labels), whole)
+    return _made(spec, _read(inputs), _read(labels), whole)
 
 
 def _read(name: str) -> NDArray[Any]:
@@ -77,9 +80,42 @@ def _found(asked: Wanted, names: list[str], split: str) -> tuple[str, str]:
     )
 
 
-def _classes(file: Any) -> tuple[str, ...]:  # noqa: ANN401  # numpy's own class
-    """The names of the classes, where an array called ``classes`` holds them."""
-    found = file["classes"] if "classes" in file.files else np.empty(0)
+def _made(
+    name: str,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    asked: Wanted,
+    *,
+    known: tuple[str, ...] = (),
+    columns: tuple[str, ...] = (),
+    inside: NDArray[Any] | None = None,
+) -> DataSet:
+    """Inputs on a grid of [0, 1], or scaled: rows [N, columns] by their spread, inputs [N, ...] by one range."""
+    if not {"spread", "range"} & asked.settings.keys():
+        return of_arrays(name, x, y, asked, known=known)
+    if x.ndim < 2 or x.dtype.kind not in "biuf":
+        raise DataError(f"{asked.spec}: expected numbers [N, ...], found {x.dtype} {list(x.shape)}")
+    if columns and len(columns) != x.shape[1]:
+        raise DataError(f"{asked.spec}: columns has {len(columns)} names for {x.shape[1]} columns; name each")
+    columns = columns or tuple(map(str, range(x.shape[1])))
+
+    def train(file: str) -> NDArray[Any]:
+        there = _read(file) if inside is None else inside
+        if there.ndim != 2 or there.shape[1] != len(columns) or x.ndim != 2 or there.dtype.kind not in "biuf":
+            raise DataError(
+                f"{asked.spec}: expected a table [N, {len(columns)}] in {file}, found {list(there.shape)} for inputs "
+                f"{list(x.shape)}; give what it was trained on, or one range for all (range=LOW..HIGH)"
+            )
+        return there
+
+    scaling = scaling_of(asked, columns, train)
+    labels, classes = labelled(y, asked, known=known)
+    return of_rows(name, x, labels, classes, scaling, grid=grid_of(asked))
+
+
+def _names(file: Any, name: str) -> tuple[str, ...]:  # noqa: ANN401  # numpy's own class
+    """The names of the classes or columns, where an array that is called so holds them."""
+    found = file[name] if name in file.files else np.empty(0)
     return tuple(map(str, found.tolist())) if found.dtype.kind == "U" and found.ndim == 1 else ()
 
 

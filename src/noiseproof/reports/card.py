@@ -109,6 +109,7 @@ def _about(run: Run, held: Verification) -> Iterator[str]:
         ("base classifier", f"{model['architecture']}, {model['num_classes']} classes, fingerprint {sha}"),
         ("smoothed by", f"{meaning['noise']['family']} noise, {noise}"),
         ("inputs", f"{len(run.records)} of {data['name']} ({' x '.join(map(str, data['shape']))}){_whole(run)}"),
+        *_units(run),
         ("procedure", f"{run.procedure.name}: {procedure}{together}"),
         (
             "arithmetic",
@@ -122,6 +123,15 @@ def _about(run: Run, held: Verification) -> Iterator[str]:
             f"the chain is whole; {held.unfinished} inputs under way",
         ),
     )
+
+
+def _units(run: Run) -> Iterator[tuple[str, str]]:
+    """Of a run on scaled data, what its norm is: every column with its range."""
+    if run.manifest.unit:
+        scaling = run.manifest.meaning["data"]["scaling"]
+        ranges = zip(scaling["columns"], scaling["low"], scaling["high"], strict=True)
+        columns = ", ".join(f"{name} {low:.10g} to {high:.10g}" for name, low, high in ranges)
+        yield "unit of radii", f"{run.manifest.unit}: high - low of {columns}"
 
 
 def _seed(run: Run) -> str:
@@ -184,12 +194,7 @@ def _promised(run: Run) -> Iterator[str]:
         f"certified class at every point of the {_norm(run)} ball of "
         f"{'the certified radius' if decided is None else f'radius {decided:g}'} around it."
     )
-    steps = run.manifest.meaning["noise"].get("grid") or 255
-    centre = f"the 8-bit picture, its values divided by {steps}" if _exact(run) else "the picture, its values"
-    yield (
-        f"**The ball** lies in the digital input space: its centre is {centre} in [0, 1], its radius is in the "
-        "same units, and every point of it counts, whether a picture file can hold it or not."
-    )
+    yield _ball(run)
     budget = false_certificates(m, alpha, RHO)
     none_false = 1 - m * alpha
     yield (
@@ -205,6 +210,27 @@ def _promised(run: Run) -> Iterator[str]:
         "**The smoothed classifier** is what the majority of infinitely many noisy copies says, for this base "
         "classifier, at this noise, precision, backend and arithmetic. Asked at run time with finitely many copies it "
         "needs a test of its own (`noiseproof predict`), with its own failure probability."
+    )
+
+
+def _ball(run: Run) -> str:
+    """Where its centre is, and what it is measured in."""
+    steps = run.manifest.meaning["noise"].get("grid")
+    if unit := run.manifest.unit:
+        dimension = math.prod(run.manifest.meaning["data"]["shape"])
+        rounded = ", and rounded to a multiple of 1/" + str(steps) if steps else ""
+        off = math.ceil(math.sqrt(dimension) / steps * 1e5) / 1e5 if steps else 0.0
+        as_it_was = f" For the input as it was, and changes between these steps, take {off:g} off the radius."
+        lost = as_it_was if steps else ""
+        return (
+            f"**The ball** is in units of {unit}: of an input, each number v is taken as (v - low) / (high - low) with "
+            f"the low and high above, moved into [0, 1]{rounded}; that is its centre. The size of a change is the "
+            f"{_norm(run)} norm: of its numbers, each divided by high - low.{lost}"
+        )
+    centre = f"the 8-bit picture, its values divided by {steps or 255}" if _exact(run) else "the picture, its values"
+    return (
+        f"**The ball** lies in the digital input space: its centre is {centre} in [0, 1], its radius is in the "
+        "same units, and every point of it counts, whether a picture file can hold it or not."
     )
 
 
@@ -274,7 +300,7 @@ def _in_real_arithmetic(run: Run) -> str:
 
 
 def _norm(run: Run) -> str:
-    return norm_name(run.noise.norm)
+    return norm_name(run.norm)
 
 
 def _rows(*rows: tuple[str, str]) -> Iterator[str]:

@@ -27,6 +27,7 @@ class AccuracyCheck:
         draws: of all inputs.
         seconds: that the draws took.
         run: the run folder.
+        unit: what the radius is measured in, where inputs are no pixels.
     """
 
     verdict: ShareVerdict
@@ -40,6 +41,7 @@ class AccuracyCheck:
     draws: int
     seconds: float
     run: Path
+    unit: str = ""
 
     @property
     def text(self) -> str:
@@ -50,7 +52,7 @@ class AccuracyCheck:
             "undecided": f"not told from {self.at_least:.1%} by these inputs",
         }[self.verdict]
         return (
-            f"certified accuracy at {self.norm} radius {self.radius:g} is {said} (wrong with probability at most "
+            f"certified accuracy at {self._radius} is {said} (wrong with probability at most "
             f"{self.error:g}): {self.certified:,} of {self.inputs:,} inputs certified, "
             f"of {self.population:,} in random order, {self.draws:,} draws"
         )
@@ -87,4 +89,8 @@ class AccuracyCheck:
 
     @property
     def _asked(self) -> str:
-        return f"certified accuracy of at least {self.at_least:.1%} at {self.norm} radius {self.radius:g}"
+        return f"certified accuracy of at least {self.at_least:.1%} at {self._radius}"
+
+    @property
+    def _radius(self) -> str:
+        return f"{self.norm} radius {self.radius:g}" + (f" in units of {self.unit}" if self.unit else "")

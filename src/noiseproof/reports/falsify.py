@@ -16,6 +16,7 @@ from noiseproof.reports.attack import AttackReport, contradiction_text, interval
 from noiseproof.reports.figures import check_suffix, save_figure
 from noiseproof.reports.look import COLOURS, DASHES, new_axes, place_legend
 from noiseproof.reports.tables import Table
+from noiseproof.reports.units import INPUT_UNITS, Units
 from noiseproof.store.attacks import KIND_FALSIFY, broken_place
 from noiseproof.store.manifest import write_text
 
@@ -109,7 +110,7 @@ def sandwich_radii(found: Sandwich, sigma: float) -> tuple[float, ...]:
     return tuple(i * step for i in range(ceil(found.reach / step) + 1))
 
 
-def sandwich_table(found: Sandwich, radii: Sequence[float]) -> Table:
+def sandwich_table(found: Sandwich, radii: Sequence[float], units: Units = INPUT_UNITS) -> Table:
     """One row a radius: certified accuracy, empirical accuracy, and the gap in which the truth lies."""
     return Table(
         header=("radius", "certified", "empirical", "gap"),
@@ -118,25 +119,26 @@ def sandwich_table(found: Sandwich, radii: Sequence[float]) -> Table:
             for r, low, high in zip(radii, found.lower(radii), found.upper(radii), strict=True)
         ),
         caption=(
-            f"Shares of {found.m} inputs, L2 radius in input units (pixels in [0, 1]).",
+            f"Shares of {found.m} inputs, L2 radius ({units.name}).",
             "Certified: right and certified at least this far. Empirical: no attack found another class within it.",
             "The smoothed classifier's true robust accuracy on these inputs lies between the two.",
         ),
     )
 
 
-def draw_sandwich(found: Sandwich, path: str | Path, look: Look = SCREEN) -> Path:
+def draw_sandwich(found: Sandwich, path: str | Path, look: Look = SCREEN, units: Units = INPUT_UNITS) -> Path:
     """The figure of ``sandwich_figure``, written by ``save_figure``."""
     check_suffix(path)  # before the work
-    return save_figure(sandwich_figure(found, look), path)
+    return save_figure(sandwich_figure(found, look, units), path)
 
 
-def sandwich_figure(found: Sandwich, look: Look = SCREEN) -> Figure:
+def sandwich_figure(found: Sandwich, look: Look = SCREEN, units: Units = INPUT_UNITS) -> Figure:
     """Certified and empirical accuracy against the radius, the room for the truth shaded.
 
     Args:
         found: the two curves.
         look: title, size, shares shown.
+        units: of the radius.
     """
     right = 1.05 * found.reach or 1.0
     steps = np.concatenate([found.certified, found.broken])
@@ -153,7 +155,7 @@ def sandwich_figure(found: Sandwich, look: Look = SCREEN) -> Figure:
         axes.fill_between(
             radii, lower, upper, where=wrong.tolist(), color="#CC0000", alpha=0.5, linewidth=0, label="contradiction"
         )
-    axes.set(xlim=(0, right), xlabel="L2 radius (input units: pixels in [0, 1])")
+    axes.set(xlim=(0, right), xlabel=f"L2 radius ({units.name})")
     axes.set(ylim=look.shares, ylabel="share of inputs")
     place_legend(figure, list(zip(*axes.get_legend_handles_labels(), strict=True)), look)
     return figure
@@ -198,6 +200,7 @@ def write_falsify(
     certificate_alpha: float,
     sigma: float,
     clean: Callable[[Record], NDArray[np.float64]],
+    unit: str = "",
 ) -> FalsifyReport:
     """Write ``report.txt``, ``.md`` and ``.json``, ``sandwich.png`` and ``.pdf``, and what broke within its radius.
 
@@ -213,13 +216,18 @@ def write_falsify(
         certificate_alpha: failure probability of a certificate.
         sigma: of the noise.
         clean: the picture of a record.
+        unit: what radii are measured in, where inputs are no pixels.
 
     Raises:
         RunError: the folder cannot be written.
     """
-    found = sandwich(records, points)
+    found, units = sandwich(records, points), Units(unit=unit)
     radii = sandwich_radii(found, sigma)
-    tables = [distance_table(points, multiples, n=n, alpha=alpha), attack_rows(points), sandwich_table(found, radii)]
+    tables = [
+        distance_table(points, multiples, n=n, alpha=alpha),
+        attack_rows(points),
+        sandwich_table(found, radii, units),
+    ]
     contradiction = contradiction_text(points, certificate_alpha=certificate_alpha, judge_alpha=alpha)
     notes = [contradiction or "No certificate was contradicted."]
     if left_out:
@@ -243,7 +251,7 @@ def write_falsify(
         "contradictions": contradictions,
     }
     write_text(plain, _json(everything))
-    figures = [draw_sandwich(found, folder / f"sandwich.{suffix}", look) for suffix in ("png", "pdf")]
+    figures = [draw_sandwich(found, folder / f"sandwich.{suffix}", look, units) for suffix in ("png", "pdf")]
     said = "\n\n".join([*(table.screen() for table in tables), *notes])
     return FalsifyReport(said, (text, markdown, plain, *figures, *kept), points, contradiction, found)
 

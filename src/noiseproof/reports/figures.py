@@ -12,7 +12,7 @@ from noiseproof.asked.look import SCREEN, Look
 from noiseproof.errors import RunError
 from noiseproof.reports.look import DASHES, colour, dashes, marker, new_axes, place_legend
 from noiseproof.reports.tables import percent_up, radius_name, run_names
-from noiseproof.reports.units import INPUT_UNITS
+from noiseproof.reports.units import INPUT_UNITS, Units
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,9 +88,10 @@ def curves_figure(summaries: Sequence[Summary], look: Look = SCREEN, *, title: s
         ValueError: no runs, or different norms.
     """
     names = run_names(summaries)
-    norms = sorted({summary.norm for summary in summaries})
+    norms = sorted({" ".join(filter(None, (summary.norm, summary.unit))) for summary in summaries})
     if len(norms) > 1:
         raise ValueError(f"runs of one figure must have the same norm, got {', '.join(norms)}")
+    units = Units(unit=summaries[0].unit)
     figure, axes = new_axes(title or "Certified accuracy of the smoothed classifier", look)
     right, of = 1.05 * max(reach(summary) for summary in summaries) or 1.0, len(summaries)
     entries: list[tuple[Artist, str]] = []
@@ -115,7 +116,7 @@ def curves_figure(summaries: Sequence[Summary], look: Look = SCREEN, *, title: s
         entries.append((line, label))
         if summary.ceiling is not None:
             axes.axvline(summary.ceiling, color=drawn_in, linestyle=":", linewidth=1.0)
-    axes.set(xlim=(0, right), xlabel=radius_name(norms[0], INPUT_UNITS.name))
+    axes.set(xlim=(0, right), xlabel=radius_name(summaries[0].norm, units.name))
     axes.set(ylim=look.shares, ylabel="certified accuracy")
     place_legend(figure, [*entries, *_bounds(axes, summaries)], look)
     return figure

@@ -123,7 +123,8 @@ def _results(run: Run) -> Iterator[_Result]:
 
 def _settings(run: Run, radius: float) -> dict[str, Any]:
     meaning = run.manifest.meaning
-    said = {"radius": radius, "norm": norm_name(run.noise.norm), "noise": meaning["noise"]["family"]}
+    unit = {"unit of radii": run.manifest.unit} if run.manifest.unit else {}
+    said = {"radius": radius, "norm": norm_name(run.norm), **unit, "noise": meaning["noise"]["family"]}
     said |= {name: value for name, value in meaning["noise"].items() if isinstance(value, float)}
     procedure = dict(run.procedure.config())
     said |= {"procedure": procedure.pop("name")} | {name: v for name, v in procedure.items() if name != "radius"}
@@ -148,7 +149,7 @@ def _indexed(run: Run, dataset: str, results: Sequence[_Result]) -> dict[str, An
         "metrics": [
             {
                 "type": "certified_accuracy",
-                "name": f"Certified accuracy (%) at {norm_name(run.noise.norm)} radius {each.radius:g}",
+                "name": f"Certified accuracy (%) at {norm_name(run.norm)} radius {each.radius:g}",
                 "value": round(100 * each.certified, 2),
                 "args": _settings(run, each.radius) | {"of these inputs at least": _down(each.at_least)},
             }
@@ -172,7 +173,7 @@ def _entry(run: Run, dataset: str, task: str, result: _Result) -> dict[str, Any]
 def _file_name(run: Run, result: _Result) -> str:
     sigma = run.manifest.meaning["noise"].get("sigma")
     noise = "" if sigma is None else f"_sigma_{sigma:g}"
-    return f"certified_{run.noise.norm}_{result.radius:g}{noise}_{run.manifest.meaning_hash[:8]}.yaml"
+    return f"certified_{run.norm.replace(' ', '_')}_{result.radius:g}{noise}_{run.manifest.meaning_hash[:8]}.yaml"
 
 
 def _down(share: float) -> float:

@@ -26,13 +26,14 @@ SHARDS = 8
 """Lines that are printed for so many devices; of more, the first and the last."""
 
 
-def radii_text(noise: Noise, *, alpha: float, radii: Sequence[float] = ()) -> str:
+def radii_text(noise: Noise, *, alpha: float, radii: Sequence[float] = (), unit: str = "") -> str:
     """What n draws buy, and what the radii asked about need: nothing is drawn for it.
 
     Args:
         noise: of the run.
         alpha: failure probability per input.
         radii: asked about, in input units.
+        unit: what these are, where inputs are no pixels.
 
     Raises:
         ValueError: alpha is out of range, or a radius is one that no probability has.
@@ -40,17 +41,18 @@ def radii_text(noise: Noise, *, alpha: float, radii: Sequence[float] = ()) -> st
     rows = []
     for n in NS:
         radius = largest_radius(noise, n, alpha)
-        rows.append((f"{n:,}", f"{radius / noise.sigma:.4f}", f"{radius:.4f}", f"{255 * radius:.1f}"))
+        steps = () if unit else (f"{255 * radius:.1f}",)
+        rows.append((f"{n:,}", f"{radius / noise.sigma:.4f}", f"{radius:.4f}", *steps))
     needs = [
         f"r = {radius:g} needs p_A > {noise.p_needed(radius):.6g}, so n >= {draws_needed(noise, radius, alpha):,}."
         for radius in radii
     ]
     return Table(
-        header=("n", "radius / sigma", "radius", "in 1/255"),
+        header=("n", "radius / sigma", "radius", *(() if unit else ("in 1/255",))),
         rows=tuple(rows),
         caption=(
             f"The largest {noise.norm.upper()} radius that n draws can certify, at sigma {noise.sigma:g} and alpha "
-            f"{alpha:g}: all n votes agree. Input units: pixels in [0, 1].",
+            f"{alpha:g}: all n votes agree. Input units: {unit or 'pixels in [0, 1]'}.",
             *needs,
         ),
     ).screen()

@@ -245,6 +245,7 @@ def _figure(
     ]
     if envelope:
         curves.insert(0, upper_envelope(curves, envelope))
+    units = replace(units, unit=summaries[0].unit)
     return curves_of(curves, norm=norm_name(summaries[0].norm), title=title, note=note, units=units, look=look)
 
 

@@ -121,7 +121,8 @@ def decisions_table(runs: Sequence[Run]) -> Table:
 def _asked(run: Run) -> str:
     said = run.procedure.config()
     radius, alpha = float(said["radius"]), run.procedure.alpha
-    return f"DECIDE: {norm_name(run.noise.norm)} radius {radius:g}, {_draws(run)}, alpha = {alpha:g}."
+    units = f" ({Units(unit=run.manifest.unit).name})" if run.manifest.unit else ""
+    return f"DECIDE: {norm_name(run.norm)} radius {radius:g}{units}, {_draws(run)}, alpha = {alpha:g}."
 
 
 def _guaranteed(run: Run) -> str:
@@ -192,6 +193,8 @@ def run_summary(
     )
     return replace(
         summary,
+        norm=run.norm,
+        unit=run.manifest.unit,
         arithmetic=run.manifest.meaning.get("arithmetic", ""),
         shared_draws=shared_draws(run),
         unfinished=wholeness(run.state).unfinished,

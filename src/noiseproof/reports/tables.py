@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from noiseproof.reports.units import INPUT_UNITS
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from noiseproof.reports.units import Units
 
 NORM_NAMES = {"l0": "L0", "l1": "L1", "l2": "L2", "linf": "Linf"}
+SCALED = "scaled "
+"""Before a norm of inputs that are in units of their spread; see ``Run.norm``."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,9 @@ def accuracy_table(summaries: Sequence[Summary], *, units: Units = INPUT_UNITS) 
     """
     names = run_names(summaries)
     first = summaries[0]
+    units = replace(units, unit=first.unit)
     for name, other in zip(names, summaries, strict=True):
-        for what in ("radii", "norm", "delta"):
+        for what in ("radii", "norm", "unit", "delta"):
             if getattr(other, what) != getattr(first, what):
                 raise ValueError(
                     f"runs of one table must have the same {what}, got {getattr(first, what)} in {names[0]!r} "
@@ -165,6 +168,7 @@ def guarantees_table(summary: Summary, *, units: Units = INPUT_UNITS) -> Table:
         summary: of one run.
         units: to print radii in.
     """
+    units = replace(units, unit=summary.unit)
     rows = (
         (
             units.number(radius),
@@ -232,7 +236,8 @@ def norm_name(norm: str) -> str:
     >>> norm_name("l2")
     'L2'
     """
-    return NORM_NAMES.get(norm, norm)
+    scaled = SCALED if norm.startswith(SCALED) else ""
+    return scaled + NORM_NAMES.get(norm.removeprefix(SCALED), norm.removeprefix(SCALED))
 
 
 def radius_name(norm: str, units: str, symbol: str = "") -> str:
@@ -241,7 +246,7 @@ def radius_name(norm: str, units: str, symbol: str = "") -> str:
     >>> radius_name("l2", "pixels in [0, 1]", "r"), radius_name("degrees of rotation", "pixels in [0, 1]")
     ('L2 radius r (pixels in [0, 1])', 'radius (degrees of rotation)')
     """
-    known = norm_name(norm) in NORM_NAMES.values()
+    known = norm_name(norm).removeprefix(SCALED) in NORM_NAMES.values()
     return " ".join(filter(None, (norm_name(norm) if known else "", "radius", symbol, f"({units if known else norm})")))
 
 

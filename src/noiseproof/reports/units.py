@@ -23,23 +23,29 @@ class Units:
 
     Args:
         per: how many of them one input unit holds: 1 or 255.
+        unit: what an input unit is, where inputs are no pixels: "each column's spread".
 
     Raises:
-        ValueError: per is another number.
+        ValueError: per is another number, or steps of a pixel are asked for where there are none.
 
     >>> Units(255).number(0.5), Units(255).name
     ('127.5', 'units of 1/255: one step of one 8-bit pixel')
     """
 
     per: int = 1
+    unit: str = ""
 
     def __post_init__(self) -> None:
+        if self.unit and self.per != 1:
+            raise ValueError(f"units must be 1 where radii are in units of {self.unit}, got {self.per}")
         if self.per not in (1, 255):
             raise ValueError(f"units must be 1 (pixels in [0, 1]) or 255 (8-bit steps), got {self.per}")
 
     @property
     def name(self) -> str:
         """What a caption calls them."""
+        if self.unit:
+            return f"in units of {self.unit}"
         return "input units: pixels in [0, 1]" if self.per == 1 else "units of 1/255: one step of one 8-bit pixel"
 
     @property

@@ -15,7 +15,7 @@ from noiseproof.noises.keys import input_key
 from noiseproof.runners.resolve import data_of, resolve
 from noiseproof.store import Run
 from noiseproof.store.given import RunLike, run_of
-from noiseproof.store.manifest import differences, is_path
+from noiseproof.store.manifest import differences, is_path, told
 from noiseproof.types import Certificate, Decision, Record
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def certified_job(run: Run, procedure: Procedure, elsewhere: Elsewhere, compute:
         )
     differing = differences(meaning["data"], found["data"])
     if differing:
-        raise RunError(f"the data set is not the one of {run.path}: {'; '.join(differing)}; give that one")
+        raise RunError(f"the data set is not the one of {run.path}: {told(differing)}; give that one")
     return asked
 
 

@@ -85,7 +85,7 @@ def check(
         verdict,
         test.at_least,
         procedure.radius,
-        noise.norm,
+        run.norm,
         certified,
         len(records),
         test.population,
@@ -93,4 +93,5 @@ def check(
         sum(record.draws for record in records),
         sum(record.seconds for record in records),
         Path(out),
+        run.manifest.unit,
     )

@@ -112,6 +112,7 @@ def falsify(
         certificate_alpha=certified.procedure.alpha,
         sigma=job.noise.sigma,
         clean=partial(certified_input, job),
+        unit=certified.manifest.unit,
     )
 
 

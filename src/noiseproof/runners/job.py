@@ -140,9 +140,10 @@ class Job:
         asked = self.asked
         assert asked.compute.backend != "auto", "see with_backend"
         labels = hashlib.sha256(self.data.labels.astype("<i8").tobytes()).hexdigest()
+        scaling = {} if self.data.scaling is None else {"scaling": self.data.scaling.table()}
         meaning = {
             "model": {name: getattr(self.model, name) for name in ("fingerprint", "architecture", "num_classes")},
-            "data": {"name": self.data.name, "shape": list(self.data.shape), "labels": labels[:32]},
+            "data": {"name": self.data.name, "shape": list(self.data.shape), "labels": labels[:32]} | scaling,
             "noise": self.noise.config(),
             "procedure": asked.procedure.config(),
             "seed": self.seed,

@@ -10,6 +10,7 @@ from noiseproof.models import BaseModel, ensemble, from_object
 from noiseproof.models import load as load_model
 from noiseproof.models.denoised import denoised_spec
 from noiseproof.models.estimators import is_estimator
+from noiseproof.models.scaled import unscaled
 from noiseproof.models.stated import with_normalisation
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 def model_of(subject: Subject, data: DataSet, *, sigma: float | None) -> BaseModel:
     """The base classifier that a subject names, or has; several are averaged.
 
-    One that cannot say how many classes it has is taken to have those of the data set.
+    One that cannot say how many classes it has is taken to have those of the data set. Of data that were scaled, it
+    takes numbers in their own units: what undoes the scaling stands before it, as a part of the base classifier.
 
     Args:
         subject: names it, and what stands before it.
@@ -43,11 +45,13 @@ def model_of(subject: Subject, data: DataSet, *, sigma: float | None) -> BaseMod
 def _single(model: Any, subject: Subject, model_id: str | None, data: DataSet) -> BaseModel:  # noqa: ANN401  # see Subject
     told = subject.loading
     if isinstance(model, str | os.PathLike):
-        return load_model(model, **told, usual=(len(data.classes), tuple(data.shape)))
-    if told["arch"] is not None:
+        found = load_model(model, **told, usual=(len(data.classes), tuple(data.shape)))
+    elif told["arch"] is not None:
         raise ValueError("arch is for weights in a file; leave it out with a model in your hands")
-    if not isinstance(model, BaseModel):
-        classes = told["num_classes"]
-        classes = len(data.classes) if classes is None and not is_estimator(model) else classes
-        model = from_object(model, num_classes=classes, shape=tuple(data.shape), model_id=model_id)
-    return with_normalisation(model, told["mean"], told["std"])
+    else:
+        if not isinstance(model, BaseModel):
+            classes = told["num_classes"]
+            classes = len(data.classes) if classes is None and not is_estimator(model) else classes
+            model = from_object(model, num_classes=classes, shape=tuple(data.shape), model_id=model_id)
+        found = with_normalisation(model, told["mean"], told["std"])
+    return found if data.scaling is None else unscaled(found, data.scaling)

@@ -66,6 +66,13 @@ class Manifest:
         return [{**test, **level} for test, level in zip(tests, self.levels, strict=True)] if self.levels else tests
 
     @property
+    def unit(self) -> str:
+        """What the radii of a run on scaled data are measured in; empty where inputs are pixels in [0, 1]."""
+        data = self.meaning.get("data")
+        scaling = data.get("scaling") if isinstance(data, dict) else None
+        return str(scaling.get("unit", "an unknown unit")) if isinstance(scaling, dict) else ""
+
+    @property
     def has_counts(self) -> bool:
         """Whether what is printed can be derived again; not so for an import of printed radii."""
         return self.meaning.get("counts") != NO_COUNTS

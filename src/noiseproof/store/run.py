@@ -117,7 +117,7 @@ class Run:
             raise NoiseproofError("to_pandas needs pandas: pip install pandas") from None
         from noiseproof.store.exchange.columns import columns
 
-        return pd.DataFrame(columns(self.records))
+        return pd.DataFrame(columns(self))
 
     @property
     def records(self) -> list[Record]:
@@ -138,6 +138,11 @@ class Run:
                     "computed from it"
                 )
             return noise_from(said)
+
+    @property
+    def norm(self) -> str:
+        """The norm of its radii: that of the noise, called scaled where its inputs are in units of their spread."""
+        return f"scaled {self.noise.norm}" if self.manifest.unit else self.noise.norm
 
     @property
     def procedure(self) -> Procedure:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from noiseproof.analysis import decision_table, prediction_table
+from noiseproof.reports.page.certified import at_radius
 from noiseproof.reports.page.parts import Tile
 from noiseproof.reports.tables import percent_down
 
@@ -33,7 +34,7 @@ def tiles(looked: Looked) -> Sequence[Tile]:
     proven = (
         f"of these {m:,} inputs at least {percent_down(said.fixed_set_lower)} %, with probability {1 - said.rho:.10g}"
     )
-    at = f"at radius {said.radius:g} ({said.radius * 255:g}/255)"
+    at = f"at radius {at_radius(said.radius, looked.run.manifest.unit)}"
     return (
         Tile(f"right and certified {at}", f"{said.certified:.1%}", proven),
         Tile("not certified", f"{said.not_certified:.1%}", "more draws would hardly certify them"),

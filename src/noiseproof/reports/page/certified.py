@@ -26,6 +26,7 @@ from noiseproof.reports.tables import (
     percent_down,
     radius_name,
 )
+from noiseproof.reports.units import Units
 from noiseproof.stats import dkw_band
 
 if TYPE_CHECKING:
@@ -54,6 +55,15 @@ def headline_radius(radii: Sequence[float]) -> float:
     return 0.5 if 0.5 in radii else sorted(radii)[len(radii) // 2]
 
 
+def at_radius(radius: float, unit: str) -> str:
+    """A radius, and how many steps of a pixel it is where inputs are pixels.
+
+    >>> at_radius(0.5, ""), at_radius(0.5, "each column's spread")
+    ('0.5 (127.5/255)', "0.5 in units of each column's spread")
+    """
+    return f"{radius:g} in units of {unit}" if unit else f"{radius:g} ({radius * 255:g}/255)"
+
+
 def best_at(summaries: Sequence[Summary], number: int) -> int:
     """The run that certifies most at a radius; of equal ones the first."""
     return max(range(len(summaries)), key=lambda i: (summaries[i].certified[number], -i))
@@ -78,7 +88,7 @@ def tiles(runs: Sequence[Looked], summaries: Sequence[Summary]) -> Sequence[Tile
         f"of these {summary.m:,} inputs at least {percent_down(summary.fixed_set_lower[at])} %, with probability "
         f"{1 - summary.rho:.10g}"
     )
-    said = f"at radius {radius:g} ({radius * 255:g}/255)"
+    said = f"at radius {at_radius(radius, summaries[0].unit)}"
     shown = []
     if len(runs) > 1 and summary.certified[at] > 0:
         shown.append(Tile(f"certifies most {said}", labels_of(runs)[best], f"{share}; {proven}"))
@@ -126,11 +136,12 @@ def best_table(runs: Sequence[Looked], summaries: Sequence[Summary]) -> Table:
     for at, radius in enumerate(summaries[0].radii):
         shares = [summary.certified[at] for summary in summaries]
         best = [i for i, share in enumerate(shares) if share == max(shares) > 0]
-        marked |= {(at, 2 + i) for i in best}
+        marked |= {(at, (1 if summaries[0].unit else 2) + i) for i in best}
         named = ", ".join(labels[i] for i in best) or "none"
-        rows.append((f"{radius:g}", f"{radius * 255:g}", *(f"{share * 100:.1f}" for share in shares), named))
+        steps = () if summaries[0].unit else (f"{radius * 255:g}",)
+        rows.append((f"{radius:g}", *steps, *(f"{share * 100:.1f}" for share in shares), named))
     return Table(
-        header=("radius", "in 1/255", *labels, "best"),
+        header=("radius", *(() if summaries[0].unit else ("in 1/255",)), *labels, "best"),
         rows=tuple(rows),
         caption=(
             "Certified accuracy in % of all inputs of the run. Best: of these runs, chosen after looking; whether two "
@@ -151,13 +162,13 @@ def curves_chart(runs: Sequence[Looked], summaries: Sequence[Summary]) -> Chart:
     for number, (label, summary) in enumerate(zip(labels_of(runs), summaries, strict=True)):
         xs, ys = step_curve(summary, right if summary.ceiling is None else min(right, reach(summary)))
         lines.append(StepCurve(label, xs[:-1], ys[:-1], summary.band, summary.band_up, summary.ceiling, number))
-    norm = norm_name(summaries[0].norm)
+    norm, unit = norm_name(summaries[0].norm), summaries[0].unit
     return Chart(
         "chart-curves",
         f"Certified accuracy against the {norm} radius; the tables below hold the numbers",
         tuple(lines),
         right,
-        radius_name(norm, "pixels in [0, 1]"),
+        radius_name(norm, Units(unit=unit).name if unit else "pixels in [0, 1]"),
         "right and certified, %",
         "radius",
         255 if norm in NORM_NAMES.values() else 0,

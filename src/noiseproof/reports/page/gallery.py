@@ -224,10 +224,10 @@ def _card(run: Run, record: Record, pictures: RunPictures, points: Sequence[tupl
     name = f"#{record.index}: {label}"
     found, broken, place = _attacked(points, pictures)
     shown = _shown(run, record, pictures, label, place)
-    return InputCard(name, shown, _outcome(record, pictures), top, _why(top, n, record), found, broken)
+    return InputCard(name, shown, _outcome(run, record, pictures), top, _why(top, n, record), found, broken)
 
 
-def _outcome(record: Record, pictures: RunPictures) -> str:
+def _outcome(run: Run, record: Record, pictures: RunPictures) -> str:
     said = record.outcome
     if record.skipped is not None:
         return f"picture unreadable ({record.skipped}); counts as abstained"
@@ -235,9 +235,9 @@ def _outcome(record: Record, pictures: RunPictures) -> str:
     if isinstance(said, Certificate):
         if said.abstained:
             return f"abstained: p_A is not above 1/2 for sure (at least {down(said.p_lower, 3)})"
-        return (
-            f"certified {name}, radius {said.radius:.3f} ({255 * said.radius:.1f}/255), p_A at least {said.p_lower:.4f}"
-        )
+        unit = run.manifest.unit
+        also = f"in units of {unit}" if unit else f"({255 * said.radius:.1f}/255)"
+        return f"certified {name}, radius {said.radius:.3f} {also}, p_A at least {said.p_lower:.4f}"
     if isinstance(said, Decision):
         return f"{said.answer} at radius {said.radius:g}" + ("" if said.abstained else f": {name}")
     assert isinstance(said, Prediction)

@@ -164,8 +164,8 @@ def _side_by_side(looked: Sequence[Looked]) -> Iterator[list[Looked]]:
     norms: dict[str, list[Looked]] = {}
     for each in looked:
         if each.run is not None and each.kind in ("certify", KIND_IMPORT) and each.records:
-            outcome = each.records[0].outcome
-            norms.setdefault(outcome.norm if isinstance(outcome, Certificate) else "", []).append(each)
+            has_norm = isinstance(each.records[0].outcome, Certificate)
+            norms.setdefault(f"{each.run.norm} {each.run.manifest.unit}" if has_norm else "", []).append(each)
     yield from norms.values()
 
 

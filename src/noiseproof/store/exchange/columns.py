@@ -7,23 +7,24 @@ from typing import TYPE_CHECKING
 from noiseproof.tallies import Votes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from noiseproof.types import Record
+    from noiseproof.store.run import Run
 
 Column = list[int | float | str | None]
 
 
-def columns(records: Sequence[Record]) -> dict[str, Column]:
+def columns(run: Run) -> dict[str, Column]:
     """One entry an input in every column; None where an input has none.
 
     Besides what a record says, for each stage its draws (``estimate_n``) and the votes of each class
     (``estimate_0``, ``estimate_1``, ...), summed over the requests of that stage; what votes are missing to the
     draws were void.
 
+    The norm of a run on scaled data says in which units its radii are.
+
     Args:
-        records: finished inputs, at least one.
+        run: with at least one finished input.
     """
+    records = run.records
     table: dict[str, Column] = {
         "index": [record.index for record in records],
         "key": [record.key for record in records],
@@ -33,6 +34,8 @@ def columns(records: Sequence[Record]) -> dict[str, Column]:
     }
     for name in ("radius", "norm", "p_lower", "p_upper", "p_value"):
         table[name] = [getattr(record.outcome, name, None) for record in records]
+    if unit := run.manifest.unit:
+        table["norm"] = [norm and f"{run.norm} (in units of {unit})" for norm in table["norm"]]
     table |= {
         "draws": [record.draws for record in records],
         "void": [record.void for record in records],

@@ -52,12 +52,14 @@ def export_run(run: RunLike, *, out: str | Path, format: str | None = None) -> P
     found = run_of(run)
     if not found.records:
         raise RunError(f"{run} has no finished input yet: there is nothing to export")
+    if format == "tsv" and (unit := found.manifest.unit):
+        raise ValueError(f"tsv is of radii in pixels, but those of {run} are in units of {unit}; export csv or parquet")
     WRITERS[format](found, path)
     return path
 
 
 def _write_csv(run: Run, path: Path) -> None:
-    table = columns(run.records)
+    table = columns(run)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table)
@@ -80,5 +82,5 @@ def _published(record: Record) -> PublishedRow:
 WRITERS: dict[str, Callable[[Run, Path], None]] = {
     "tsv": lambda run, path: write_text(path, published_text([_published(record) for record in run.records])),
     "csv": _write_csv,
-    "parquet": lambda run, path: write_parquet(columns(run.records), path),
+    "parquet": lambda run, path: write_parquet(columns(run), path),
 }
