@@ -20,7 +20,7 @@ help:
 	@echo "make test-extras  run the tests that need timm, torchvision, diffusers, JAX, Ray, ... (installs 7 GB)"
 	@echo "make check       lint, types, import contracts"
 	@echo "make format      format the code"
-	@echo "make dist        build the wheel and the source archive, byte for byte the same each time, with a bill of materials"
+	@echo "make dist        build the wheel and the source archive, byte for byte the same each time, with bill of materials and licences"
 
 quickstart: .venv/installed
 	$(BIN)/noiseproof quickstart --out quickstart
@@ -48,17 +48,22 @@ format: .venv/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# of a commit: its date stands in the archives, so whoever builds it gets the same bytes
-dist: .venv-release/installed .venv/installed
-	rm -rf dist
+# of a commit: its date stands in the archives, so whoever builds it gets the same bytes; what it needs is read off a clean install
+dist: .venv-release/installed
+	rm -rf dist .venv-wheel
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) .venv-release/bin/python -m build -q --outdir dist
 	.venv-release/bin/twine check --strict dist/*
-	.venv-release/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o dist/sbom.json .venv/bin/python
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/python -m pip install -q "$(TORCH)" dist/*.whl
+	.venv-wheel/bin/noiseproof --version
+	.venv-release/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o dist/sbom.json .venv-wheel/bin/python
+	.venv-release/bin/pip-licenses --python .venv-wheel/bin/python --format markdown --order license --output-file dist/licences.md
+	rm -rf .venv-wheel
 	cd dist && sha256sum * && wc -c *
 
 .venv-release/installed:
 	test -x .venv-release/bin/python || $(PYTHON) -m venv .venv-release
-	.venv-release/bin/python -m pip install -q build twine cyclonedx-bom
+	.venv-release/bin/python -m pip install -q build twine cyclonedx-bom pip-licenses
 	touch $@
 
 .venv/installed: pyproject.toml
@@ -92,4 +97,4 @@ dist: .venv-release/installed .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-core .venv-extras quickstart quickstart-imagenet build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-core .venv-extras .venv-release .venv-wheel quickstart quickstart-imagenet build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -76,6 +76,23 @@ def test_what_are_no_classes_is_refused(metric, y):
     assert metric.inputs == 0
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ((torch.zeros(6, 2), torch.zeros(6, dtype=torch.long)), "got Tensor first and no classes: what is counted"),
+        (
+            (lambda x: x, *lights()),
+            "got function first: what is counted is drawn under noise, so scores are not enough",
+        ),
+    ],
+    ids=["logits and classes", "a function"],
+)
+def test_predictions_instead_of_a_classifier_are_refused(metric, given, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        metric.update(*given)
+    assert metric.inputs == 0
+
+
 def test_processes_add_up(metric, tmp_path):
     """A group of this process alone; what another would bring is put in."""
     torch.distributed.init_process_group(

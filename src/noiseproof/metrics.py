@@ -64,7 +64,7 @@ class CertifiedAccuracy:
         """Forget all inputs."""
         self.certified = self.inputs = self.draws = 0
 
-    def update(self, base: nn.Module, x: Tensor, y: Tensor) -> None:
+    def update(self, base: nn.Module, x: Tensor, y: Tensor | None = None) -> None:
         """Count a batch.
 
         Args:
@@ -73,9 +73,16 @@ class CertifiedAccuracy:
             y: true classes, integers ``[batch]``.
 
         Raises:
-            ValueError: y are no classes, such as scores, or x is not in [0, 1] or off the grid.
+            ValueError: predictions were given instead of a classifier, y are no classes, such as scores, or x is not
+                in [0, 1] or off the grid.
             ModelError: the base classifier is no function of each row.
         """
+        if not isinstance(base, nn.Module) or y is None:
+            raise ValueError(
+                "update takes a base classifier (a torch.nn.Module), inputs and classes, got "
+                f"{type(base).__name__} first{' and no classes' if y is None else ''}: what is counted is drawn under "
+                "noise, so scores are not enough; write metric.update(model, x, y)"
+            )
         known = checked_labels("y", y, len(x))
         if self._smoothed is None or self._smoothed.base is not base:
             self.close()
