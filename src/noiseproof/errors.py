@@ -66,6 +66,11 @@ def pip() -> str:
     return "pip" if shutil.which("pip") == str(here / "pip") else f"{sys.executable} -m pip"
 
 
+def _letters(name: str) -> str:
+    """What of a name is compared: CIFAR10 is near to cifar10; the dashes of --sigma bring it no nearer to --ylim."""
+    return name.lower().lstrip("-")
+
+
 _MOST_NAMES = 30  # what a line can hold
 
 
@@ -80,8 +85,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     "unknown recipe 'zzz'; known: recipe-00, recipe-01, recipe-02, recipe-03, recipe-04 and 56 more"
     """
     names = sorted(known)
-    letters = {each.lower(): each for each in names}  # CIFAR10 is near to cifar10
-    near = [letters[each] for each in difflib.get_close_matches(name.lower(), letters, n=1)]
+    letters = {_letters(each): each for each in names}
+    near = [letters[each] for each in difflib.get_close_matches(_letters(name), letters, n=1)]
     told = names if len(names) <= _MOST_NAMES else names[:5]
     more = f" and {len(names) - len(told)} more" if len(told) < len(names) else ""
     remedy = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(told)}{more}"

@@ -58,5 +58,5 @@ def test_one_file_a_sigma(tmp_path):
         (tmp_path / name).write_text(published_text([row(0, 1, 1, "0.5")]))
     with pytest.raises(ValueError, match=r"sigma 0\.5 must have one file, got .*a_sigma_0\.5\.tsv and .*b_sigma"):
         best_sigma_table([tmp_path / "a_sigma_0.5.tsv", tmp_path / "b_sigma_0.50.tsv"])
-    with pytest.raises(ValueError, match="sigma must be given"):
+    with pytest.raises(ValueError, match=r"^files must be named by sigma, such as .*, got 'c\.tsv'; rename it"):
         best_sigma_table([tmp_path / "c.tsv"])

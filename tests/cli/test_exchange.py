@@ -94,7 +94,7 @@ def test_imported_counts_are_verified(tmp_path, capsys):
             "sigma must be given: the name 'log.txt' holds no sigma_0.25 or the like; give --sigma",
         ),
         (["audit", "log.txt", "--sigma", "1"], 1, "log.txt has the columns a, b; wanted, tab separated: idx, label"),
-        (["audit", "--table", "log.txt"], 2, "give --sigma"),
+        (["audit", "--table", "log.txt"], 2, "got 'log.txt'; rename it"),
         (["import", "log.txt", *STATED, "--sigma", "1"], 1, "log.txt has the columns a, b; wanted"),
         (["import", "log.txt", *STATED, "--sigma", "1", "--format", "topk"], 1, "line 1: not the counts"),
         (["import", "log.txt", *STATED], 2, "give --sigma"),

@@ -75,7 +75,7 @@ def fake(monkeypatch) -> None:
     pictures = random.integers(0, 256, (6, 3, 32, 32)).astype(np.uint8)
     classes = tuple("abcdefghij")
     monkeypatch.setattr(
-        loop, "load", lambda spec, **_: DataSet(f"{spec}:train", classes, (3, 32, 32), np.arange(6), pictures)
+        loop, "given_data", lambda spec, **_: DataSet(f"{spec}:train", classes, (3, 32, 32), np.arange(6), pictures)
     )
 
 

@@ -108,7 +108,7 @@ def test_select_takes_everything_unless_told():
     ("arguments", "text"),
     [
         ({"every": 0}, "every must be >= 1, got 0"),
-        ({"start": 1000}, r"start must be in \[0, 1000\) for grey, got 1000"),
+        ({"start": 1000}, r"start must be in \[0, 1000\) for grey, got 1000; of --shard I/N, N is 1000 at most"),
         ({"start": -1}, r"start must be in \[0, 1000\) for grey, got -1"),
         ({"limit": 0}, "limit must be >= 1, got 0"),
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from noiseproof.analysis.certified import certified_share
-from noiseproof.store.exchange.published import read_published, sigma_of
+from noiseproof.store.exchange.published import read_published, sigma_in_name
 
 RADII = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 
@@ -68,7 +68,9 @@ def best_sigma_table(files: Sequence[str | Path], *, radii: Sequence[float] = RA
         raise ValueError("files must not be empty: name at least one")
     paths: dict[float, Path] = {}
     for path in map(Path, files):
-        sigma = sigma_of(path, None)
+        sigma = sigma_in_name(path)
+        if sigma is None:
+            raise ValueError(f"files must be named by sigma, such as sigma_0.25.tsv, got {path.name!r}; rename it")
         if sigma in paths:
             raise ValueError(f"sigma {sigma:g} must have one file, got {paths[sigma]} and {path}")
         paths[sigma] = path

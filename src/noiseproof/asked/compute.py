@@ -13,7 +13,7 @@ BackendName = Literal["auto", "torch", "onnxruntime", "openvino"]
 # What help and completion list without torch; that the registry holds the same is held by a test.
 ExecutorName = Literal["in-process", "ray", "slurm"]
 
-OF_RUNS = ("executor", "address", "at_most", "stop_after")
+OF_RUNS = ("executor", "address", "at_most", "stop_after", "track")
 """The fields that mean something to runs alone."""
 
 
@@ -60,5 +60,8 @@ class Compute:
         for name, most in (("batch_size", LARGEST_BATCH), ("workers", None), ("at_most", None)):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, integer(name, getattr(self, name), least=1, most=most))
+        for name in ("address", "at_most"):
+            if self.executor == "in-process" and getattr(self, name) is not None:
+                raise ValueError(f"{name} goes with executor ray or slurm, got executor in-process")
         if self.stop_after is not None and not real("stop_after", self.stop_after) > 0:
             raise ValueError(f"stop_after must be > 0 seconds, got {self.stop_after}")

@@ -69,6 +69,8 @@ class Subject:
                 object.__setattr__(self, name, integer(name, getattr(self, name), least=least))
         for name in ("mean", "std"):
             object.__setattr__(self, name, per_channel(name, getattr(self, name)))
+        if self.model_id is not None and not str(self.model_id).strip():
+            raise ValueError("model_id must name the model, got nothing; leave it out to have its fingerprint")
         object.__setattr__(self, "skip_bad", flag("skip_bad", self.skip_bad))
         if self.shard is not None:  # from here on it is a selection like any other
             part = part_of(self.shard, self.every, self.start, self.limit)

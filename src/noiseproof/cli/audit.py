@@ -29,9 +29,11 @@ def audit(
         rows: How many a file should have; inferred from its indices if left out.
         num_classes: Of the data set.
         rounding: Of the radii; export rounds down.
-        table: Instead: certified accuracy by sigma and radius, the best sigma starred.
+        table: Instead: certified accuracy by sigma and radius, the best sigma starred; as Markdown.
     """
     if table:
+        if sigma is not None:
+            raise ValueError("--table reads each sigma in its file's name, such as sigma_0.25.tsv; leave --sigma out")
         from noiseproof.analysis.best_sigma import best_sigma_table
 
         print(best_sigma_table(files).markdown(), end="")

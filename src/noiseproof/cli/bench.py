@@ -34,10 +34,11 @@ def bench(
 
     from noiseproof.reports.bench import bench_table, bench_values
     from noiseproof.runners.bench import bench as measure
-    from noiseproof.store.manifest import write_text
+    from noiseproof.store.manifest import check_place, write_text
 
+    check_place(out, "--out")
     found = measure(subject, noise, compute, seconds=seconds)
-    print(bench_table(found).markdown())
+    print(bench_table(found).screen())
     if out is not None:
         write_text(out, json.dumps(bench_values(found), indent=2) + "\n")
         print(f"written: {out}", file=sys.stderr)

@@ -38,8 +38,10 @@ def check(
     """
     from noiseproof.cli.progress import ProgressBar
     from noiseproof.runners.check import check as run_check
-    from noiseproof.store.manifest import write_text
+    from noiseproof.store.manifest import check_place, write_text
 
+    check_place(junit, "--junit")
+    check_place(markdown, "--markdown")
     with ProgressBar("check") as bar:
         found = run_check(
             noise,

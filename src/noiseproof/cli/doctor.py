@@ -36,8 +36,9 @@ def doctor(
 
     from noiseproof.runners.doctor import doctor as examine
     from noiseproof.runners.doctor import doctor_noise
-    from noiseproof.store.manifest import write_text
+    from noiseproof.store.manifest import check_place, write_text
 
+    check_place(json, "--json")
     if test_noise:
         if subject is not None:
             raise ValueError("--test-noise tests the noise alone; leave --model and --data out, or leave it out")

@@ -62,7 +62,10 @@ def _told(error: CycloptsError, verb: str, verbs: Iterable[str]) -> str:
         return f"{name} must be {wanted}, got {value!r}" if wanted else str(error).rstrip(".")
     if isinstance(error, MissingArgumentError):
         if isinstance(error, ConsumeMultipleError) or error.keyword or error.argument.tokens:
-            return f"{flag} needs {_needed(error)}"
+            words = error.root_input_tokens or []
+            after = words[words.index(flag) + 1 :] if flag in words else []
+            like = f"; one that begins with - is written {flag}={after[0]}" if after and _is_number(after[0]) else ""
+            return f"{flag} needs {_needed(error)}{like}"
         names = _missing(error)
         near = [word for word in error.unused_tokens or () if unknown("", word, names).endswith("?")]
         return f"{_listed(names)} must be given" + (f", got {_listed(near)}" if near else "")
@@ -93,6 +96,11 @@ def _flags(error: CycloptsError) -> set[str]:
     return {name.replace("_", "-") for name in signature(error.target).parameters}
 
 
+def _is_number(word: str) -> bool:
+    """Whether a word is a negative number, or begins with one, and no flag."""
+    return len(word) > 1 and word[0] == "-" and (word[1].isdecimal() or word[1] == ".")
+
+
 def _needed(error: MissingArgumentError) -> str:
     assert error.argument is not None
     values, _ = error.argument.token_count()
@@ -112,4 +120,10 @@ def _unknown_flag(error: UnknownOptionError, verb: str) -> str:
     ]
     if takes:
         return f"{flag} goes with --procedure {' or '.join(takes)}"
-    return unknown("flag", flag, {name for each in error.argument_collection for name in each.names})
+    known = {name for each in error.argument_collection for name in each.names}
+    longer = [each for each in known if each.startswith(f"{flag}-")]  # --n of decide is --n-max
+    said = f"unknown flag {flag!r}; did you mean {longer[0]!r}?" if len(longer) == 1 else unknown("flag", flag, known)
+    others = {made.verb for made in PROCEDURES.values() if name in {option.name for option in options(made)}} - {verb}
+    if said.endswith("?") or verb not in {made.verb for made in PROCEDURES.values()} or not others:
+        return said
+    return f"{flag} goes with noiseproof {' or '.join(sorted(others))}, not with {verb}"

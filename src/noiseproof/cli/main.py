@@ -202,6 +202,8 @@ def _status_of(error: Exception) -> int:
         if error.filename is None:  # what is printed, else a file is named
             _into_nothing(1)
         return _complain(f"cannot write {error.filename or 'the output'}: {error.strerror}; make room", 1)
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        return _complain(f"cannot use {error.filename}: {error.strerror}; give another path", 1)
     raise error
 
 

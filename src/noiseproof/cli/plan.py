@@ -82,8 +82,9 @@ def plan(
 
     from noiseproof.cli.progress import ProgressBar
     from noiseproof.runners.plan import plan as make
-    from noiseproof.store.manifest import write_text
+    from noiseproof.store.manifest import check_place, write_text
 
+    check_place(out, "--out")
     with ProgressBar("plan") as bar:
         made = make(
             noise, subject, compute, target=target, n=n, alpha=alpha, pilot=pilot, pilot_draws=pilot_draws,

@@ -182,7 +182,8 @@ class DataSet:
         """
         every, start = integer("every", every, least=1), integer("start", start)
         if not 0 <= start < len(self):
-            raise ValueError(f"start must be in [0, {len(self)}) for {self.name}, got {start}")
+            least = f"start must be in [0, {len(self)}) for {self.name}, got {start}"
+            raise ValueError(least if start < 0 else f"{least}; of --shard I/N, N is {len(self)} at most")
         if limit is not None:
             limit = integer("limit", limit, least=1)
         return list(range(start, len(self), every)[:limit])

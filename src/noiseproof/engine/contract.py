@@ -228,7 +228,7 @@ def choose_device(device: str) -> torch.device:
         if chosen.type == "meta":
             raise NotImplementedError("it has no numbers")
     except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
-        said = one_line(error).partition(". ")[0]
+        said = one_line(error, 120).partition(". ")[0]
         raise ValueError(f"device must be auto, cpu, or one that torch can use, got {device!r} ({said})") from None
     return chosen
 

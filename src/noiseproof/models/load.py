@@ -133,6 +133,8 @@ def _single(
         weights = _weights_of_run(path)
         own = OwnArchitecture.trained(path, load_weights(weights)[1]) if arch is None else None
         return _from_weights(weights, text, arch if own is None else own.spec, num_classes, shape, usual)
+    if "://" in text:
+        raise ModelError(f"{text} is an address; download it, and give the file")
     if not path.exists():
         raise ModelError(f"no such path: {text}; expected {_EXPECTED}")
     if path.suffix == ".py":

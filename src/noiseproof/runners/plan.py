@@ -77,6 +77,8 @@ def plan(
     check_kinds({"noise": noise, "subject": subject})
     if target is not None and not isinstance(target, Target):
         raise ValueError(f"target must be a Target such as Target.of(0.5), got {target!r}")
+    if not real("seconds", seconds) > 0:
+        raise ValueError(f"seconds must be > 0, got {seconds}")
     check_probability("alpha", real("alpha", alpha))
     pilot, target = integer("pilot", pilot, least=1), target or Target.of()
     n = draws_for(target, noise, alpha, None if n is None else integer("n", n, least=1))

@@ -68,7 +68,7 @@ class JSONLines(Tracker):
         try:
             self._file: TextIO = open(where, "a", encoding="utf-8")  # noqa: SIM115, PTH123  # closed at the end
         except OSError as error:
-            raise UnsupportedError(f"the tracker jsonl cannot write {where}: {error.strerror}") from None
+            raise _unwritable(self.name, where, error) from None
 
     def started(self, run: str, about: dict[str, Any]) -> None:
         """See ``Tracker``."""
@@ -104,7 +104,10 @@ class TensorBoard(Tracker):
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise _missing(self.name, "tensorboard") from None
-        self._writer = SummaryWriter(where or "tensorboard")
+        try:
+            self._writer = SummaryWriter(where or "tensorboard")
+        except OSError as error:
+            raise _unwritable(self.name, where, error) from None
 
     def started(self, run: str, about: dict[str, Any]) -> None:
         """See ``Tracker``."""
@@ -239,6 +242,10 @@ class Telling:
             said = f"{type(error).__name__}: {one_line(error)}"
             log.warning("the tracker %s fails (%s); the run goes on without it", self._tracker.name, said)
             self._tracker = None
+
+
+def _unwritable(name: str, where: str, error: OSError) -> UnsupportedError:
+    return UnsupportedError(f"the tracker {name} cannot write {where}: {error.strerror}; give another path")
 
 
 def _missing(name: str, package: str) -> UnsupportedError:

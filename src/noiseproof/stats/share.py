@@ -68,10 +68,10 @@ def share_test(population: int, at_least: float, alpha: float, error: float, mos
 
     check_probability("error", error)
     check_probability("alpha", alpha)
-    if population < 1 or not 0 < at_least <= 1:
-        raise ValueError(
-            f"population must be >= 1 and at_least in (0, 1], got {population} and {at_least}; .6 is 60 percent"
-        )
+    if population < 1:
+        raise ValueError(f"population must be >= 1, got {population}")
+    if not 0 < at_least <= 1:
+        raise ValueError(f"at_least must be in (0, 1], got {at_least}; .6 is 60 percent")
     false, needed = false_certificates(population, alpha, error / 2), ceil(at_least * population - 1e-9)
     most = population if most is None else min(most, population)
     looks = looks_up_to(most, first=min(_FIRST_LOOK, most))

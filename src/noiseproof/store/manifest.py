@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from math import isclose, isfinite
 from pathlib import Path
@@ -187,6 +188,21 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     write_text(folder / MANIFEST, json.dumps(stored, indent=2, allow_nan=False) + "\n")
 
 
+def check_place(path: Path | None, flag: str) -> None:
+    """Refuse a place for a file where none can be written, before the work whose result it is to hold.
+
+    Args:
+        path: of the file; None where none is asked for.
+        flag: that names it.
+
+    Raises:
+        RunError: it is a folder, or there is no such folder.
+    """
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        why = "is a folder" if path.is_dir() else f"{path.parent} is no folder"
+        raise RunError(f"cannot write {path}: {why}; choose another {flag}")
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace a small file, whole or not at all, by this text in UTF-8; see ``write_bytes``."""
     write_bytes(path, text.encode())
@@ -206,6 +222,8 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         raise RunError(f"cannot write {path}: {error.strerror}; choose another --out") from None
 
 

@@ -24,7 +24,7 @@ from noiseproof.data import DataSet
 from noiseproof.data import given as given_data
 from noiseproof.data.dataset import WholePictures, pictures_only
 from noiseproof.engine.allocator import keep_large_blocks
-from noiseproof.errors import RunError
+from noiseproof.errors import ModelError, RunError
 from noiseproof.models import Normalize, build, fingerprint
 from noiseproof.models.denoised import build_denoiser
 from noiseproof.models.own import OwnArchitecture, name_for_fingerprint
@@ -105,6 +105,8 @@ def train(
 
 
 def _optimizer(recipe: Recipe, module: nn.Module) -> torch.optim.Optimizer:
+    if not any(each.requires_grad for each in module.parameters()):
+        raise ModelError(f"{recipe.arch} has no weights that can be trained; give a network that has some")
     decay = recipe.asked.weight_decay
     if recipe.optimizer == "adam":
         return torch.optim.Adam(module.parameters(), lr=recipe.lr, weight_decay=decay)

@@ -40,6 +40,8 @@ def site(
         RunError: no such folder, no run in it, or ``out`` cannot be written or holds other files.
     """
     index, out = Index(Path(folder), radii), Path(out)
+    if out.exists() and not out.is_dir():
+        raise RunError(f"{out} is a file; choose a folder as --out")
     if out.exists() and any(out.iterdir()) and not (out / LIST).exists():
         raise RunError(f"{out} holds other files and is not such a site; choose another --out")
     index.find()

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from noiseproof.types import Record
 
 
+_TEXT = ("", "txt")
+"""Suffixes that say no format."""
+
+
 def export_run(run: RunLike, *, out: str | Path, format: str | None = None) -> Path:
     """Write the finished inputs of a run as one table, by index.
 
@@ -32,7 +36,7 @@ def export_run(run: RunLike, *, out: str | Path, format: str | None = None) -> P
     Args:
         run: of certify, predict or import; ``tsv`` needs certificates and labels.
         out: the file; replaced whole or not at all.
-        format: "tsv", "csv" or "parquet"; by default that of the file's suffix, tsv where it is none of these.
+        format: "tsv", "csv" or "parquet"; by default that of the file's suffix, tsv of .txt or none.
 
     Returns:
         The file.
@@ -48,6 +52,8 @@ def export_run(run: RunLike, *, out: str | Path, format: str | None = None) -> P
         raise ValueError(unknown("format", format, WRITERS))
     if format is not None and suffix in WRITERS and suffix != format:
         raise ValueError(f"format must be that of the file, got {format!r} for {path.name!r}; leave one of the two out")
+    if format is None and suffix not in (*WRITERS, *_TEXT):
+        raise ValueError(f"out must end in .tsv, .csv or .parquet, got {path.name!r}; or say its format (--format)")
     format = format or (suffix if suffix in WRITERS else "tsv")
     found = run_of(run)
     if not found.records:
