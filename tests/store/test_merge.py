@@ -294,18 +294,19 @@ def test_the_same_call_again_does_nothing(shard, tmp_path, manifest, environment
 
 KILLED = """
 import os, sys
-from noiseproof.store.journal import Journal
+from noiseproof.store import journal
 from noiseproof.store.merge import merge
 
-append, written = Journal.append, []
+write, written = journal.Journal._write, []
 
-def kill(self, entry):
-    append(self, entry)
-    written.append(entry)
+def kill(self, lines, last):
+    write(self, lines, last)
+    written.extend(lines)
     if len(written) == int(sys.argv[1]):
         os._exit(9)
 
-Journal.append = kill
+journal._AT_ONCE = 0
+journal.Journal._write = kill
 merge(sys.argv[2:4], out=sys.argv[4])
 """
 
@@ -325,14 +326,15 @@ def test_after_a_kill_the_same_call_makes_the_whole(shard, tmp_path, lines):
 
 def test_an_error_leaves_nothing(shard, tmp_path, monkeypatch):
     parts = [shard("a", [0]), shard("b", [1])]
-    append, counted = Journal.append, itertools.count()
+    write, counted = Journal._write, itertools.count()
 
-    def full(self, entry):
+    def full(self, lines, last):
         if next(counted) == 5:
             raise RunError("the disk is full")
-        append(self, entry)
+        write(self, lines, last)
 
-    monkeypatch.setattr(Journal, "append", full)
+    monkeypatch.setattr("noiseproof.store.journal._AT_ONCE", 0)
+    monkeypatch.setattr(Journal, "_write", full)
     with pytest.raises(RunError, match="the disk is full"):
         merge(parts, out=tmp_path / "all")
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}

@@ -70,12 +70,13 @@ class Certify(Procedure):
         if tuple(requests) != asked(("select", self.n0), ("estimate", self.n)):
             return None
         selected = len(asked(("select", self.n0)))
-        return self._certificate(Votes.sum(votes[:selected]).argmax(), Votes.sum(votes[selected:]).array(), noise)
+        return self._certificate(Votes.sum(votes[:selected]).argmax(), Votes.sum(votes[selected:]), noise)
 
-    def _certificate(self, top: int, votes: Counts, noise: Noise) -> Certificate:
+    def _certificate(self, top: int, votes: Counts | Votes, noise: Noise) -> Certificate:
         k = int(votes[top])
         if self.two_sided:
-            bounds = two_sided(k, largest_rival(votes, top, self.n), self.n, self.alpha)
+            counts = votes.array() if isinstance(votes, Votes) else votes
+            bounds = two_sided(k, largest_rival(counts, top, self.n), self.n, self.alpha)
         else:
             bounds = one_sided(k, self.n, self.alpha)
         return certificate(top, bounds, noise)

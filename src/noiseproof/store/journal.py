@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ HASH = slice(-len(b'"}\n') - _HASH_LENGTH, -len(b'"}\n'))
 """Where a line has its hash."""
 _SYNC_EVERY = 1.0  # seconds
 _LAST = 1 << 12  # bytes
+_AT_ONCE = 1 << 20  # bytes
 _encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
@@ -182,10 +183,29 @@ class Journal:
         Raises:
             RunError: the disk is full or the file cannot be written; the journal is as it was before.
         """
-        body = (entry if isinstance(entry, bytes) else _encoder.encode(entry).encode())[:-1]
-        number, end, previous = self.end
-        line_hash = _chain(previous.encode(), body)
-        raw = body + _MARK + line_hash + b'"}\n'
+        self.extend([entry if isinstance(entry, bytes) else _encoder.encode(entry).encode()])
+
+    def extend(self, texts: Iterable[bytes]) -> None:
+        """Write the texts of several lines as ``append`` does, some thousand of them at once, each time whole or not.
+
+        Raises:
+            RunError: as there; what was written before is kept.
+        """
+        chained, lines, size = self.end.hash.encode(), list[bytes](), 0
+        for text in texts:
+            body = text[:-1]
+            chained = _chain(chained, body)
+            lines.append(body + _MARK + chained + b'"}\n')
+            size += len(lines[-1])
+            if size > _AT_ONCE:
+                self._write(lines, chained.decode())
+                lines, size = [], 0
+        if lines:
+            self._write(lines, chained.decode())
+
+    def _write(self, lines: list[bytes], last: str) -> None:
+        number, end, _ = self.end
+        raw = b"".join(lines)
         try:
             written = os.pwrite(self._file, raw, end)
             while written < len(raw):
@@ -195,7 +215,7 @@ class Journal:
         except OSError as error:
             os.ftruncate(self._file, end)
             raise self._unwritable(error) from None
-        self.end = Mark(number + 1, end + len(raw), line_hash.decode())
+        self.end = Mark(number + len(lines), end + len(raw), last)
 
     def sync(self) -> None:
         """Wait until everything is on the disk."""

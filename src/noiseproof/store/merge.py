@@ -23,6 +23,7 @@ from noiseproof.store.manifest import MANIFEST, Manifest, changes, check_meaning
 from noiseproof.store.run import Run, empty_state, read_run, same_outcome
 from noiseproof.store.settings import to_toml
 from noiseproof.store.signing import SIGNATURE, unsigned
+from noiseproof.store.state import State
 from noiseproof.types import Record
 from noiseproof.version import __version__
 
@@ -177,8 +178,17 @@ def _says_the_same(one: Record, other: Record) -> bool:
     return one == same and same_outcome(one.outcome, other.outcome)
 
 
+def _kept(lines: _Lines, state: State, records: dict[str, Record]) -> Iterator[bytes]:
+    """The texts of lines, each taken into a state: of an input as it was read where it comes from."""
+    for entry, text in lines:
+        if isinstance(entry, RecordLine):
+            state.add(records[entry.key])
+        elif isinstance(entry, dict):
+            state.apply(entry)
+        yield text
+
+
 _Lines = Iterator[tuple[Entry, bytes]]
-_NO_JSON = (b"NaN", b"Infinity")
 
 
 class _ChangedError(Exception):
@@ -222,14 +232,16 @@ def _lines(run: Run, keys: set[str]) -> _Lines:
     for line in read_journal(run.path / JOURNAL, run.manifest.meaning_hash):
         entry = converted(decoded(line.text))
         if (key := key_of(entry)) is None or key in keys:
-            if any(word in line.text for word in _NO_JSON):
+            if b"NaN" in line.text or b"Infinity" in line.text:
                 encoded(entry)  # refuses what JSON has not
             # who signed a part did not sign what it becomes
             if isinstance(entry, dict) and SIGNATURE in entry:
                 yield unsigned(entry), encoded(unsigned(entry))
             else:
                 yield entry, line.text
-        if line.mark == run.end:  # what came later, nobody has looked at
+        if (
+            run.end is not None and line.number == run.end.number and line.mark == run.end
+        ):  # what came later, nobody has looked at
             return
     raise _ChangedError
 
@@ -310,12 +322,7 @@ class _Folder:
         changed = RunError(f"a run changed while it was merged into {self._out}; run the same line again")
         journal, state = Journal(self._part / JOURNAL, manifest.meaning_hash), empty_state(self._part, manifest)
         try:
-            for entry, text in lines:
-                journal.append(text)
-                if isinstance(entry, RecordLine):
-                    state.add(records[entry.key])  # as it was read where it comes from
-                elif isinstance(entry, dict):
-                    state.apply(entry)
+            journal.extend(_kept(lines, state, records))
         except _ChangedError:
             raise changed from None
         except ValueError as error:  # an infinite number, which a hand-made line may hold and JSON has not

@@ -110,22 +110,27 @@ def checked(path: Path, manifest: Manifest, recounted: Recounted, share: int, of
     index, head, indices = held.head, None, []
     stop = index.lines if index else 0
     number, at, last = 0, 0, manifest.meaning_hash.encode()
+    ranges, records = len(_RANGE), len(_RECORD)
     with (path / JOURNAL).open("rb", buffering=1 << 20) as file:
         for raw in file:
             if at + len(raw) > end or not raw.endswith(b"\n"):
                 break  # torn, or written since
-            number, at, key = number + 1, at + len(raw), b""
+            number, at = number + 1, at + len(raw)
             kind: type[RangeLine | RecordLine] | None = None
             entry: Entry | None = None
             if raw.startswith(_RANGE):
-                key, kind = raw[len(_RANGE) : raw.find(b'"', len(_RANGE))], RangeLine
+                key, kind = raw[ranges : raw.find(b'"', ranges)], RangeLine
             elif raw.startswith(_RECORD):
-                key, kind = raw[len(_RECORD) : raw.find(b'"', len(_RECORD))], RecordLine
+                key, kind = raw[records : raw.find(b'"', records)], RecordLine
+            else:
+                key = b""
             mine = kind is None or crc32(key) % of == share
             if mine:
                 if not follows(raw, last):
                     raise _UnclearError
-                entry = converted(decoded(text_of(raw)))
+                entry = decoded(text_of(raw))
+                if isinstance(entry, dict):
+                    entry = converted(entry)
                 if kind is None and isinstance(entry, RangeLine | RecordLine):  # in another form than ours
                     mine = crc32(entry.key.encode()) % of == share
                 elif kind is not None and (type(entry) is not kind or entry.key.encode() != key):

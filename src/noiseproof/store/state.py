@@ -144,15 +144,15 @@ class State:
             self.open[key], self.drawn_in[key] = {stage: [drawn]}, len(self.sessions) - 1
 
     def _votes(self, line: RangeLine) -> Votes:
-        votes = line.votes
+        votes, slots = line.votes, self.slots
         if isinstance(votes, list):
             return Votes.of(votes)
         try:
-            if self.slots is None:
+            if slots is None:
                 raise ValueError("votes by class, but the manifest does not say of how many")
             if 0 in votes.values():
                 raise ValueError("a vote of 0 is not written")
-            return Votes(self.slots, votes)
+            return Votes(slots, votes)
         except ValueError as error:
             raise malformed("range", error) from None
 
@@ -167,8 +167,9 @@ class State:
         if line.skipped is not None and (votes or key != skipped_key(line.index)):
             raise RunError(f"input {key} is skipped, but has draws or another input's key")
         asked = line.requests
-        void = sum([self.tally.void(each, n) for each, (_, n) in zip(votes, asked, strict=True)])
-        draws = sum([n for _, n in asked])
+        draws = void = 0
+        for each, (_, n) in zip(votes, asked, strict=True):
+            draws, void = draws + n, void + self.tally.void(each, n)
         answers = Answers(asked, draws, void, lambda: votes)
         seconds = line.seconds + sum([drawn.seconds for ranges in stages.values() for drawn in ranges])
         outcome = outcome_of(line.outcome)

@@ -39,7 +39,7 @@ class ClassVotes(Tally):
 
     def holds(self, counts: Sequence[int], n: int) -> bool:
         """Two counts or more, none below 0, of n draws at most."""
-        votes = Votes.of(counts)
+        votes = counts if isinstance(counts, Votes) else Votes.of(counts)
         values = votes.counts.values()  # those that are left out are 0
         return votes.slots >= 2 and min(values, default=0) >= 0 and sum(values) <= n
 
@@ -59,4 +59,5 @@ class ClassVotes(Tally):
 
     def void(self, counts: Sequence[int], n: int) -> int:
         """What is missing to n."""
-        return n - Votes.of(counts).total
+        votes = counts if isinstance(counts, Votes) else Votes.of(counts)
+        return n - sum(votes.counts.values())
