@@ -54,14 +54,17 @@ def test_a_run_and_a_report_are_a_line_and_a_picture(make_run, tmp_path):
     assert '<img width="640" src="data:image/png;base64,iVBOR' in shown
 
 
-def test_a_table_for_pandas(make_run, monkeypatch):
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_frame_of_the_library_that_is_asked_for(make_run, monkeypatch, library):
     run = noiseproof.read_run(make_run("a", TOPS))
 
     class Frames:
         DataFrame = dict
 
-    monkeypatch.setitem(sys.modules, "pandas", Frames)
-    assert run.to_pandas()["radius"] == [record.outcome.radius for record in run.records]
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(NoiseproofError, match=r"^to_pandas needs pandas: pip install pandas$"):
-        run.to_pandas()
+    monkeypatch.setitem(sys.modules, library, Frames)
+    assert run.to_frame(library)["radius"] == [record.outcome.radius for record in run.records]
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(NoiseproofError, match=rf"^to_frame needs {library}: pip install {library}$"):
+        run.to_frame(library)
+    with pytest.raises(ValueError, match="unknown library 'panda'; did you mean 'pandas'"):
+        run.to_frame("panda")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +11,10 @@ from math import isclose
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from noiseproof.arguments import real
-from noiseproof.errors import NoiseproofError, RunError
+from noiseproof.errors import NoiseproofError, RunError, unknown
 from noiseproof.noises import Noise, noise_from
 from noiseproof.procedures import Procedure, procedure_from
 from noiseproof.screen import ROWS, as_html
@@ -105,19 +106,25 @@ class Run:
         ]
         return sum(right) / len(records)
 
-    def to_pandas(self) -> Any:  # noqa: ANN401  # a DataFrame, which is an extra's
-        """The finished inputs as a ``pandas.DataFrame``: the table of ``export_run`` as csv, a row an input.
+    def to_frame(self, library: Literal["pandas", "polars"] = "pandas") -> Any:  # noqa: ANN401  # an extra's
+        """The finished inputs as a ``DataFrame``: the table of ``export_run`` as csv, a row an input.
+
+        Args:
+            library: whose.
 
         Raises:
-            NoiseproofError: pandas is not installed.
+            NoiseproofError: it is not installed.
+            ValueError: another library.
         """
+        if library not in ("pandas", "polars"):
+            raise ValueError(unknown("library", library, ("pandas", "polars")))
         try:
-            import pandas as pd
+            frames = importlib.import_module(library)
         except ImportError:
-            raise NoiseproofError("to_pandas needs pandas: pip install pandas") from None
+            raise NoiseproofError(f"to_frame needs {library}: pip install {library}") from None
         from noiseproof.store.exchange.columns import columns
 
-        return pd.DataFrame(columns(self))
+        return frames.DataFrame(columns(self))
 
     @property
     def records(self) -> list[Record]:
