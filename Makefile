@@ -7,10 +7,13 @@ TORCH_EXTRAS ?= torch==2.14.1 torchvision==0.29.1
 BIN := .venv/bin
 CORE := .venv-core/bin
 EXTRAS := .venv-extras/bin
+DOCS := .venv-docs/bin
 # the rooms that must work where torch is not installed
 UPPER := stats noises procedures store asked analysis reports viewer data
 
-.PHONY: help quickstart quickstart-imagenet test test-core test-extras check format dist clean
+UPPER_NEEDS := numpy msgspec scipy cyclopts docstring-parser rich pillow matplotlib jinja2
+
+.PHONY: help quickstart quickstart-imagenet test test-core test-extras check format docs dist clean
 
 help:
 	@echo "make quickstart  train, certify, verify and report on real pictures (about a minute after the install)"
@@ -19,6 +22,7 @@ help:
 	@echo "make test-core   run the tests of the statistical half where torch is not installed"
 	@echo "make test-extras  run the tests that need timm, torchvision, diffusers, JAX, Ray, ... (installs 7 GB)"
 	@echo "make check       lint, types, import contracts"
+	@echo "make docs        build the documentation site into docs/_build; a warning is an error"
 	@echo "make format      format the code"
 	@echo "make dist        build the wheel and the source archive, byte for byte the same each time, with bill of materials and licences"
 
@@ -43,6 +47,16 @@ check: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: .venv-docs/installed
+	$(DOCS)/python -m sphinx -q -n -W --keep-going -b html docs docs/_build
+	@echo "docs/_build/index.html is the site"
+
+.venv-docs/installed: pyproject.toml
+	test -x $(DOCS)/python || $(PYTHON) -m venv .venv-docs
+	$(DOCS)/python -m pip install -q $(UPPER_NEEDS) "sphinx>=8" furo "myst-parser>=4"
+	$(DOCS)/python -m pip install -q --no-deps -e .
+	touch $@
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .
@@ -85,7 +99,7 @@ dist: .venv-release/installed
 
 .venv-core/installed: pyproject.toml
 	test -x $(CORE)/python || $(PYTHON) -m venv .venv-core
-	$(CORE)/python -m pip install -q numpy msgspec scipy cyclopts docstring-parser rich pillow matplotlib jinja2 starlette uvicorn pytest pytest-xdist hypothesis mpmath
+	$(CORE)/python -m pip install -q $(UPPER_NEEDS) starlette uvicorn pytest pytest-xdist hypothesis mpmath
 	$(CORE)/python -m pip install -q --no-deps -e .
 	touch $@
 
@@ -97,4 +111,4 @@ dist: .venv-release/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-core .venv-extras .venv-release .venv-wheel quickstart quickstart-imagenet build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-core .venv-extras .venv-docs docs/_build docs/_made .venv-release .venv-wheel quickstart quickstart-imagenet build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

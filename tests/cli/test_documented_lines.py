@@ -21,7 +21,7 @@ def lines_of(page: Path) -> list[str]:
     """The lines of code blocks that begin with noiseproof, and those in the text that have an option."""
     text = page.read_text(encoding="utf-8")
     blocks = [
-        line.strip() for block in re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S) for line in block.split("\n")
+        line.strip() for block in re.findall(r"^```[^\n]*\n(.*?)^```", text, re.M | re.S) for line in block.split("\n")
     ]
     spans = [span.replace("\n", " ") for span in re.findall(r"`(noiseproof [^`]+)`", text)]
     return [line for line in [*blocks, *spans] if line.startswith("noiseproof ")]

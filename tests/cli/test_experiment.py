@@ -21,7 +21,7 @@ def test_bounds_need_no_run(tmp_path, capsys):
     assert "0.390267" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["bounds", "tightness"])
+@pytest.mark.parametrize("name", ["bounds", "ceiling", "tightness"])
 def test_a_figure_that_needs_no_run_is_as_it_was_asked_for(tmp_path, name):
     assert run(["experiment", name, "--style", "icml", "--out", str(tmp_path)]) == 0
     with Image.open(tmp_path / f"{name}.png") as figure:

@@ -7,10 +7,11 @@ import pytest
 
 from noiseproof.analysis import certified_accuracy
 from noiseproof.errors import NoiseproofError, RunError, UnsupportedError
+from noiseproof.noises import Gaussian
 from noiseproof.procedures import Certify, Predict
 from noiseproof.reports.card import card
 from noiseproof.reports.experiments import EXPERIMENTS, experiment
-from noiseproof.stats import bernstein_lower
+from noiseproof.stats import bernstein_lower, one_sided
 from noiseproof.store import Manifest, RunFolder, read_run
 from noiseproof.store.manifest import KIND_IMPORT, NO_COUNTS
 
@@ -34,7 +35,8 @@ def test_every_experiment_writes_five_files(make_run, out):
     predicted = make_run("p", TOPS, procedure=Predict(n=1000))
     same = make_run("other", (*TOPS[:5], 0.1), sigma=0.25)
     given = {"sigma": several, "training-noise": [several[0], same], "n": several[:1], "alpha": several[:1]}
-    given |= {"acr": several, "guarantee": several, "predict": [predicted], "bounds": [], "tightness": []}
+    given |= {"acr": several, "guarantee": several, "predict": [predicted]}
+    given |= {"bounds": [], "ceiling": [], "tightness": []}
     assert list(given) == list(EXPERIMENTS)
     for name, runs in given.items():
         written = experiment(name, runs, out=out)
@@ -181,6 +183,17 @@ def test_bounds_are_the_three_certificates(out):
     found = rows(experiment("bounds", out=out).text)
     assert found["0.9"] == ["1.281552", "1.031930", "0.390267"]
     assert found["0.99"] == ["2.326348", "1.908009", "0.554867"]
+
+
+def test_the_ceiling_is_what_certify_prints(out):
+    found = rows(experiment("ceiling", out=out).text)
+    # sigma Phi^-1(alpha^(1/n)) where all draws are of one class; 3.8 sigma is the paper's end at n = 100,000
+    assert (found["100,000"][0], found["1,000"][0]) == ("3.8114", "2.4632")
+    for n in (100, 1000, 10_000, 100_000):
+        printed = Gaussian(1.0).radius(one_sided(n * 9 // 10, n, 0.001))
+        assert 0 <= printed - float(found[f"{n:,}"][4]) < 1e-4
+        assert printed < float(found["p_A known"][4])
+    assert found["100"][1:3] == ["0.0000", "0.1091"]  # 60 of 100 draws say nothing
 
 
 def test_tightness_crosses_one_half_at_the_radius(out):

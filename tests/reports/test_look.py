@@ -20,7 +20,7 @@ from noiseproof.reports.baselines_figure import Row, baselines_figure
 from noiseproof.reports.experiment_figures import accuracy_curve, answers_of, curves_of
 from noiseproof.reports.falsify import sandwich_figure
 from noiseproof.reports.figures import curves_figure, save_figure
-from noiseproof.reports.formula_experiments import bounds_findings, tightness_findings
+from noiseproof.reports.formula_experiments import bounds_findings, ceiling_findings, tightness_findings
 from noiseproof.reports.look import COLOURS
 from noiseproof.store.attacks import Attacked
 from noiseproof.types import Answer, Certificate, Decision, Record
@@ -69,6 +69,7 @@ def drawn(look, name=LONG.format, curves=9):
         "attack": attack_figure(ATTACKED, look, data="imagenet:val"),
         "sandwich": sandwich_figure(Sandwich(np.array([0.5, -np.inf]), np.array([0.6, np.inf])), look),
         "bounds": bounds_findings(look).figure,
+        "ceiling": ceiling_findings(look).figure,
         "tightness": tightness_findings(look).figure,
     }  # fmt: skip
 
@@ -150,7 +151,7 @@ def test_the_axes_keep_most_of_the_figure_and_the_width_is_that_of_the_venue(loo
 
 def test_a_venue_has_its_caption_in_the_text():
     figures = drawn(Look(style="icml"), "run {}".format, 2)
-    assert [figure.axes[0].get_title() for kind, figure in figures.items() if kind != "baselines"] == [""] * 8
+    assert [figure.axes[0].get_title() for kind, figure in figures.items() if kind != "baselines"] == [""] * 9
     assert curves_figure([summary("a")], Look(style="icml", title="mine")).axes[0].get_title() == "mine"
     assert curves_figure([summary("a")], Look(title="")).axes[0].get_title() == ""
 
@@ -221,7 +222,10 @@ def test_a_png_has_200_dots_an_inch(tmp_path):
 
 def test_the_shares_shown_are_those_asked_for():
     for kind, figure in drawn(Look(ylim="0.5,0.9"), "run {}".format, 3).items():
-        assert kind in ("answers", "bounds") or figure.axes[0].get_ylim() == (0.5, 0.9)  # which have no shares there
+        assert kind in ("answers", "bounds", "ceiling") or figure.axes[0].get_ylim() == (
+            0.5,
+            0.9,
+        )  # which have no shares there
     assert curves_figure([summary("a")], Look(ylim=(0.2, 1))).axes[0].get_ylim() == (0.2, 1)
 
 

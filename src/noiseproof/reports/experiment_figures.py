@@ -198,7 +198,12 @@ def answers_of(
 
 
 def bounds_of(
-    p_a: NDArray[np.float64], radii: Mapping[str, NDArray[np.float64]], *, title: str, look: Look = SCREEN
+    p_a: NDArray[np.float64],
+    radii: Mapping[str, NDArray[np.float64]],
+    *,
+    title: str,
+    highest: float = 3.0,
+    look: Look = SCREEN,
 ) -> Figure:
     """Radius in multiples of sigma against p_A, one curve a certificate.
 
@@ -206,6 +211,7 @@ def bounds_of(
         p_a: ascending.
         radii: by the certificate's name, each of the shape of ``p_a``.
         title: above the axes.
+        highest: radius shown.
         look: title and size.
     """
     figure, axes = new_axes(title, look)
@@ -215,6 +221,6 @@ def bounds_of(
         mark(line, number, len(radii))
         entries.append((line, name))
     axes.set(xlim=(0.5, 1), xlabel="p_A, the probability of the top class (p_B = 1 - p_A)")
-    axes.set(ylim=(0, 3), ylabel="L2 radius / sigma")
+    axes.set(ylim=(0, highest), ylabel="L2 radius / sigma")
     place_legend(figure, entries, look)
     return figure

@@ -12,7 +12,7 @@ from noiseproof.registry import Registry
 from noiseproof.reports.acr import acr_findings
 from noiseproof.reports.files import Written, write_findings
 from noiseproof.reports.findings import Findings
-from noiseproof.reports.formula_experiments import bounds_findings, tightness_findings
+from noiseproof.reports.formula_experiments import bounds_findings, ceiling_findings, tightness_findings
 from noiseproof.reports.run_experiments import (
     alpha_findings,
     guarantee_findings,
@@ -111,6 +111,14 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             "no run",
             _NONE,
             lambda *given: bounds_findings(given[-1]),
+            False,
+        ),
+        Experiment(
+            "ceiling",
+            "radius against p_A for several n, and the most that n draws can certify",
+            "no run",
+            _NONE,
+            lambda *given: ceiling_findings(given[-1]),
             False,
         ),
         Experiment(
