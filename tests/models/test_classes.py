@@ -62,6 +62,8 @@ def test_names_of_one_list_of_classes_are_not_compared():
         assert matched(pictures(("n01", "n02", "n03"), other), model(data=one)).labels.tolist() == [0, 1, 2]
     with pytest.raises(ModelError, match="besides"):
         matched(pictures(("a", "b", "c"), "x.py:d"), model(data="y.py:d"))
+    with pytest.raises(ModelError, match="besides"):
+        matched(pictures(("a", "b", "c"), "x.py:d"), model(data="x.py:e"))
 
 
 def test_published_names_that_share_none_are_by_place_with_a_warning(caplog):

@@ -59,6 +59,11 @@ def test_a_copy_is_the_same_function_and_leaves_the_module_as_it_was(kind):
     with torch.no_grad():
         next(again.parameters()).add_(1)
     assert torch.allclose(made(X), before)
+    if kind == "what it remembers":
+        made(X)
+        again = copied(made)
+        again.kept["last"][0].detach().zero_()
+        assert torch.allclose(made.kept["last"][0], before), "it has memory of its own"
 
 
 def quantised(seed=0) -> nn.Module:
@@ -76,6 +81,20 @@ def test_states_that_are_no_dense_tensors_have_a_fingerprint():
     sparse.mask = (2 * torch.eye(3)).to_sparse()
     assert fingerprint(sparse, "net") != before
     assert fingerprint(frozen(torch.jit.script(net())), "net")
+
+
+@pytest.mark.parametrize("change", [lambda weight: weight.flip(0), lambda weight: 2 * weight], ids=["order", "scale"])
+def test_every_number_of_a_quantised_weight_counts(change):
+    """The order of its integers, and the scale behind them, with all else the same."""
+
+    def made(weight):
+        layer = nn.Linear(4, 2)
+        layer.weight.data, layer.bias.data = weight, torch.zeros(2)
+        return torch.ao.quantization.quantize_dynamic(nn.Sequential(layer).eval(), {nn.Linear}, dtype=torch.qint8)
+
+    weight = torch.arange(8.0).reshape(2, 4) - 4
+    assert fingerprint(made(weight), "net") == fingerprint(made(weight.clone()), "net")
+    assert fingerprint(made(weight), "net") != fingerprint(made(change(weight)), "net")
 
 
 def test_what_has_no_numbers_is_refused():

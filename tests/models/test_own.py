@@ -121,6 +121,14 @@ def test_the_fingerprint_is_of_the_weights_and_all_the_text(net, tmp_path):
     assert load(tmp_path / "w.pt", arch=f"{net}:Net", shape=SHAPE).fingerprint != before
 
 
+@pytest.mark.parametrize(("old", "new"), [("model.", "model._orig_mod."), ("model.", ""), ("model.", "module.")])
+def test_weights_of_a_part_that_was_compiled_or_saved_alone(net, tmp_path, old, new):
+    module = build(f"{net}:Net", num_classes=3, shape=SHAPE).eval()
+    torch.save({name.replace(old, new, 1): tensor for name, tensor in module.state_dict().items()}, tmp_path / "w.pt")
+    x = torch.rand(2, *SHAPE)
+    assert torch.equal(load(tmp_path / "w.pt", arch=f"{net}:Net", usual=(10, SHAPE)).module(x), module(x).detach())
+
+
 def test_weights_that_do_not_fit_are_told_by_the_names_in_the_file(net, tmp_path):
     torch.save({"module.first.weight": torch.zeros(1)}, tmp_path / "w.pt")
     said = refused(lambda: load(tmp_path / "w.pt", arch=f"{net}:Net", shape=SHAPE, num_classes=3))

@@ -8,7 +8,7 @@ from torch import nn
 
 from noiseproof.asked import Subject
 from noiseproof.errors import ModelError
-from noiseproof.models import build, load, save_weights
+from noiseproof.models import BaseModel, build, load, save_weights
 from noiseproof.models.stated import with_normalisation
 
 SHAPE = (3, 32, 32)
@@ -66,6 +66,13 @@ def test_the_fingerprint_holds_it(checkpoint):
     stated = load(checkpoint, mean=MEAN).fingerprint
     assert stated == load(checkpoint, mean=MEAN, std=(1.0, 1.0, 1.0)).fingerprint != assumed.fingerprint
     assert load(checkpoint, mean=MEAN, std=(0.5,)).fingerprint != stated
+
+
+def test_the_fingerprint_is_the_same_in_every_version():
+    """A run of before must go on: what a stated normalisation adds to a fingerprint is part of the form of a run."""
+    base = BaseModel(nn.Identity(), "net", 2, (1, 2, 2), "f" * 64, "m")
+    stated = with_normalisation(base, 0.5, 0.25)
+    assert stated.fingerprint == "4c782d91574885737d95fd8cc05216ec231a897343b7e0a32027cdd41c143b79"
 
 
 def test_of_any_model_without_one(tmp_path):
