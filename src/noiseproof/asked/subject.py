@@ -34,9 +34,9 @@ class Subject:
         std: Likewise; with --mean alone pixels are only centred.
         num_classes: Of a model that does not say; by default those of the data.
         model_id: A name that stands for the model, instead of its fingerprint.
-        every: Take every K-th input ...
-        start: ... beginning with this index ...
-        limit: ... and this many inputs at most.
+        every: Take every K-th input.
+        start: The index of the first.
+        limit: So many inputs at most.
         shard: Part I/N of them, as 3/8, a run folder of its own for merge; auto/8 in a scheduler's array.
         skip_bad: Go on past unreadable pictures, counted as abstentions.
         root: Where data sets lie (or NOISEPROOF_DATA).
