@@ -5,7 +5,6 @@ Everything here is loaded when it is first used, so that importing the package c
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -94,8 +93,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         procedure = name.title() if name in ("certify", "decide", "predict") else ""
         remedy = f"; call noiseproof.run({procedure}(...), Gaussian(...), Subject(...))" if procedure else ""
-        text = f"module 'noiseproof' has no attribute {name!r}{remedy}"
-        raise AttributeError(text, name=name, obj=sys.modules[__name__])  # of which Python suggests the nearest
+        raise AttributeError(f"module 'noiseproof' has no attribute {name!r}{remedy}")
     return getattr(import_module(f"noiseproof.{_HOMES[name]}"), _CALLED.get(name, name))
 
 
