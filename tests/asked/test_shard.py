@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from noiseproof.asked import Subject
+from noiseproof.asked import Asked, Subject
 from noiseproof.asked.shard import ARRAYS, part_of
+from noiseproof.noises import Gaussian
+from noiseproof.procedures import Decide
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 10])
@@ -51,3 +53,18 @@ def test_arrays_that_count_from_0():
 def test_a_part_without_inputs():
     with pytest.raises(ValueError, match="shard 5/8 of 4 inputs has none; give a smaller N"):
         part_of("5/8", 1, 0, 4)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"budget": 5000}, "budget must be left out with shard: inputs that share draws are no shards"),
+        ({"rng": "chacha20"}, "rng must be philox with shard, got chacha20: each shard would have its own key"),
+    ],
+)
+def test_what_could_not_be_merged_is_refused_before_it_is_drawn(asked, told):
+    part = Subject(model="m", data="d", shard="2/8")
+    with pytest.raises(ValueError, match=told):
+        Asked(procedure=Decide(radius=0.1), noise=Gaussian(sigma=0.5), subject=part, **asked)
+    whole = Subject(model="m", data="d", every=8, start=1)
+    assert Asked(procedure=Decide(radius=0.1), noise=Gaussian(sigma=0.5), subject=whole, **asked)

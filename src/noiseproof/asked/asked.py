@@ -35,7 +35,7 @@ class Asked:
         common_noise: The same noise for every model and setting of a seed, to compare them; else each has its own.
 
     Raises:
-        ValueError: the generator is unknown, or a number is none.
+        ValueError: the generator is unknown, a number is none, or shards could not be merged.
     """
 
     procedure: Procedure
@@ -59,6 +59,11 @@ class Asked:
             raise ValueError(
                 f"seed must be left out with rng {self.rng}, whose key comes from the operating system, got {self.seed}"
             )
+
+        if self.subject.is_part and self.budget is not None:
+            raise ValueError("budget must be left out with shard: inputs that share draws are no shards")
+        if self.subject.is_part and self.rng != "philox":
+            raise ValueError(f"rng must be philox with shard, got {self.rng}: each shard would have its own key")
 
     def table(self) -> dict[str, Any]:
         """What differs from the defaults, under the names of the flags: a settings file."""

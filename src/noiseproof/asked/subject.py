@@ -76,8 +76,14 @@ class Subject:
             part = part_of(self.shard, self.every, self.start, self.limit)
             for name, value in zip(("every", "start", "limit", "shard"), (*part, None), strict=True):
                 object.__setattr__(self, name, value)
+            object.__setattr__(self, "_is_part", True)
         if self.root is not None:
             object.__setattr__(self, "root", Path(self.root))
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it was asked for as a shard."""
+        return getattr(self, "_is_part", False)
 
     @property
     def models(self) -> tuple[Any, ...]:

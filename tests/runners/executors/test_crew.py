@@ -464,3 +464,16 @@ def test_classes_without_noise_belong_to_the_call_that_asked(made):
     )
     assert slow.result().sum() == 1000
     assert len(fleet.calls) == 3
+
+
+def test_an_input_whose_draws_are_all_known_is_asked_without_noise(made):
+    """As after a kill between its last draws and its closing line."""
+    fleet, crew = made(size=2)
+    crew.gather()
+    known = {"select": [(0, 10, (10, 0, 0))], "estimate": [(0, 100, (100, 0, 0))]}
+    (task,) = (replace(each, drawn=known) for each in tasks(3)[2:])
+    (event,) = Engine(crew, NOISE).run(Certify(n0=10, n=100), [task])
+    assert fleet.calls == []
+    assert crew.with_clean(event).task.clean == 2
+    ((_, _, (segment,)),) = fleet.calls
+    assert segment.n == 0

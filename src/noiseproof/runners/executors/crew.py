@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from noiseproof.engine.backend import Segment
 from noiseproof.errors import ModelError
+from noiseproof.noises import Words
 from noiseproof.runners.executors.base import check_tolerance, tolerance_before
 from noiseproof.runners.executors.fleet import ActorLostError, CallFailedError, Fleet, Hello
 from noiseproof.runners.executors.pieces import Actor, CrewBatch, Handful
@@ -20,7 +22,7 @@ from noiseproof.store.run import DRAWN_BY
 from noiseproof.tallies import CLASS_VOTES
 
 if TYPE_CHECKING:
-    from noiseproof.engine import Finished, Segment
+    from noiseproof.engine import Finished
     from noiseproof.tallies import Tally
     from noiseproof.types import Counts
 
@@ -115,7 +117,10 @@ class Crew:
         self._actors, self._of_call, self._room, self.drawing = [], {}, deque(), 0
 
     def with_clean(self, event: Finished) -> Finished:
-        """The end of an input, with its class without noise, which came along with its draws."""
+        """The end of an input, with its class without noise: it came along with its draws, where there were any."""
+        task = event.task
+        if task.key not in self._clean:  # all draws were known
+            self.submit([Segment(task.x, Words(0, task.key, "clean"), 0, 0)]).result()
         return replace(event, task=replace(event.task, clean=self._clean.pop(event.task.key, None)))
 
     def environment(self) -> dict[str, Any]:
@@ -293,7 +298,7 @@ class Crew:
         self, piece: Handful, actor: Actor, keys: list[str], counts: Counts, seconds: float, classes: list[int]
     ) -> None:
         if piece.done:
-            self._compare(piece, actor, counts)
+            self.twice += piece.compared(counts, actor.node)
             return
         piece.done, piece.counts, piece.drawn_on = True, counts, actor.node
         self._in_a_row = actor.failed = 0
@@ -301,19 +306,6 @@ class Crew:
         self._clean |= zip(keys, classes, strict=True)
         if seconds > 0 and piece.rows >= self._unit:
             self._rate += 0.1 * (piece.rows / seconds - self._rate)
-
-    def _compare(self, piece: Handful, actor: Actor, counts: Counts) -> None:
-        """Hold counts that came a second time against the first: a test of determinism that costs nothing."""
-        if piece.counts is None:
-            return
-        self.twice += 1
-        if not np.array_equal(piece.counts, counts):
-            first = piece.segments[0]
-            raise ModelError(
-                f"the same draws (input key {first.words.key}, {first.words.stage!r}, from {first.first} on) voted "
-                f"differently on {piece.drawn_on} and on {actor.node}, so which is right cannot be told: the base "
-                "classifier is no function of each row, or a machine is broken; see noiseproof doctor"
-            )
 
     def _failed(self, piece: Handful, actor: Actor, why: str) -> None:
         if piece.done:

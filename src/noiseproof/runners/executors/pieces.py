@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from noiseproof.errors import ModelError
+
 if TYPE_CHECKING:
     from noiseproof.engine import Segment
     from noiseproof.runners.executors.fleet import Hello
@@ -61,6 +63,26 @@ class Handful:
     def rows(self) -> int:
         """How many draws that are."""
         return sum(segment.n for segment in self.segments)
+
+    def compared(self, counts: Counts, node: str) -> bool:
+        """Hold counts that came a second time against the first: a test of determinism that costs nothing.
+
+        Returns:
+            Whether there were any to compare.
+
+        Raises:
+            ModelError: they differ.
+        """
+        if self.counts is None:
+            return False
+        if not np.array_equal(self.counts, counts):
+            first = self.segments[0]
+            raise ModelError(
+                f"the same draws (input key {first.words.key}, {first.words.stage!r}, from {first.first} on) voted "
+                f"differently on {self.drawn_on} and on {node}, so which is right cannot be told: the base "
+                "classifier is no function of each row, or a machine is broken; see noiseproof doctor"
+            )
+        return True
 
 
 class CrewBatch:
