@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import threading
 
 import pytest
 
@@ -224,6 +225,34 @@ def test_a_line_that_could_not_be_written_is_not_in_it(run, manifest, environmen
         fill_up()
     assert list(read_run(run).state.open) == ["d-0"]
     assert verify(run).unfinished == 1
+
+
+def test_two_that_write_one_at_once(run, monkeypatch):
+    """As two readers in one process do: neither spoils what the other writes."""
+    real, other = indexed._lines, threading.Thread(target=read_run, args=(run,))
+
+    def lines(*of):
+        first, *rest = real(*of)
+        yield first
+        if threading.current_thread() is not other:
+            other.start()
+            other.join()
+        yield from rest
+
+    (run / INDEX).unlink()
+    monkeypatch.setattr(indexed, "_lines", lines)
+    read_run(run)
+    head, rows = indexed._read(run)
+    assert sum(1 for _ in rows) == head.records == 4
+    assert [path.name for path in run.iterdir() if path.name.startswith(".")] == []
+
+
+def test_an_index_that_another_takes_the_place_of_is_read_on(run, manifest, environment, serve):
+    head, rows = indexed._read(run)
+    with RunFolder(run, manifest) as folder:
+        serve(folder, "k9-0", 9, top=1, right=0.9)
+    assert indexed._read(run)[0].records == 5
+    assert sum(1 for _ in rows) == head.records == 4
 
 
 def test_a_folder_that_cannot_be_written_is_read_without(run, monkeypatch):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import msgspec
@@ -95,7 +96,7 @@ def load(path: Path, manifest: Manifest, state: State) -> Mark | None:
 def save(path: Path, manifest: Manifest, state: State, mark: Mark | None) -> None:
     """Write the index of a run, whole or not at all; where it cannot be written there is none."""
     assert mark is not None, "see worth"
-    part = path / f".{INDEX}-{os.getpid()}"  # a reader may write one, too
+    part = path / f".{INDEX}-{os.getpid()}-{get_ident()}"  # a reader may write one, too
     with suppress(OSError):
         digest = hashlib.sha256()
         with part.open("wb") as file:
@@ -260,20 +261,21 @@ def _sum(path: Path, end: int) -> str:
 
 def _read(path: Path) -> tuple[IndexHead, Iterator[bytes]]:
     """Head and rows of an index that is whole; it is read as it is looked at."""
-    digest, last = hashlib.sha256(), b""
-    with (path / INDEX).open("rb") as file:
-        for line in file:
-            digest.update(last)
-            last = line
-    if msgspec.json.decode(last) != {"sha256": digest.hexdigest()}:
-        raise ValueError("it is torn or damaged")
-    rows = _all_but_the_last(path / INDEX)
+    rows = _whole(path / INDEX)
     return _decode_head(next(rows)), rows
 
 
-def _all_but_the_last(path: Path) -> Iterator[bytes]:
+def _whole(path: Path) -> Iterator[bytes]:
+    """The lines of a file, but for the last, which has their sum; from one opening: another may take its place."""
     with path.open("rb") as file:
-        before = next(file, b"")
+        digest, last = hashlib.sha256(), b""
+        for line in file:
+            digest.update(last)
+            last = line
+        if msgspec.json.decode(last) != {"sha256": digest.hexdigest()}:
+            raise ValueError("it is torn or damaged")
+        file.seek(0)
+        before = next(file)
         for line in file:
             yield before
             before = line
