@@ -227,9 +227,14 @@ def test_a_line_that_could_not_be_written_is_not_in_it(run, manifest, environmen
     assert verify(run).unfinished == 1
 
 
-def test_two_that_write_one_at_once(run, monkeypatch):
-    """As two readers in one process do: neither spoils what the other writes."""
-    real, other = indexed._lines, threading.Thread(target=read_run, args=(run,))
+def test_two_that_write_one_at_once(run, monkeypatch, manifest, serve):
+    """As a reader and a writer in one process do: neither spoils what the other writes."""
+
+    def write():
+        with RunFolder(run, manifest) as folder:
+            serve(folder, "k9-0", 9, top=1, right=0.9)
+
+    real, other = indexed._lines, threading.Thread(target=write)
 
     def lines(*of):
         first, *rest = real(*of)
@@ -241,7 +246,7 @@ def test_two_that_write_one_at_once(run, monkeypatch):
 
     (run / INDEX).unlink()
     monkeypatch.setattr(indexed, "_lines", lines)
-    read_run(run)
+    assert len(read_run(run).state.records) == 4
     head, rows = indexed._read(run)
     assert sum(1 for _ in rows) == head.records == 4
     assert [path.name for path in run.iterdir() if path.name.startswith(".")] == []
