@@ -32,5 +32,6 @@ def test_it_lists_every_form():
 
 
 def test_the_page_names_no_block_that_is_not_run():
-    assert {language for language, _ in blocks(PAGE)} == {"python", "bash", "text"}
+    assert {language for language, _ in blocks(PAGE)} == {"", "python", "bash", "text"}
+    assert [text for language, text in blocks(PAGE) if language == ""] == ["python examples/tabular.py out\n"]
     assert len(STEPS) > 5

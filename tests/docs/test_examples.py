@@ -43,6 +43,30 @@ def test_the_training_loop_shows_certified_accuracy(tmp_path):
     assert int(found[2]) <= 1000
 
 
+@pytest.mark.needs("sklearn")
+def test_the_table_is_certified_in_units_of_its_spread(tmp_path):
+    said = ran([sys.executable, str(ROOT / "examples" / "tabular.py"), "out"], tmp_path)
+    found = re.fullmatch(
+        r"([\d.]+)% right and certified at scaled l2 radius 0.0\n"
+        r"([\d.]+)% right and certified at scaled l2 radius 0.1\n"
+        r"([\d.]+)% right and certified at scaled l2 radius 0.2\n"
+        r"in units of each column's spread; of 43 rows\n",
+        said,
+    )
+    assert found, said
+    accuracy, nearer, farther = map(float, found.groups())
+    assert accuracy > 85
+    assert 100 > nearer > farther > 20
+
+
+@pytest.mark.extra("accelerate", "transformers")
+def test_the_trainer_shows_certified_accuracy(tmp_path):
+    said = ran([sys.executable, str(ROOT / "examples" / "trainer.py"), "1"], tmp_path)
+    found = re.search(r"^epoch 1: ([\d.]+)% certified at L2 radius 0.25$", said, re.M)
+    assert found, said
+    assert 20 < float(found[1]) < 100
+
+
 def test_the_test_of_ones_own_project_runs(model, tmp_path):
     plugin = ["-p", "noiseproof.pytest_plugin"] if "pytest11" not in _entry_points() else []
     line = [sys.executable, "-m", "pytest", "-q", *plugin, "-p", "no:cacheprovider", "-c", os.devnull]
