@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from urllib.parse import unquote
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from noiseproof.cli.main import run as command
 from noiseproof.errors import RunError
 from noiseproof.store.folder import JOURNAL
-from noiseproof.viewer.bundle import site
+from noiseproof.viewer.bundle import comparable, site
+from noiseproof.viewer.pages import MOST_COMPARED
+from noiseproof.viewer.rows import FAILED, RunRow
 
 TOPS = (0.999, 0.95, 0.8, 0.2)
 
@@ -25,7 +28,7 @@ def test_a_site_is_files_that_link_to_one_another(make_run, tmp_path, capsys):
     assert command(["view", "bundle", str(tmp_path / "runs"), "--out", str(out)]) == 0
     assert f"written: {out / 'index.html'}" in capsys.readouterr().out
     pages = list(out.rglob("*.html"))
-    assert len(pages) == 3
+    assert len(pages) == 4  # the table, a page a run, and both side by side
     for page in pages:
         assert links(page)
         for link in links(page):
@@ -34,6 +37,25 @@ def test_a_site_is_files_that_link_to_one_another(make_run, tmp_path, capsys):
         assert "data-live" not in page.read_text().partition("<script")[0]
     assert [row["name"] for row in json.loads((out / "runs.json").read_text())] == ["c", "deep/a b"]
     assert command(["view", "bundle", str(tmp_path / "runs"), "--out", str(out)]) == 0  # again, in the same place
+
+
+def test_runs_on_the_same_data_stand_side_by_side(make_run, tmp_path):
+    for name, data in (("a", "grey:test"), ("b", "grey:test"), ("alone", "other:test"), ("failed", "grey:test")):
+        run = make_run(f"runs/{name}", TOPS, data=data)
+    (run / JOURNAL).write_text((run / JOURNAL).read_text().replace('"n"', '"m"', 1))
+    index, _ = site(tmp_path / "runs", out=tmp_path / "site", radii=(0.0,))
+    assert re.findall(r'<a href="(compare[^"]*)">([^<]*)', index.read_text()) == [
+        ("compare/1.html", "2 runs on grey:test")
+    ]
+    page = (tmp_path / "site/compare/1.html").read_text()
+    assert "Do the runs differ?" in page
+    assert '<a href="../index.html">All runs</a>' in page
+    verdicts = re.search(r'<ul class="verdicts">(.*?)</ul>', page, re.DOTALL)[1]
+    assert re.findall(r"<b>✓ (\w+) verified</b>", verdicts) == ["a", "b"]
+    rows = [RunRow(str(i), data="d", certified=(0.5,)) for i in range(MOST_COMPARED + 1)]
+    assert comparable(rows) == {}  # a page of so many would be read by nobody
+    assert comparable(rows[1:]) == {"d": [row.name for row in rows[1:]]}
+    assert comparable([rows[0], replace(rows[1], state=FAILED)]) == {}
 
 
 def test_a_run_that_fails_is_on_the_site_and_in_the_status(make_run, tmp_path, capsys):

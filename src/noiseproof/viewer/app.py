@@ -17,7 +17,7 @@ from starlette.routing import Route
 from noiseproof.errors import NoiseproofError
 from noiseproof.viewer.guard import guards
 from noiseproof.viewer.live import Live
-from noiseproof.viewer.pages import run_page, table_page
+from noiseproof.viewer.pages import MOST_COMPARED, run_page, table_page
 from noiseproof.viewer.rows import stamp_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from noiseproof.viewer.index import Index
 
 _PAGES = 16
-_MOST_COMPARED = 8
 _EVERY = 1.0
 """Seconds between two looks for whoever listens."""
 
@@ -75,8 +74,8 @@ class _Shown:
         names = tuple(dict.fromkeys(request.query_params.getlist("run")))
         if not names or any(self._index.path(name) is None for name in names):
             return PlainTextResponse("there is no such run", 404)
-        if len(names) > _MOST_COMPARED:
-            return PlainTextResponse(f"at most {_MOST_COMPARED} runs are laid side by side, got {len(names)}", 400)
+        if len(names) > MOST_COMPARED:
+            return PlainTextResponse(f"at most {MOST_COMPARED} runs are laid side by side, got {len(names)}", 400)
         return HTMLResponse(await run_in_threadpool(self._page, names, "./"))
 
     async def changes(self, request: Request) -> Response:

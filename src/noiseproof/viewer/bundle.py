@@ -12,7 +12,8 @@ from noiseproof.progress import Progress
 from noiseproof.reports.files import make_folder
 from noiseproof.store.manifest import write_text
 from noiseproof.viewer.index import Index
-from noiseproof.viewer.pages import run_page, table_page
+from noiseproof.viewer.pages import MOST_COMPARED, run_page, table_page
+from noiseproof.viewer.rows import FAILED, RunRow
 
 LIST = "runs.json"
 """The rows of the table; also what shows that a folder is one of these."""
@@ -26,6 +27,8 @@ def site(
     progress: Callable[[Progress], None] | None = None,
 ) -> tuple[Path, tuple[str, ...]]:
     """Write the table of all runs below a folder, and a page for each, as files that link to one another.
+
+    Runs on the same data have a page together, where they are no more than a server lays side by side.
 
     Args:
         folder: with run folders below.
@@ -61,5 +64,21 @@ def site(
         )
         if progress is not None:
             progress(Progress(number + 1, len(rows), "pages"))
-    write_text(out / "index.html", table_page(rows, title=index.folder.name, radii=index.radii, live=False))
+    compared = {}
+    for number, (data, names) in enumerate(comparable(rows).items()):
+        page = out / "compare" / f"{number + 1}.html"
+        make_folder(page.parent)
+        write_text(page, run_page(index, names, "../index.html", served=False).html)
+        compared[f"{len(names)} runs on {data}"] = f"compare/{page.name}"
+    table = table_page(rows, title=index.folder.name, radii=index.radii, live=False, compared=compared)
+    write_text(out / "index.html", table)
     return out / "index.html", tuple(f"{row.name}: {row.said}" for row in rows if row.state == "failed")
+
+
+def comparable(rows: Sequence[RunRow]) -> dict[str, list[str]]:
+    """The names of runs that certified inputs of the same data, by its name: two or more, and few enough."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row.certified is not None and row.data and row.state != FAILED:
+            found.setdefault(row.data, []).append(row.name)
+    return {data: names for data, names in found.items() if 2 <= len(names) <= MOST_COMPARED}

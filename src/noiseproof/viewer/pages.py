@@ -11,7 +11,7 @@ from noiseproof.reports.page.render import render
 from noiseproof.viewer.rows import RUNNING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from noiseproof.reports.page.page import Page
     from noiseproof.viewer.index import Index
@@ -20,9 +20,18 @@ if TYPE_CHECKING:
 STATIC = Path(__file__).parent / "static"
 MOST_ROWS = 1000
 """Rows that stand in the table itself, for a browser without scripts."""
+MOST_COMPARED = 8
+"""Runs on one page."""
 
 
-def table_page(rows: Sequence[RunRow], *, title: str, radii: Sequence[float], live: bool) -> str:
+def table_page(
+    rows: Sequence[RunRow],
+    *,
+    title: str,
+    radii: Sequence[float],
+    live: bool,
+    compared: Mapping[str, str] | None = None,
+) -> str:
     """The table of all runs.
 
     Args:
@@ -30,6 +39,7 @@ def table_page(rows: Sequence[RunRow], *, title: str, radii: Sequence[float], li
         title: what was looked at.
         radii: of the rows' certified accuracy.
         live: whether a server hands it out, which can be asked for what changes and for comparisons.
+        compared: addresses of pages of several runs, by what they are called.
     """
     facts = {"rows": [row.plain() for row in rows], "radii": list(radii), "live": live}
     return render(
@@ -44,6 +54,7 @@ def table_page(rows: Sequence[RunRow], *, title: str, radii: Sequence[float], li
         at=radii.index(0.5) if 0.5 in radii else len(radii) // 2,
         address=address,
         live=live,
+        compared=compared or {},
         data=json.dumps(facts).replace("<", "\\u003c"),
     )
 
