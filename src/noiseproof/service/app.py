@@ -111,8 +111,8 @@ class _Asked:
         status = _LEFT
         try:
             question = await self._question(Request(scope, receive))
-            seconds, service = self._service.limits.most_seconds, self._service
-            async with _until(receive, service, seconds), service.places.taken(service.metrics.mean_seconds()):
+            service = self._service
+            async with _until(receive, service, service.limits.most_seconds), service.places.taken():
                 await self._answer(question, sending)
                 status = 200
         except RefusedError as refused:

@@ -34,11 +34,6 @@ class Metrics:
         if status == 200:
             self.seconds[question] = self.seconds.get(question, 0.0) + seconds
 
-    def mean_seconds(self) -> float:
-        """Of an answered request; 1 where none was answered yet."""
-        answered = sum(n for (_, status), n in self.requests.items() if status == 200)
-        return sum(self.seconds.values()) / answered if answered else 1.0
-
     def text(self, *, under_way: int, waiting: int) -> str:
         """All of it."""
         values: dict[str, list[tuple[str, float]]] = {

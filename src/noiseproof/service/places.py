@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import ceil
+from time import monotonic
 
 import anyio
 
 from noiseproof.service.refused import RefusedError
+
+_REMEMBERED = 16
+"""Requests after which it is mostly forgotten how long one took."""
 
 
 class Places:
@@ -17,20 +22,18 @@ class Places:
         """All places are free."""
         self.at_once, self.most_waiting = at_once, waiting
         self.under_way = self.waiting = 0
+        self._seconds = 1.0  # that a place is held, about
         self._free = anyio.Semaphore(at_once)
 
     @asynccontextmanager
-    async def taken(self, seconds: float) -> AsyncIterator[None]:
+    async def taken(self) -> AsyncIterator[None]:
         """A place for what happens inside, as soon as there is one.
 
-        Args:
-            seconds: that a request takes, about; what is said of when to come again.
-
         Raises:
-            RefusedError: too many wait already.
+            RefusedError: too many wait already; it says when they will have been served, about.
         """
         if self.waiting + self.under_way >= self.at_once + self.most_waiting:
-            after = min(60, max(1, round(seconds * (self.waiting + self.under_way) / self.at_once)))
+            after = min(60, max(1, ceil(self._seconds * (self.waiting + self.under_way) / self.at_once)))
             raise RefusedError(
                 429,
                 f"as many requests are under way ({self.under_way}) or wait ({self.waiting}) as may",
@@ -43,8 +46,10 @@ class Places:
         finally:
             self.waiting -= 1
         self.under_way += 1
+        began = monotonic()
         try:
             yield
         finally:
+            self._seconds += (monotonic() - began - self._seconds) / _REMEMBERED
             self.under_way -= 1
             self._free.release()
