@@ -52,6 +52,13 @@ MISUSES = [
     ("report a=c a=c50 --out o", "runs must have different names, got 'a' twice"),
     ("report c --out o --radii -1,2", "--radii needs a value; one that begins with - is written --radii=-1,2"),
     ("report c --out o --radii=-1,2", "radii must be >= 0 and finite, got '-1' in '-1,2'"),
+    ("report c --html nowhere/x.html", "cannot write nowhere/x.html: nowhere is no folder; choose another --html"),
+    ("report c --plot d/cat", "must end in .png, .pdf, .svg, got 'cat'"),
+    ("report c --plot nowhere/x.pdf", "cannot write nowhere/x.pdf: nowhere is no folder; choose another --plot"),
+    (
+        "noise-images --data imagenet:sample --out x.png",
+        "unpack its pictures and their labels.csv into a folder and",
+    ),
     ("report c --out o --ylim 1,0", "ylim must be two shares, 0 <= LOW < HIGH <= 1, got '1,0'"),
     ("compare c --out o", "compare takes two runs or more, got 1; noiseproof report shows one"),
     ("compare c dd --out o", "dd is a run of decide, which has no radii; give runs of certify"),
@@ -146,7 +153,7 @@ def place(tmp_path, monkeypatch, make_run):
     return tmp_path
 
 
-@pytest.mark.parametrize(("line", "says"), MISUSES, ids=[line[:70] for line, _ in MISUSES])
+@pytest.mark.parametrize(("line", "says"), MISUSES, ids=[line.replace(f" {ASKED}", "")[:90] for line, _ in MISUSES])
 def test_it_is_one_line_that_says_what_to_do(line, says, place, capsys, caplog):
     before = {path: path.stat().st_mtime_ns for path in sorted(place.rglob("*"))}
     assert run(shlex.split(line)) in (1, 2)
@@ -171,3 +178,8 @@ def test_a_path_that_nobody_looked_at_is_still_one_line(monkeypatch, capsys):
     monkeypatch.setattr("noiseproof.cli.main.app_for", failing)
     assert run(["show", "c"]) == 1
     assert capsys.readouterr().err == "noiseproof: cannot use a/b: Not a directory; give another path\n"
+
+
+def test_a_page_may_lie_in_the_folder_of_the_report(place):
+    assert run(["report", "c", "--out", "o", "--html", "o/page.html"]) == 0
+    assert (place / "o" / "page.html").stat().st_size > 10_000

@@ -223,6 +223,16 @@ def test_weights_of_a_part_of_another_module(tmp_path):
     )
 
 
+def test_wrappers_inside_names(tmp_path):
+    """Of layers that were compiled, or made parallel, each for itself."""
+    module, x = trained(), torch.rand(2, *CIFAR)
+    state = module.state_dict()
+    for old, new in (("layer1.", "layer1._orig_mod."), ("fc.", "fc.module."), ("bn1.", "_orig_mod.bn1.")):
+        state = {name.replace(old, new, 1) if name.startswith(old) else name: each for name, each in state.items()}
+    torch.save(state, tmp_path / "w.pth")
+    assert torch.equal(load(tmp_path / "w.pth", arch="resnet20").module(x), module(x).detach())
+
+
 def test_a_folder_is_no_file(tmp_path):
     torch.save(trained().state_dict(), tmp_path / "epoch3.pth")
     assert refused(tmp_path) == (

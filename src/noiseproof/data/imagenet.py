@@ -73,7 +73,8 @@ class ImageNet:
                     f"{_TABLE} there with the columns file and index"
                 )
             looked = ", ".join(map(str, roots(root)))
-            raise DataError(f"no {self.name}:{split} in {looked}; {self.remedy}")
+            sample = f"unpack its pictures and their {_TABLE} into a folder and name that as the root"
+            raise DataError(f"no {self.name}:{split} in {looked}; {sample if split == 'sample' else self.remedy}")
         if (place / _TABLE).is_file():
             return _from_table(f"{self.name}:{split}", place)
         return _from_folders(f"{self.name}:{split}", place)

@@ -18,6 +18,7 @@ from noiseproof.reports.page import write_page
 from noiseproof.reports.summaries import decisions_table, predictions_table, radii_of, run_summary, with_gaps
 from noiseproof.reports.tables import Table, accuracy_table, guarantees_table
 from noiseproof.store.given import Runs, listed, runs_of
+from noiseproof.store.manifest import check_place
 from noiseproof.store.whole import wholeness
 
 if TYPE_CHECKING:
@@ -80,6 +81,10 @@ def report(
         )
     if plot is not None:
         check_suffix(plot)  # before the work
+    if out is not None and html is not None and Path(html).parent == Path(out):
+        make_folder(out)  # the page is written first
+    for file, flag in ((html, "--html"), (plot, "--plot")):
+        check_place(None if file is None else Path(file), flag)
     given = listed(runs)
     page = None if html is None else write_page(given, html, radii=radii, elsewhere=elsewhere)
     pages = () if html is None else (Path(html),)
