@@ -112,6 +112,13 @@ def report(run: Path, scratch: Path) -> None:
         write([run], out=scratch / "report")
 
 
+def page(run: Path, scratch: Path) -> None:
+    """As one file to be looked at, verified on the way."""
+    from noiseproof.reports.report import report as write
+
+    write([run], html=scratch / "page.html")
+
+
 def compare(run: Path, scratch: Path) -> None:
     from noiseproof.reports.compare import compare as write
 
@@ -128,6 +135,7 @@ VERBS: dict[str, Callable[[Path, Path], object]] = {
     "resume": resume,
     "show": show,
     "report": report,
+    "page": page,
     "compare": compare,
     "card": card,
     "verify": lambda run, _: verify(run),
@@ -140,7 +148,7 @@ NOT_OF_DECISIONS = {"compare", "card"}
 def one(verb: str, run: Path) -> None:
     """Do it, and print what it took."""
     with tempfile.TemporaryDirectory(dir=run.parent) as scratch:
-        if verb in ("report", "compare", "card"):
+        if verb in ("report", "page", "compare", "card"):
             __import__("noiseproof.reports.report")
         if verb == "compare":
             shutil.copytree(run, Path(scratch) / "other")
