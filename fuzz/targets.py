@@ -21,11 +21,13 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fuzz.forms import FORMS
 from noiseproof.errors import NoiseproofError
 
 _RAM = Path("/dev/shm")
@@ -704,6 +706,11 @@ READERS: dict[str, Reader] = {
         ),
         Reader("settings", _read_settings, lambda: [_TOML], (ValueError,)),
         Reader("recipe", _read_recipe, lambda: [*_recipes(), _TOML], (ValueError,)),
+        *(
+            Reader(name, read, make)
+            for name, (read, make) in FORMS.items()
+            if name not in ("parquet", "arrow") or find_spec("pyarrow")
+        ),
     )
 }
 """All of them, by name."""

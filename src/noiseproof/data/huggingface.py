@@ -101,7 +101,7 @@ def read_schema(file: Path) -> Any:  # noqa: ANN401  # pyarrow has no types
     Raises:
         DataError: pyarrow is not installed, or the file is damaged.
     """
-    return _read(file, lambda parquet: parquet.read_schema(file), lambda reader: reader.schema)
+    return _read(file, lambda parquet: _legible(parquet.read_schema(file)), lambda reader: _legible(reader.schema))
 
 
 def read_columns(file: Path, columns: list[str] | None) -> Any:  # noqa: ANN401  # likewise
@@ -112,9 +112,24 @@ def read_columns(file: Path, columns: list[str] | None) -> Any:  # noqa: ANN401 
     """
     return _read(
         file,
-        lambda parquet: parquet.read_table(file, columns=columns),
-        lambda reader: reader.read_all() if columns is None else reader.read_all().select(columns),
+        lambda parquet: _valid(parquet.read_table(file, columns=columns)),
+        lambda reader: _valid(reader.read_all() if columns is None else reader.read_all().select(columns)),
     )
+
+
+def _legible(schema: Any) -> Any:  # noqa: ANN401  # likewise
+    fields, names = [*schema], []
+    while fields:
+        field = fields.pop()
+        names.append(field.name)  # fails here, where it is no text
+        fields += [field.type.field(number) for number in range(field.type.num_fields)]
+    return schema
+
+
+def _valid(table: Any) -> Any:  # noqa: ANN401  # likewise
+    _legible(table.schema)
+    table.validate(full=True)  # offsets of a damaged file lead anywhere, and pyarrow follows them
+    return table
 
 
 def _read(file: Path, of_parquet: Callable[[Any], Any], of_arrow: Callable[[Any], Any]) -> Any:  # noqa: ANN401
