@@ -149,6 +149,8 @@ class Run:
     @property
     def norm(self) -> str:
         """The norm of its radii: that of the noise, called scaled where its inputs are in units of their spread."""
+        if (said := self.manifest.meaning["noise"])["family"] == STATED:
+            return str(said["norm"])
         return f"scaled {self.noise.norm}" if self.manifest.unit else self.noise.norm
 
     @property
