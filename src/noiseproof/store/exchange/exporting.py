@@ -52,7 +52,7 @@ def export_run(run: RunLike, *, out: str | Path, format: str | None = None) -> P
         raise ValueError(unknown("format", format, WRITERS))
     if format is not None and suffix in WRITERS and suffix != format:
         raise ValueError(f"format must be that of the file, got {format!r} for {path.name!r}; leave one of the two out")
-    if format is None and suffix not in (*WRITERS, *_TEXT):
+    if format is None and suffix not in (*WRITERS, *_TEXT) and not suffix.isdecimal():  # as in sigma_0.25
         raise ValueError(f"out must end in .tsv, .csv or .parquet, got {path.name!r}; or say its format (--format)")
     format = format or (suffix if suffix in WRITERS else "tsv")
     found = run_of(run)
