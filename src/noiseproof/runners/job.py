@@ -6,7 +6,6 @@ import hashlib
 import logging
 import secrets
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -29,6 +28,7 @@ from noiseproof.noises.keys import input_key
 from noiseproof.noises.words import BLOCK
 from noiseproof.progress import Progress
 from noiseproof.runners.automatic import with_backend
+from noiseproof.runners.cost import Cost, draws_per_second
 from noiseproof.runners.executors import EXECUTORS, Began, Executor, Launcher
 from noiseproof.runners.trackers import Telling
 from noiseproof.runners.watch import Watch
@@ -56,25 +56,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a job will cost.
-
-    Attributes:
-        inputs: inputs that are not finished yet.
-        inputs_total: inputs wanted.
-        draws: draws they need at most.
-        draws_per_second: measured on this machine just now.
-        seconds: draws / draws_per_second.
-    """
-
-    inputs: int
-    inputs_total: int
-    draws: int
-    draws_per_second: float
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -233,7 +214,7 @@ class Job:
             check_meaning(out, run.manifest, job.manifest)
             left = self.left(run.state)
         draws = min(len(left) * self.asked.procedure.most_draws, self.asked.budget or sys.maxsize)
-        rate = job.drawing(lambda backend: job._rate(backend, seconds))
+        rate = job.drawing(lambda backend: draws_per_second(job, backend, seconds))
         return Cost(len(left), len(self.indices), draws, rate, draws / rate)
 
     def input(self, index: int) -> NDArray[Any]:
@@ -367,16 +348,6 @@ class Job:
                 f"input {index} of {self.data.name} is another picture than the one that is finished: "
                 "the data set was changed; choose another --out"
             )
-
-    def _rate(self, backend: PooledBackend, seconds: float) -> float:
-        x = self.input(self.indices[0])
-        engine = self.engine(backend)
-        engine.warm_up(x)
-        draws, started = 0, time.monotonic()
-        while (elapsed := time.monotonic() - started) < seconds or not draws:
-            for _, answer in engine.draw([(Task("calibration", x), [("cost", backend.depth * backend.batch_size)])]):
-                draws += answer.n
-        return draws / elapsed
 
 
 def _ranges(record: Record) -> dict[str, list[tuple[int, int, Sequence[int]]]]:
