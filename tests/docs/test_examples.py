@@ -104,3 +104,17 @@ def test_the_example_of_the_action_gives_what_it_asks_for():
     (job,) = yaml.safe_load((ROOT / "examples" / "ci" / "github.yml").read_text())["jobs"].values()
     given = job["steps"][-1]["with"]
     assert {name for name, about in asked.items() if about.get("required")} <= set(given) <= set(asked)
+
+
+def test_the_lines_of_the_page_run(model, tmp_path, monkeypatch):
+    """In its order; the model has learned for one epoch, so a check may say anything but that it cannot run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quickstart").mkdir()
+    (tmp_path / "quickstart" / "model").symlink_to(model)
+    lines = re.findall(r"^noiseproof (.+)$", (ROOT / "docs" / "loops.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {line.split()[0] for line in lines} == {"check", "certify", "card", "bundle"}
+    for line in lines:
+        assert command(line.split()) in ((0, 1, 3) if line.startswith("check") else (0,)), line
+    for name in ("check.xml", "check.md", "tracked.jsonl", "repository/README.md", "evidence.zip"):
+        assert (tmp_path / name).stat().st_size > 100, name
+    assert list((tmp_path / "repository" / ".eval_results").iterdir())
