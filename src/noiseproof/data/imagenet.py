@@ -15,6 +15,7 @@ from PIL import Image
 
 from noiseproof.data.dataset import DataSet
 from noiseproof.data.folder import PASSED_OVER, some
+from noiseproof.data.imagenet_truth import META, TRUTH, kit_of, labelled_by_truth
 from noiseproof.data.picture import SUFFIXES, converted, open_picture, planes
 from noiseproof.data.places import near, roots
 from noiseproof.errors import DataError
@@ -56,7 +57,8 @@ class ImageNet:
 
         Every folder ROOT of data sets is asked for the folder train/ or val/ in ROOT/imagenet and in ROOT. In it
         lies a folder for each of the 1000 classes, named by its WordNet id (their sorted ids are the classes, a
-        folder may be empty), or a table labels.csv with the columns file, index, wnid and name. The split
+        folder may be empty), or a table labels.csv with the columns file, index, wnid and name. The pictures of val
+        may lie there as they unpack, with the ground truth and meta.mat of the development kit beside them. The split
         ``sample`` is such a table, of whichever pictures, in sample/ or in the folder itself.
 
         Raises:
@@ -67,16 +69,19 @@ class ImageNet:
         if place is None:
             flat = next((each / split for each in near(self.name, root) if _holds_pictures(each / split)), None)
             if flat is not None:
+                beside = f"put {TRUTH} and {META} of the development kit there, " if split == "val" else ""
                 raise DataError(
                     f"{flat}: expected a folder for each class, found pictures without, whose labels nothing says; "
-                    "move each into the folder of its WordNet id (n01440764, ...), or write a "
-                    f"{_TABLE} there with the columns file and index"
+                    f"{beside}move each into the folder of its WordNet id (n01440764, ...), or write a {_TABLE} there "
+                    "with the columns file and index"
                 )
             looked = ", ".join(map(str, roots(root)))
             sample = f"unpack its pictures and their {_TABLE} into a folder and name that as the root"
             raise DataError(f"no {self.name}:{split} in {looked}; {sample if split == 'sample' else self.remedy}")
         if (place / _TABLE).is_file():
             return _from_table(f"{self.name}:{split}", place)
+        if not _wnids(place) and (kit := kit_of(place)) is not None:
+            return _from_truth(f"{self.name}:{split}", place, kit)
         return _from_folders(f"{self.name}:{split}", place)
 
     def where(self, split: str, root: Path | None) -> Path | None:
@@ -85,6 +90,8 @@ class ImageNet:
         for folder in near(self.name, root):
             for place in (folder / split, *([folder] if split == "sample" else [])):
                 if (place / _TABLE).is_file() or (split != "sample" and place.is_dir() and _wnids(place)):
+                    return place
+                if split == "val" and kit_of(place) is not None and _holds_pictures(place):
                     return place
         return None
 
@@ -167,6 +174,13 @@ def _from_folders(name: str, place: Path) -> DataSet:
     if passed_over:
         log.warning(PASSED_OVER, place, len(passed_over), some(passed_over))
     return DataSet(name, tuple(wnids), (3, SIZE, SIZE), np.array(labels, dtype=np.int64), Cropped(tuple(files)))
+
+
+def _from_truth(name: str, place: Path, kit: Path) -> DataSet:
+    files, labels, wnids, others = labelled_by_truth(place, kit, classes=CLASSES)
+    if others:
+        log.warning(PASSED_OVER, place, len(others), some(others))
+    return DataSet(name, wnids, (3, SIZE, SIZE), np.array(labels, dtype=np.int64), Cropped(tuple(files)))
 
 
 def _from_table(name: str, place: Path) -> DataSet:
