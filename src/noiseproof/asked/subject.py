@@ -22,11 +22,11 @@ class Subject:
     """What is asked about: a base classifier, and which inputs of a data set.
 
     In Python a model may also be a module, a loaded ``BaseModel``, a function on numpy arrays or a fitted classifier of
-    scikit-learn, and the data a ``DataSet``.
+    scikit-learn, and the data a ``DataSet`` or a data set of torch.
 
     Attributes:
         model: Run folder of train, weights, file.py:name, ...: `noiseproof models` lists all; several are averaged.
-        data: Data set, folder:PATH or file.py:name; `noiseproof data list`.
+        data: Data set, folder:PATH, FILE.npz, file.py:name, ...: `noiseproof data list` lists all.
         denoiser: What stands before the model: run folder of train --task denoiser, ffdnet, or diffusers:FOLDER.
         consensus: Of several models: where the first K agree, the others are not asked.
         arch: Of weights whose file does not say: a name, or FILE.py:NAME for a network of your own.

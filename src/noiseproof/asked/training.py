@@ -45,7 +45,7 @@ class Training:
     In Python ``data`` and ``extra`` may also be a ``DataSet``, ``loss`` a ``Loss``.
 
     Attributes:
-        data: Data set, folder:PATH or file.py:name; `noiseproof data list`. Its split train where none is named.
+        data: Data set, folder:PATH, FILE.npz, ...; `noiseproof data list`. Its split train where none is named.
         sigma: Standard deviation of the noise, pixels in [0, 1]; 0 is plain training; of several, each into OUT/S.
         task: What is trained; a denoiser is to stand before a classifier.
         arch: Of the network, by default lenet; of a denoiser dncnn or dncnn-DEPTHxWIDTH; FILE.py:NAME for your own.
