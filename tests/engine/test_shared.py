@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,23 +78,32 @@ def test_counts_are_those_of_an_engine_alone_whatever_shares_its_batches(backend
         assert (one.requests, one.outcome) == (other.requests, other.outcome)
 
 
-def test_who_leaves_is_drawn_for_no_more(backend, inputs):
-    x = inputs[0]
+def test_who_leaves_is_drawn_for_no_more_and_hears_of_nothing_that_was_under_way(inputs, monkeypatch):
+    monkeypatch.setattr("noiseproof.engine.shared.KEEP_EVERY", -1.0)  # whatever comes in is told
+    begun, may = threading.Semaphore(0), threading.Semaphore(0)
+
+    def base(x: torch.Tensor) -> torch.Tensor:
+        begun.release()
+        may.acquire()
+        return torch.ones(len(x), 2)
+
+    backend = TorchBackend(base, num_classes=2, noise=NOISE, shape=(1, 4, 4), batch_size=16, workers=1)
+    x, engine = inputs[0], Engine(backend, NOISE)
     with SharedDraws(backend) as shared:
         gone, stays = Heard(), Heard()
-        engine = Engine(backend, NOISE)
-        begun: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        leaver = shared.add(engine, Predict(n=10**9), Task(input_key(x), x), lambda event: (gone(event), begun.put(0)))
-        begun.get(timeout=30)
+        leaver = shared.add(engine, Predict(n=10**9), Task(input_key(x), x), gone)
+        assert begun.acquire(timeout=30)  # its first batch is under way, and more wait behind it
         leaver.leave()
-        shared.add(engine, Predict(n=200), Task(input_key(x), x), stays)
-        assert stays.counts()["predict"][0] == 200
-        told = len(gone.events)
-        more = Heard()
-        shared.add(engine, Predict(n=200), Task(input_key(x), x), more)
-        more.counts()
-        assert len(gone.events) == told
-        assert not gone.ended.is_set()
+        may.release(backend.depth + 1)
+        shared.add(engine, Predict(n=100), Task(input_key(x), x), stays)
+        may.release(1000)
+        assert stays.counts()["predict"][0] == 100
+        drawn = 0
+        while begun.acquire(timeout=0.3):
+            drawn += 1
+    assert gone.events == []
+    assert drawn <= backend.depth + 7  # those that were under way, and the seven of the other
+    backend.close()
 
 
 def test_an_error_ends_those_of_its_batch_and_no_others(inputs):

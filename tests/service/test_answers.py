@@ -14,6 +14,7 @@ import pytest
 
 from noiseproof import Certify, Compute, Decide, Elsewhere, Gaussian, Predict, Subject, verify
 from noiseproof import run as run_asked
+from noiseproof.reports.page.gallery import pictures_of
 from noiseproof.store import read_run
 
 pytestmark = pytest.mark.needs("starlette", "uvicorn")
@@ -46,6 +47,7 @@ def test_an_answer_is_what_a_run_of_its_seed_says(serve, linear, pictures, tmp_p
         Compute(device="cpu", backend="torch"), out=tmp_path / "again", seed=meaning["seed"],
     )  # fmt: skip
     assert again.manifest == found.manifest
+    assert found.state.sealed
     (one,), (other,) = found.records, again.records
     assert (one.key, one.index, one.label, one.answers, one.outcome) == (
         other.key, other.index, other.label, other.answers, other.outcome
@@ -83,8 +85,10 @@ def test_a_picture_that_is_sent_is_drawn_again_from_its_folder_alone(serve, line
             said = client("predict", n=200, alpha=0.01, **sent)
         folder = (client.out / said["run"]).rename(tmp_path / "moved")
     assert (np.load(folder / "input.npy") == pixels).all()
-    (record,) = read_run(folder).records
+    run = read_run(folder)
+    (record,) = run.records
     assert record.label is None
+    assert (pictures_of(run, None).pixels(run, record) == pixels).all()  # what pages show
     again = verify(folder, "all", Elsewhere(model=linear)).redrawn
     assert (again.draws, again.differing) == (200, 0)
     np.save(folder / "input.npy", pixels ^ 1)

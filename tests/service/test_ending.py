@@ -32,7 +32,7 @@ def slow(linear) -> tuple[Any, dict[str, Any]]:
 
     import torch
 
-    settings = {"seconds": 0.0, "fails": False}
+    settings = {"seconds": 0.0, "fails": False, "calls": 0}
 
     class Waiting(torch.nn.Module):
         def __init__(self) -> None:
@@ -40,6 +40,7 @@ def slow(linear) -> tuple[Any, dict[str, Any]]:
             self.base = copy.deepcopy(linear)
 
         def forward(self, x: Any) -> Any:
+            settings["calls"] += 1
             time.sleep(settings["seconds"])
             if settings["fails"]:
                 raise RuntimeError("out of order")
@@ -72,6 +73,10 @@ def test_a_client_that_leaves_has_its_draws_cancelled(serve, slow, asked):
         line.close()
         until(lambda: client.service.places.under_way == 0)
         drawn = client.service.metrics.draws
+        time.sleep(0.3)  # what was under way comes in
+        before = settings["calls"]
+        time.sleep(0.3)
+        assert settings["calls"] == before
         assert client.metric(f'requests_total{{question="{asked}",status="499"}}') == 1
         settings["seconds"] = 0.0
         assert client("predict", index=1, n=100)["draws"] == 100
