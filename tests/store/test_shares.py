@@ -49,6 +49,16 @@ def test_processes_find_what_one_finds(finished_run):
     assert verify(finished_run) == WHOLE
 
 
+@pytest.mark.usefixtures("large", "alone")
+def test_there_are_no_more_of_them_than_helps(finished_run, monkeypatch):
+    begun, real = [], subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *of, **given: begun.append(of) or real(*of, **given))
+    monkeypatch.setattr(shares, "_cores", lambda: 500)
+    monkeypatch.setattr(shares, "MOST", 2)
+    assert verify(finished_run) == WHOLE
+    assert len(begun) == 1, "this process is the other"
+
+
 @pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize("of", [2, 3, 5])
 def test_it_is_the_same_for_any_number(finished_run, monkeypatch, manifest, in_shares, of):

@@ -30,6 +30,9 @@ from noiseproof.store.run import empty_state
 ENOUGH = 1 << 24
 """Bytes of a journal that are worth a process: to start one takes as long as to verify half of them."""
 
+MOST = 8
+"""Processes at once: each takes some 65 MB, and reads all of the journal."""
+
 _RANGE, _RECORD = b'{"is":"range","key":"', b'{"is":"record","key":"'
 _START = "import sys; sys.path[:] = sys.argv[1].split(sys.argv[2]); from noiseproof.store.shares import main; main()"
 
@@ -67,7 +70,7 @@ class Share(msgspec.Struct):
 def verified_in_shares(path: Path, manifest: Manifest, recounted: Recounted) -> Verification | None:
     """What a large journal holds, if it all does; None for one that is small, or not plainly in order."""
     end = (path / JOURNAL).stat().st_size
-    of = min(_cores(), end // ENOUGH)
+    of = min(_cores(), end // ENOUGH, MOST)
     if of < 2 or not sys.executable or getattr(sys, "frozen", False):
         return None
     others: list[subprocess.Popen[bytes]] = []
