@@ -79,8 +79,8 @@ def brief_check(backend: PooledBackend, inputs: Sequence[NDArray[Any]]) -> Check
         if found > largest_variation(dtype):
             raise ModelError(
                 f"the base classifier must be a deterministic function of each row, but scores change {how} by "
-                f"{found:.1e} of the largest score; look for dropout, batch-norm in training mode or a mean over the "
-                "batch (noiseproof doctor says more)"
+                f"{found:.1e} of the largest score; look for dropout, batch-norm in training mode, a mean over the "
+                "batch or dynamic quantisation (noiseproof doctor says more)"
             )
         worst = max(worst, found)
     checked = Checked(len(first), void, worst, tolerance_for(worst))

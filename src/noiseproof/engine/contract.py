@@ -22,6 +22,8 @@ PRECISIONS = ("fp32", "tf32", "bf16")
 """Of a forward pass: plain, plain with CUDA's products of 10-bit mantissas, or torch's autocast."""
 BACKENDS = {"torch": PRECISIONS, "onnxruntime": ("fp32",), "openvino": ("fp32", "bf16")}
 """What can draw, and in which precisions."""
+_LONG = {"Expected one of": "torch knows none of that name", "Could not run": "torch has none here"}
+"""What torch says at length, with all its devices and operators."""
 
 
 def check_eval_mode(base: object) -> None:
@@ -228,8 +230,9 @@ def choose_device(device: str) -> torch.device:
         if chosen.type == "meta":
             raise NotImplementedError("it has no numbers")
     except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
-        said = one_line(error, 120).partition(". ")[0]
-        raise ValueError(f"device must be auto, cpu, or one that torch can use, got {device!r} ({said})") from None
+        said = one_line(error).partition(". ")[0]
+        why = next((short for begins, short in _LONG.items() if said.startswith(begins)), said)
+        raise ValueError(f"device must be auto, cpu, or one that torch can use, got {device!r} ({why})") from None
     return chosen
 
 
