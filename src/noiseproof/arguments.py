@@ -70,6 +70,40 @@ def real(name: str, value: object) -> float:
         raise ValueError(f"{name} must be a number, got {value!r}") from None
 
 
+def text(name: str, value: object) -> str:
+    """The argument as text.
+
+    Raises:
+        ValueError: it is something else.
+
+    >>> text("device", 0)
+    Traceback (most recent call last):
+    ValueError: device must be text, got 0
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be text, got {_short(value)}")  # noqa: TRY004  # one kind of error for every argument
+    return value
+
+
+def _short(value: object) -> str:
+    return repr(value).partition("\n")[0][:80]
+
+
+def path(name: str, value: object) -> Path:
+    """The argument as a path.
+
+    Raises:
+        ValueError: it is none.
+
+    >>> path("root", 3)
+    Traceback (most recent call last):
+    ValueError: root must be a path, got 3
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError(f"{name} must be a path, got {_short(value)}")  # noqa: TRY004  # likewise
+    return Path(value)
+
+
 def flag(name: str, value: object) -> bool:
     """The argument as a plain bool; 0 and "no" are none.
 

@@ -106,9 +106,9 @@ class SmoothedClassifier(nn.Module):
     ) -> None:
         super().__init__()
         check_base(base)
-        check_kinds({"noise": noise})
+        check_kinds({"noise": noise} | ({} if progress is None else {"progress": progress}))
         check_options(precision=precision, batch_size=batch_size, workers=workers)
-        check_backend(backend, precision=precision, device=torch.device("cpu" if device is None else device))
+        check_backend(backend, precision=precision, device=device or "cpu")
         self.soft_draws = integer("soft_draws", soft_draws, least=1)
         self.num_classes = integer("num_classes", num_classes, least=2)
         self.base, self.noise, self.seed = base, noise, integer("seed", seed)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from noiseproof.arguments import integer, real
+from noiseproof.asked.kinds import check_kinds
 from noiseproof.classifier import SmoothedClassifier
 from noiseproof.engine.contract import checked_labels
 
@@ -55,7 +57,12 @@ class CertifiedAccuracy:
         n_max: int = 10_000,
         seed: int = 0,
     ) -> None:
-        self.noise, self.radius, self.num_classes, self.seed = noise, radius, num_classes, seed
+        check_kinds({"noise": noise})
+        self.noise, self.radius = noise, real("radius", radius)
+        self.num_classes = integer("num_classes", num_classes, least=2)
+        self.seed = integer("seed", seed)
+        if not radius >= 0:
+            raise ValueError(f"radius must be >= 0, got {radius}")
         self._asked = {"radius": radius, "alpha": alpha, "n_max": n_max}
         self._smoothed: SmoothedClassifier | None = None
         self.reset()

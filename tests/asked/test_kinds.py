@@ -14,6 +14,8 @@ pytest.importorskip("torch")
 
 import torch
 
+from noiseproof.metrics import CertifiedAccuracy
+
 CERTIFY, NOISE, SUBJECT = Certify(n=100), Gaussian(sigma=0.25), Subject(model="m.py:net", data="folder:d")
 A_PROCEDURE = "procedure must be a procedure such as Certify(n=10_000), got "
 A_NOISE = "noise must be a noise such as Gaussian(sigma=0.25), got "
@@ -81,6 +83,30 @@ CALLS = {
         asked(CERTIFY, NOISE, Subject(model="m", data=Path("d"))),
         "data set 'd', which is a folder; give",
     ),
+    "a device of a number": (lambda: Compute(device=0), "device must be text, got 0"),
+    "an executor": (lambda: Compute(executor=3), "executor must be text, got 3"),
+    "a tracker": (lambda: Compute(track=print), "track must be text, got <built-in function print>"),
+    "a shard": (lambda: Subject(model="m", data="d", shard=3), "shard must be text, got 3"),
+    "a root": (lambda: Subject(model="m", data="d", root=3), "root must be a path, got 3"),
+    "a denoiser": (
+        lambda: Subject(model="m", data="d", denoiser=torch.nn.Sequential(torch.nn.Flatten())),
+        "denoiser must be a path, got Sequential(",
+    ),
+    "a module behind one": (
+        lambda: Subject(model=torch.nn.Flatten(), data="d", denoiser="ffdnet"),
+        "model behind a denoiser must be a path, got Flatten(start_dim=1, end_dim=-1)",
+    ),
+    "progress": (
+        lambda: noiseproof.run(CERTIFY, NOISE, SUBJECT, out="o", progress=True),
+        "progress must be a function that is told how far it is, got True",
+    ),
+    "a metric": (lambda: CertifiedAccuracy(0.25, 0.1, num_classes=2), f"{A_NOISE}0.25"),
+    "a metric's radius": (lambda: CertifiedAccuracy(NOISE, -1, num_classes=2), "radius must be >= 0, got -1"),
+    "a metric's classes": (lambda: CertifiedAccuracy(NOISE, 1, num_classes=1), "num_classes must be >= 2, got 1"),
+    "a smoothed classifier's device": (
+        lambda: noiseproof.SmoothedClassifier(torch.nn.Flatten().eval(), 2, NOISE, device="gpu"),
+        "device must be auto, cpu, or one that torch can use, got 'gpu' (torch knows none of that name)",
+    ),
     "a noise that is a class": (asked(CERTIFY, Gaussian, SUBJECT), f"{A_NOISE}Gaussian"),
 }
 
@@ -142,7 +168,18 @@ def test_a_verb_of_before_is_answered_with_the_call():
     assert (caught.value.name, caught.value.obj) == ("SmoothedClasifier", noiseproof)  # Python suggests the nearest
 
 
-def test_what_is_right_passes(monkeypatch):
+def test_what_is_right_passes():
     from noiseproof.asked.kinds import check_kinds
 
-    check_kinds({"procedure": CERTIFY, "noise": NOISE, "subject": SUBJECT, "compute": Compute(), "out": Path("o")})
+    assert Compute(device=torch.device("cpu")) == Compute(device="cpu")
+    assert noiseproof.Curve(radii=0.5).radii == (0.5,)
+    check_kinds(
+        {
+            "progress": print,
+            "procedure": CERTIFY,
+            "noise": NOISE,
+            "subject": SUBJECT,
+            "compute": Compute(),
+            "out": Path("o"),
+        }
+    )

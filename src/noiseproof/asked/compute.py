@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from noiseproof.arguments import integer, real
+from noiseproof.arguments import integer, real, text
 from noiseproof.errors import unknown
 
 Precision = Literal["fp32", "tf32", "bf16"]
@@ -54,6 +54,11 @@ class Compute:
     track: str | None = None
 
     def __post_init__(self) -> None:
+        if type(self.device).__name__ == "device":  # of torch, which is not imported here
+            object.__setattr__(self, "device", str(self.device))
+        for name in ("device", "executor", "address", "track"):
+            if getattr(self, name) is not None:
+                text(name, getattr(self, name))
         for name, known in (("precision", get_args(Precision)), ("backend", get_args(BackendName))):
             if getattr(self, name) not in known:
                 raise ValueError(unknown(name, str(getattr(self, name)), known))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from noiseproof.asked.compute import Compute
 from noiseproof.asked.look import Look
@@ -20,6 +20,7 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "training": (Training, 'a Training(data="cifar10", sigma=0.25)'),
     "judge": (Predict, "a Predict(n=1000)"),
     "look": (Look, 'a Look(style="icml")'),
+    "progress": (Callable, "a function that is told how far it is"),  # type: ignore[dict-item]  # of abc
     "out": ((str, os.PathLike), "the path of a folder"),
 }
 

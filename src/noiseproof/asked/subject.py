@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from noiseproof.arguments import flag, integer, real
+from noiseproof.arguments import flag, integer, path, real, text
 from noiseproof.asked.shard import part_of
 
 PARTLY = ("shard", "skip_bad")
@@ -72,13 +72,17 @@ class Subject:
         if self.model_id is not None and not str(self.model_id).strip():
             raise ValueError("model_id must name the model, got nothing; leave it out to have its fingerprint")
         object.__setattr__(self, "skip_bad", flag("skip_bad", self.skip_bad))
+        if self.denoiser is not None:
+            object.__setattr__(self, "denoiser", os.fspath(path("denoiser", self.denoiser)))
+            for model in self.models:
+                path("model behind a denoiser", model)
         if self.shard is not None:  # from here on it is a selection like any other
-            part = part_of(self.shard, self.every, self.start, self.limit)
+            part = part_of(text("shard", self.shard), self.every, self.start, self.limit)
             for name, value in zip(("every", "start", "limit", "shard"), (*part, None), strict=True):
                 object.__setattr__(self, name, value)
             object.__setattr__(self, "_is_part", True)
         if self.root is not None:
-            object.__setattr__(self, "root", Path(self.root))
+            object.__setattr__(self, "root", path("root", self.root))
 
     @property
     def is_part(self) -> bool:

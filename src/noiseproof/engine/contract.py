@@ -184,12 +184,16 @@ def check_options(*, precision: str, batch_size: int | None, workers: int | None
         raise ValueError(f"batch_size must be <= {LARGEST_BATCH:,}, got {batch_size}")
 
 
-def check_backend(name: str, *, precision: str, device: torch.device) -> None:
+def check_backend(name: str, *, precision: str, device: str | torch.device) -> None:
     """Refuse a backend that is none, or cannot do what is asked.
 
     Raises:
         ValueError: names the option.
     """
+    try:
+        device = torch.device(device)
+    except (RuntimeError, TypeError):
+        device = choose_device(str(device))  # which says what is wrong
     if name == "auto":
         raise ValueError(
             f"backend must be one of {', '.join(BACKENDS)} here, got 'auto', which is chosen for whole runs"

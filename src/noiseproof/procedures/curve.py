@@ -57,7 +57,8 @@ class Curve(WithLooks):
     name: ClassVar[str] = "curve"
 
     def __post_init__(self) -> None:
-        radii = parse_radii(self.radii) if isinstance(self.radii, str) else self.radii
+        given = (self.radii,) if isinstance(self.radii, int | float) else self.radii
+        radii = parse_radii(given) if isinstance(given, str) else given
         object.__setattr__(self, "radii", tuple(real("radii", radius) for radius in radii))
         settle(self, {"alpha": level} | LOOKS)
         ascending = all(a < b for a, b in zip(self.radii, self.radii[1:], strict=False))

@@ -53,7 +53,7 @@ def run(
         ValueError: an argument is out of range.
         NoiseproofError: model, data or run folder cannot be used.
     """
-    check_kinds({"out": out})
+    check_kinds({"out": out} | ({} if progress is None else {"progress": progress}))
     asked = Asked(
         procedure=procedure,
         noise=noise,

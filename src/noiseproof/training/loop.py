@@ -74,7 +74,7 @@ def train(
 
     Source: the loop of Cohen et al. 2019.
     """
-    check_kinds({"training": training, "out": out})
+    check_kinds({"training": training, "out": out} | ({} if progress is None else {"progress": progress}))
     recipe = Recipe.of(training)
     check_given(recipe.loss, training)
     place = find_device(training.device)
