@@ -127,6 +127,8 @@ def test_a_request_that_lies_about_its_length(serve, monkeypatch):
         body = b'{"index": 0, "n": 100}'
         more = client.send("POST", "/v1/predict", body, content_type="application/json", content_length="60")
         assert "22 of 60 bytes came in 0.3 s" in client.refused(408, more)
+        huge = client.send("POST", "/v1/predict", body, content_type="application/json", content_length=str(10**9))
+        assert "a request may have 65,728 bytes" in client.refused(413, huge)  # at once, nothing is waited for
         less = client.send("POST", "/v1/predict", body, content_type="application/json", content_length="10")
         assert "the body is not JSON" in client.refused(400, less)
         assert client("predict", index=0, n=100)["draws"] == 100
