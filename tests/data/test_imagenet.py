@@ -150,8 +150,8 @@ def test_a_flat_folder_is_told_from_none(tmp_path, pixels, spec):
     kit = "" if spec.endswith("train") else kit
     assert refused(spec, tmp_path) == (
         f"{place}: expected a folder for each class, found pictures without, whose labels nothing says; {kit}move "
-        "each into the folder of its WordNet id (n01440764, ...), or write a labels.csv there with the columns file and "
-        "index"
+        "each into the folder of its WordNet id (n01440764, ...), or write a labels.csv there with the columns file "
+        "and index"
     )
 
 
