@@ -17,7 +17,7 @@ from noiseproof.analysis.sandwich import Sandwich
 from noiseproof.asked.look import Look
 from noiseproof.reports.attack import attack_figure
 from noiseproof.reports.baselines_figure import Row, baselines_figure
-from noiseproof.reports.experiment_figures import accuracy_curve, answers_of, curves_of
+from noiseproof.reports.experiment_figures import PlottedCurve, accuracy_curve, answers_of, curves_of
 from noiseproof.reports.falsify import sandwich_figure
 from noiseproof.reports.figures import curves_figure, save_figure
 from noiseproof.reports.formula_experiments import bounds_findings, ceiling_findings, tightness_findings
@@ -63,6 +63,10 @@ def drawn(look, name=LONG.format, curves=9):
             [accuracy_curve(each, each.name, i) for i, each in enumerate(summaries)],
             norm="L2", title="Certified accuracy for varying sigma", note="What the reader must know of it. " * 4,
             zoom=2, look=look,
+        ),
+        "guarantee": curves_of(
+            [accuracy_curve(each, each.name, i) for i, each in enumerate(summaries[:3])],
+            norm="L2", title="t", y="robust accuracy of these inputs", zoom=1, look=look,
         ),
         "answers": answers_of({name(i): decision_table(decided, alpha=0.001) for i in (1, 2)}, title="t", look=look),
         "baselines": baselines_figure(rows, 20, look),
@@ -111,6 +115,25 @@ def test_a_label_is_no_longer_than_its_axis(look):
             assert box.height <= 1.02 * axes.bbox.height, f"{kind}: {axes.get_ylabel()!r}"
 
 
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.style)
+def test_what_is_magnified_stands_inside_its_axes(look):
+    steep = [accuracy_curve(summary(f"{i}", 0.2 + 0.1 * i, 10), f"{i}", i) for i in range(3)]
+    radii, shares = np.array([0, 0.4, 0.8, 1, 1]), np.array([0.9, 0.87, 0.82, 0.8, 0])
+    flat = [PlottedCurve(f"{i}", radii, shares - 0.02 * i * (shares > 0), COLOURS[i]) for i in range(3)]
+    places = set()
+    for curves in (steep, flat):
+        figure = curves_of(curves, norm="L2", title="t", zoom=1, look=look)
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        figure.draw(renderer)
+        (axes,), (inset,) = figure.axes, figure.axes[0].child_axes
+        box = inset.get_tightbbox(renderer)
+        assert axes.bbox.x0 < box.x0, "its labels lie on the axis"
+        assert axes.bbox.y0 < box.y0, "its labels lie on the axis"
+        assert box.x1 < figure.bbox.x1
+        places.add(inset.bbox.y0 > axes.bbox.y0 + axes.bbox.height / 2)
+    assert places == {True, False}
+
+
 @pytest.mark.parametrize("name", [LONG.format, "run {}".format], ids=["long", "short"])
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.style)
 def test_a_legend_of_a_panel_covers_none_of_its_curves(look, name):
@@ -151,7 +174,7 @@ def test_the_axes_keep_most_of_the_figure_and_the_width_is_that_of_the_venue(loo
 
 def test_a_venue_has_its_caption_in_the_text():
     figures = drawn(Look(style="icml"), "run {}".format, 2)
-    assert [figure.axes[0].get_title() for kind, figure in figures.items() if kind != "baselines"] == [""] * 9
+    assert [figure.axes[0].get_title() for kind, figure in figures.items() if kind != "baselines"] == [""] * 10
     assert curves_figure([summary("a")], Look(style="icml", title="mine")).axes[0].get_title() == "mine"
     assert curves_figure([summary("a")], Look(title="")).axes[0].get_title() == ""
 

@@ -119,7 +119,9 @@ def curves_of(
         high = max(_share_at(curve, 0.56 * right / units.per) for curve in curves) > 0.48
         below = min(_share_at(curve, 0.47 * right / units.per) for curve in curves) - 0.11
         tall = below if 0.2 < below < 0.38 else 0.38
-        inset = axes.inset_axes((0.09, 0.08, 0.38, tall) if high else (0.56, 0.54, 0.42, 0.42))
+        # what its own labels take, as shares of the axes
+        left, under = 2.6 * look.small / 72 / figure.get_figwidth(), 2.7 * look.small / 72 / figure.get_figheight()
+        inset = axes.inset_axes((0.03 + left, 0.03 + under, 0.38, tall) if high else (0.56, 0.54, 0.42, 0.42))
         _draw(inset, curves, units)
         inset.set(xlim=(x - half, x + half), ylim=(min(heights) - margin, max(heights) + margin))
         inset.tick_params(labelsize=look.small - 1)

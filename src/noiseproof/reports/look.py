@@ -74,7 +74,7 @@ def place_legend(
 ) -> None:
     """A legend below the axes, in as many columns as there is room for; the figure grows by its height.
 
-    The label of the radii is broken where it would be longer than their axis.
+    Labels of axes are broken where they would be longer than their axis.
 
     Args:
         figure: with axes.
@@ -84,6 +84,7 @@ def place_legend(
         columns: at most.
     """
     for axes in figure.axes:
+        axes.set_ylabel(wrapped(axes.get_ylabel(), figure.get_figheight() - 0.7, look.letters))
         axes.set_xlabel(wrapped(axes.get_xlabel(), figure.get_figwidth() - 0.8, look.letters))
         more = axes.get_xlabel().count("\n") * 1.35 * look.letters / 72
         figure.set_figheight(figure.get_figheight() + more)
