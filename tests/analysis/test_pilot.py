@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from scipy.integrate import quad
+from scipy.integrate import quad, trapezoid
 from scipy.special import ndtr
 from scipy.stats import binom
 
@@ -143,7 +143,7 @@ def test_the_cells_are_close_enough_for_the_peak_of_the_draws():
     z, width = posterior_cells([test.p0])
     fine = np.linspace(LOWEST, HIGHEST, 500)
     coarse = float(expected(test, ndtr(z)).draws @ width)
-    assert coarse == pytest.approx(np.trapezoid(expected(test, ndtr(fine)).draws, fine), rel=0.06)
+    assert coarse == pytest.approx(trapezoid(expected(test, ndtr(fine)).draws, fine), rel=0.06)
 
 
 def test_the_full_radius_is_simulated_and_says_so():
