@@ -10,7 +10,7 @@ from noiseproof.data.matlab import read_structs
 from noiseproof.errors import DataError
 
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"
-WNIDS = [f"n{(7919 * k) % 100_000_000:08}" for k in range(1, 1001)]  # not in sorted order, as the challenge's are not
+WNIDS = [f"n{(61_803_399 * k) % 100_000_007:08}" for k in range(1, 1001)]  # in no order, as the challenge's are not
 
 
 def meta(path, wnids=WNIDS, *, compressed=True):

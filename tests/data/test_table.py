@@ -51,6 +51,8 @@ def test_a_row_is_in_units_of_the_spread_of_each_column_of_the_training_table(fi
 def test_another_grid_or_none(files):
     spec = f"{files}/test.csv:spread={files}/train.csv"
     assert load(f"{spec},grid=8").images().tolist() == [[2, 4], [0, 0], [6, 8]]
+    assert load(f"{spec},grid=6").images().tolist() == [[2, 3], [0, 0], [4, 6]]  # 1.5 and 4.5 to even
+    assert load(f"{spec},grid=7").images().tolist() == [[2, 4], [0, 0], [5, 7]]  # 1.75 and 3.5 rounded, not cut
     data = load(f"{spec},grid=0")
     assert (data.grid, data.dtype) == (None, np.float64)
     assert data.images()[0].tolist() == [0.25, 0.5]
@@ -78,10 +80,10 @@ def test_the_unit_of_a_radius_must_be_said_and_once(files, more):
 
 
 def test_numbers_beyond_their_range_are_moved_to_its_end_counted_and_said(files, caplog):
-    (files / "far.csv").write_text(TEST + "90,1.0,0\n")
+    (files / "far.csv").write_text(TEST + "90,1.0,0\n30,2.5,0\n")
     data = load(f"{files}/far.csv:spread={files}/train.csv")
-    assert data.pixels(3).tolist() == [4096, 0]
-    assert "1 of 4 inputs have a number outside the stated range of its column; it was moved to the end" in caplog.text
+    assert data.images()[3:].tolist() == [[4096, 0], [1024, 4096]]
+    assert "2 of 5 inputs have a number outside the stated range of its column; it was moved to the end" in caplog.text
 
 
 def test_moving_and_rounding_bring_no_two_rows_farther_apart_than_is_said():

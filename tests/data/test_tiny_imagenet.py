@@ -39,6 +39,13 @@ def test_train_and_val_are_read_as_they_unpack(tiny, tmp_path, caplog):
     assert not caplog.records
 
 
+def test_the_classes_are_in_the_order_of_their_names(tiny, tmp_path):
+    more = [f"n{(37 * k) % 101:02}" for k in range(3, 40)]
+    for wnid in more:
+        (tiny / "train" / wnid / "images").mkdir(parents=True, exist_ok=True)
+    assert load("tiny-imagenet:train", root=tmp_path).classes == tuple(sorted({"n01", "n02", *more}))
+
+
 def test_a_val_in_class_folders_is_read_too(tiny, tmp_path):
     (tiny / "val" / "val_annotations.txt").unlink()
     picture(tiny / "val" / "n02" / "a.JPEG", 33)
