@@ -106,6 +106,9 @@ def test_a_plan_is_read_back_as_it_was_written(tmp_path):
     path = tmp_path / "plan.json"
     path.write_text(plan.text())
     assert read_plan(path) == plan
+    assert repr(plan).startswith(
+        f"<Plan for {plan.target.name}: {plan.inputs} inputs, {len(plan.planned)} procedures, "
+    )
     assert plan.best.procedure["name"] == "decide"
     assert plan.seconds(1_200) == 12.0
 

@@ -126,7 +126,7 @@ class Planned:
     forecast: Forecast
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """What a target is expected to cost on given inputs, on the device of a calibration.
 
@@ -168,6 +168,11 @@ class Plan:
     def seconds(self, draws_an_input: float) -> float:
         """Wall time of the whole run on one such device."""
         return draws_an_input * self.inputs / self.draws_per_second
+
+    def __repr__(self) -> str:
+        """In a line, however large the pilot was."""
+        ways, speed = len(self.planned), self.draws_per_second
+        return f"<Plan for {self.target.name}: {self.inputs:,} inputs, {ways} procedures, {speed:,.0f} draws/s>"
 
     def text(self) -> str:
         """JSON, to be read back with ``read_plan``."""
