@@ -129,7 +129,9 @@ def test_it_is_worth_its_time_where_an_eighth_is_new():
     assert not worth(None, None)
 
 
-@pytest.mark.parametrize("fault", ["gone", "torn", "a byte", "empty", "of another run", "of other bytes", "nonsense"])
+@pytest.mark.parametrize(
+    "fault", ["gone", "torn", "a byte", "empty", "of another run", "of other bytes", "nonsense", "a row like none"]
+)
 def test_one_that_is_not_right_is_made_again(run, tmp_path, manifest, fault, parsed):
     whole, path = read_run(run).state.records, run / INDEX
     raw = path.read_bytes()
@@ -142,7 +144,9 @@ def test_one_that_is_not_right_is_made_again(run, tmp_path, manifest, fault, par
         other = json.loads(raw.splitlines()[0]) | {"sha256": "0" * 64}
         path.write_bytes(summed([json.dumps(other).encode(), *raw.splitlines()[1:-1]]))
     else:
+        rows = raw.splitlines()[:-1]
         made = {
+            "a row like none": summed([*rows[:-1], rows[-1].rpartition(b",")[0] + b",7]"]),
             "torn": raw[:-9],
             "a byte": raw.replace(b"certificate", b"certificatf", 1),
             "empty": b"",
@@ -199,6 +203,11 @@ def test_verify_finds_one_that_says_something_else(run, fault):
         table["sessions"][0]["device"] = "cuda"
     elif fault == "a range":
         table["open"]["d-0"]["select"][0][1] += 1
+    elif fault == "requests":
+        row = json.loads(rows[2])
+        assert row[8] == 0, "those of the first row"
+        row[8] = json.loads(rows[0])[8]
+        rows[2] = json.dumps(row, separators=(",", ":")).encode()
     elif fault == "more lines":
         table["lines"] += 1
         table["sessions"][0]["device"] = "cuda"

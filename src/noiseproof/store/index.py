@@ -29,7 +29,7 @@ from noiseproof.types import Answers, Record
 
 INDEX = "index.jsonl"
 
-FORMAT = 1
+FORMAT = 2
 
 LEAST = 1 << 22
 """Bytes of lines that are worth an index: they take a tenth of a second to parse."""
@@ -56,7 +56,7 @@ class IndexHead(msgspec.Struct):
 
 
 class IndexRow(msgspec.Struct, array_like=True):
-    """A finished input, in a line. ``requests`` stand where they differ from those of the row before."""
+    """A finished input, in a line. ``requests`` stand where they are new; else their number among those before."""
 
     key: str
     index: Count
@@ -66,7 +66,7 @@ class IndexRow(msgspec.Struct, array_like=True):
     skipped: str | None
     clean: Count | None
     outcome: CertificateLine | PredictionLine | DecisionLine
-    requests: _Requests | None
+    requests: _Requests | int
 
 
 _encode = msgspec.json.Encoder().encode
@@ -127,7 +127,7 @@ class Held:
         """The index that readers of a run would take, if there is one."""
         self._path, self._manifest = path, manifest
         self.head: IndexHead | None = None
-        self._last: _Requests | None = None
+        self._seen: dict[_Requests, int] = {}
         with suppress(OSError, msgspec.MsgspecError, ValueError, RecursionError):
             head, self._rows = _read(path)
             if (head.format, head.meaning_hash) == (FORMAT, manifest.meaning_hash):
@@ -152,15 +152,16 @@ class Held:
         Raises:
             RunError: it says something else.
         """
-        if self.head is not None and next(self._rows, b"") != row_of(record, self._last):
+        if self.head is not None and next(self._rows, b"") != row_of(record, self._seen):
             self._wrong()
-        self._last = record.requests
 
     def pass_row(self) -> None:
         """Leave its next row to somebody else, who checks it."""
         row = next(self._rows, b"")
-        if not row.endswith(b",null]\n"):
-            self._last = _decode_row(row).requests
+        if not row[-3:-2].isdigit():  # it does not end in a number
+            asked = _decode_row(row).requests
+            assert isinstance(asked, tuple), "what else ends in no digit"
+            self._seen.setdefault(asked, len(self._seen))
 
     def check_head(self, found: IndexHead) -> None:
         """Hold its first line against what the journal says up to there, and that no rows are left.
@@ -205,19 +206,20 @@ def _lines(path: Path, manifest: Manifest, state: State, mark: Mark) -> Iterator
     head = head_of(manifest, state, mark)
     head.sha256 = _sum(path, mark.end)
     yield _encode(head) + b"\n"
-    last: _Requests | None = None
+    seen: dict[_Requests, int] = {}
     for record in state.records.values():
-        yield row_of(record, last)
-        last = record.requests
+        yield row_of(record, seen)
 
 
-def row_of(record: Record, last: _Requests | None) -> bytes:
-    """The line of a finished input, behind one that had these requests."""
+def row_of(record: Record, seen: dict[_Requests, int]) -> bytes:
+    """The line of a finished input, behind those that had these requests; its own are added to them."""
     asked = record.requests
+    if (number := seen.get(asked)) is None:
+        seen[asked] = len(seen)
     said = outcome_line(record.outcome)
     row = IndexRow(
         record.key, record.index, record.label, record.void, record.seconds, record.skipped, record.clean, said,
-        None if asked == last else asked,
+        asked if number is None else number,
     )  # fmt: skip
     return _encode(row) + b"\n"
 
@@ -287,12 +289,17 @@ def _fits(path: Path, manifest: Manifest, head: IndexHead) -> bool:
 
 
 def _records(rows: Iterator[bytes], state: State) -> Iterator[Record]:
-    asked: _Requests = ()
-    draws = 0
+    seen: list[tuple[_Requests, int]] = []
     for text in rows:
         row = _decode_row(text)
-        if row.requests is not None:
-            asked, draws = row.requests, sum([n for _, n in row.requests])
+        if isinstance(row.requests, int):
+            number = row.requests
+        else:
+            number = len(seen)
+            seen.append((row.requests, sum([n for _, n in row.requests])))
+        if not 0 <= number < len(seen):
+            raise ValueError("a row names requests that no row before has")
+        asked, draws = seen[number]
         answers = Answers(asked, draws, row.void, state.fetched(row.key))
         yield Record(
             row.key, row.index, row.label, answers, outcome_of(row.outcome), row.seconds, row.skipped, state.tally,
