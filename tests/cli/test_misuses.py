@@ -46,7 +46,7 @@ MISUSES = [
     (CERTIFY.replace("m.py:net", "d"), "d has no weights.safetensors; expected a run folder of `noiseproof train`"),
     (CERTIFY.replace("m.py:net", "resnet18"), "no such path: resnet18; expected a run folder of `noiseproof train`"),
     (CERTIFY.replace("folder:d", "d"), "unknown data set 'd', which is a folder; give folder:d"),
-    (CERTIFY.replace("folder:d", "''"), "unknown data set ''; known: FILE.npz"),
+    (CERTIFY.replace("folder:d", "''"), "unknown data set ''; known: FILE.csv"),
     (
         CERTIFY.replace("folder:d", "folder:~nobody/d"),
         "folder:~nobody/d: expected a folder of class folders, found none",
