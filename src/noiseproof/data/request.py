@@ -51,7 +51,7 @@ def kept(folder: Path, classes: int) -> DataSet:
     """
     try:
         pixels = np.load(folder / FILE, allow_pickle=False)
-        if pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.size:
+        if pixels.ndim == 3 and pixels.size:
             return request_data(pixels, classes)
     except (OSError, ValueError, EOFError):
         pass
