@@ -48,7 +48,8 @@ class TwoColumns:
 
 def _metavar(entry: Any) -> str:
     choices = "|".join(entry.choices or ())
-    return choices if choices and len(choices) <= _LEFT else str(entry.metavar)
+    # the first of several types is the text that a line has
+    return choices if choices and len(choices) <= _LEFT else str(entry.metavar).partition("|(")[0]
 
 
 def _says(entry: Any) -> str:
