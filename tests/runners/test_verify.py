@@ -96,5 +96,5 @@ def test_what_is_in_nobodys_hands_is_asked_for(certified, data):
     run = certified()
     with pytest.raises(DataError, match=r"unknown data set 'tiny'.*give the certified data set with --data"):
         noiseproof.verify(run, 1, None, CPU)
-    with pytest.raises(ModelError, match="give the certified model with --model"):
+    with pytest.raises(ModelError, match=r"an object in Python; give it there: elsewhere=Elsewhere\(model=...\)"):
         noiseproof.verify(run, 1, Elsewhere(data=data), CPU)
