@@ -45,6 +45,10 @@ def test_a_bundle_is_checked_without_noiseproof_and_without_torch(make_run, tmp_
     assert all(hashlib.sha256(files[name].read_bytes()).hexdigest() == said for name, said in sums.items())
     assert {"run/manifest.json", "run/journal.jsonl", "card.md", "environment.json", "VERIFY.md"} <= set(sums)
     assert "python verify_run.py run\n" in files["VERIFY.md"].read_text()
+    page = files["report.html"].read_text()
+    assert "Verify it: noiseproof verify run" in page
+    assert str(tmp_path) not in page  # it hangs on no place, and on no pictures that lie there
+    assert "A bundle has no pictures." in page
 
 
 def test_a_vote_that_is_changed_in_it_is_found(make_run, tmp_path):

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from noiseproof.reports.card import card
+from noiseproof.reports.page.page import page_of
 from noiseproof.store.folder import JOURNAL, SETTINGS
 from noiseproof.store.given import RunLike, path_of
 from noiseproof.store.manifest import MANIFEST, write_bytes
@@ -24,9 +25,9 @@ _AT = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip file can say: the same ru
 def bundle(run: RunLike, *, out: str | Path) -> Path:
     """A run as one zip file that can be checked without noiseproof and without torch; the run is verified first.
 
-    In it: the run folder's manifest, journal and settings; its certificate card where it promises radii; on what it was
-    computed; a verifier in plain Python; the SHA-256 sum of each; and VERIFY.md, which says how to check all that and
-    what it shows. The same run folder gives the same bytes.
+    In it: the run folder's manifest, journal and settings; its certificate card where it promises radii; its report
+    page, without pictures; on what it was computed; a verifier in plain Python; the SHA-256 sum of each; and VERIFY.md,
+    which says how to check all that and what it shows. The same run folder gives the same bytes.
 
     Args:
         run: a run of certify, predict or decide, or its folder.
@@ -47,6 +48,7 @@ def bundle(run: RunLike, *, out: str | Path) -> Path:
         files["card.md"] = card(path).encode()
     else:
         verify(path)
+    files["report.html"] = page_of({path.resolve().name: path}, packed=True).html.encode()
     files["VERIFY.md"] = _page(path, len(found.records), found.manifest.meaning_hash, files).encode()
     sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items()))
     packed = io.BytesIO()

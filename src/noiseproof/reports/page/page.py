@@ -14,7 +14,7 @@ from noiseproof.reports.baselines import one_line
 from noiseproof.reports.card import card_of
 from noiseproof.reports.falsify import attack_rows
 from noiseproof.reports.page import answers, certified
-from noiseproof.reports.page.gallery import LEAST_ROBUST, gallery, pictures_of
+from noiseproof.reports.page.gallery import LEAST_ROBUST, RunPictures, gallery, pictures_of
 from noiseproof.reports.page.looked import Looked, look
 from noiseproof.reports.page.parts import Grid, Inputs, Marked, Piece, Say, Section, Text, Tile, Tiles
 from noiseproof.reports.page.render import Served, render
@@ -31,7 +31,6 @@ from noiseproof.types import ABSTAIN, Certificate, Decision
 if TYPE_CHECKING:
     from noiseproof.analysis import Summary
     from noiseproof.asked import Elsewhere
-    from noiseproof.reports.page.gallery import RunPictures
     from noiseproof.store.attacks import AttackRun
     from noiseproof.store.baselines import Baseline
 
@@ -79,6 +78,7 @@ def page_of(
     radii: str | Sequence[float] | None = None,
     elsewhere: Elsewhere | None = None,
     served: Served | None = None,
+    packed: bool = False,
 ) -> Page:
     """Runs as an HTML page that needs no network: each is verified; one that does not hold is shown as such.
 
@@ -88,6 +88,7 @@ def page_of(
             has them.
         elsewhere: where the data lie now, for the pictures; without them the page is whole but for these.
         served: what the page has beside itself where a server hands it out.
+        packed: for a bundle: the run lies beside the page as ``run``, and no picture is shown.
 
     Raises:
         ValueError: radii cannot be read, no run is given, or a folder is named twice.
@@ -99,11 +100,16 @@ def page_of(
         radii_of((), radii)  # before the work
     looked = [look(path, name) for name, path in folders_of(given).items()]
     grid = radii_of([each.run for each in looked if each.run is not None], radii)
-    return _laid_out(looked, grid, elsewhere, served)
+    return _laid_out(looked, grid, elsewhere, served, packed=packed)
 
 
 def _laid_out(
-    looked: Sequence[Looked], grid: Sequence[float], elsewhere: Elsewhere | None, served: Served | None
+    looked: Sequence[Looked],
+    grid: Sequence[float],
+    elsewhere: Elsewhere | None,
+    served: Served | None,
+    *,
+    packed: bool,
 ) -> Page:
     sections = [_folders(looked)]
     summaries: list[Summary] = []
@@ -141,11 +147,11 @@ def _laid_out(
             title = f"Another certificate: {each.name}"
             sections.append(Section(f"baseline-{len(sections)}", title, (_other_certificate(each.baseline),)))
     sections += _attacks(looked)
-    shown = list(_inputs(_worth_a_look(looked, summaries, grid), attacks, elsewhere))
+    shown = list(_inputs(_worth_a_look(looked, summaries, grid), attacks, elsewhere, packed=packed))
     sections += shown
     if tiles:
         tiles += _least_robust(shown)
-    sections += _promises(looked)
+    sections += _promises(looked, packed=packed)
     wrong = tuple(f"{each.name}: {each.wrong}" for each in looked if each.wrong)
     html = render(
         "page.html",
@@ -229,11 +235,13 @@ def _attacks(looked: Sequence[Looked]) -> Iterator[Section]:
         yield Section(f"attack-{each.name}", f"Attacked: {each.name}", tuple(parts))
 
 
-def _inputs(looked: Sequence[Looked], attacks: Sequence[AttackRun], elsewhere: Elsewhere | None) -> Iterator[Section]:
+def _inputs(
+    looked: Sequence[Looked], attacks: Sequence[AttackRun], elsewhere: Elsewhere | None, *, packed: bool
+) -> Iterator[Section]:
     for number, each in enumerate(looked):
         if each.run is None or not each.records:
             continue
-        pictures = pictures_of(each.run, elsewhere)
+        pictures = RunPictures(None, "A bundle has no pictures.") if packed else pictures_of(each.run, elsewhere)
         ours = [attack for attack in attacks if attack.manifest.meaning.get("run") == each.run.manifest.meaning_hash]
         groups = gallery(each, pictures, ours)
         parts: list[Piece] = [Say(pictures.why, "warn")] if pictures.why else []
@@ -301,7 +309,7 @@ def _wrong(looked: Looked, pictures: RunPictures) -> Table | None:
     )
 
 
-def _promises(looked: Sequence[Looked]) -> Iterator[Section]:
+def _promises(looked: Sequence[Looked], *, packed: bool) -> Iterator[Section]:
     """The card, the settings, the fingerprints and the line that verifies, of each folder."""
     parts: list[Piece] = []
     for each in looked:
@@ -313,12 +321,14 @@ def _promises(looked: Sequence[Looked]) -> Iterator[Section]:
                 parts.append(Marked(f"{each.name}: what is promised, and what is not", _from_markdown(each)))
             except (NoiseproofError, ValueError, KeyError) as error:
                 parts.append(Say(f"{each.name}: no card ({error})", "warn"))
+        place = "run" if packed else each.path
         try:
-            parts.append(Text(f"{each.name}: settings, fingerprints, sessions", show(each.path)))
+            text = show(each.path).removeprefix(str(each.path))
+            parts.append(Text(f"{each.name}: settings, fingerprints, sessions", f"{place}{text}"))
         except (NoiseproofError, ValueError) as error:
             parts.append(Say(f"{each.name}: {error}", "warn"))
         if each.last_hash:
-            verify = f" Verify it: noiseproof verify {each.path}" if each.run is not None else ""
+            verify = f" Verify it: noiseproof verify {place}" if each.run is not None else ""
             parts.append(Say(f"{each.name}: the journal ends in the hash {each.last_hash}.{verify}"))
     yield Section("promise", "The promise in full", tuple(parts))
 
