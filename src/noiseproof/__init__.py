@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from noiseproof.procedures import Predict as Predict
     from noiseproof.procedures import Sequential as Sequential
     from noiseproof.procedures import SequentialPredict as SequentialPredict
+    from noiseproof.progress import Progress as Progress
+    from noiseproof.progress import ProgressBar as ProgressBar
     from noiseproof.reports.bundle import bundle as bundle
     from noiseproof.reports.card import card as card
     from noiseproof.reports.compare import compare as compare
@@ -62,6 +64,7 @@ _ROOMS = {
     "errors": ("NoiseproofError", "UnsupportedError"),
     "noises": ("Gaussian",),
     "procedures": ("Anytime", "Certify", "Curve", "Decide", "Predict", "Sequential", "SequentialPredict"),
+    "progress": ("Progress", "ProgressBar"),
     "reports.bundle": ("bundle",),
     "reports.card": ("card",),
     "reports.compare": ("compare",),

@@ -51,7 +51,7 @@ def attack(
     """
     multiples = numbers("at", at)
     from noiseproof.attacks import PGD
-    from noiseproof.cli.progress import ProgressBar
+    from noiseproof.progress import ProgressBar
     from noiseproof.runners.attack import attack as attack_run
 
     method = PGD(steps=steps, draws=draws, step=step, fresh=fresh, clip=clip)
@@ -84,7 +84,7 @@ def falsify(
         limit: The first so many inputs of the run.
     """
     multiples = numbers("at", at)
-    from noiseproof.cli.progress import ProgressBar
+    from noiseproof.progress import ProgressBar
     from noiseproof.runners.falsify import falsify as falsify_run
 
     with ProgressBar("falsify") as bar:

@@ -40,7 +40,7 @@ def train(
     """
     from noiseproof.baselines import METHODS
     from noiseproof.baselines import train as train_baseline
-    from noiseproof.cli.progress import ProgressBar
+    from noiseproof.progress import ProgressBar
     from noiseproof.registry import made_from
 
     own = {"eps": eps, "projections": projections, "tau": tau}
@@ -77,7 +77,7 @@ def certify(
     multiples = numbers("at", at)
     from noiseproof.baselines import METHODS
     from noiseproof.baselines import certify as certify_baseline
-    from noiseproof.cli.progress import ProgressBar
+    from noiseproof.progress import ProgressBar
     from noiseproof.reports.baselines import broken_within, one_line
 
     made = METHODS.find(method)()

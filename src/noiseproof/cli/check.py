@@ -36,7 +36,7 @@ def check(
         junit: File for JUnit XML.
         markdown: File for a summary.
     """
-    from noiseproof.cli.progress import ProgressBar
+    from noiseproof.progress import ProgressBar
     from noiseproof.runners.check import check as run_check
     from noiseproof.store.manifest import check_place, write_text
 

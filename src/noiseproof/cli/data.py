@@ -28,8 +28,8 @@ def get(name: str, /, *, root: Root = None) -> None:
     Args:
         name: Data set.
     """
-    from noiseproof.cli.progress import ProgressBar
     from noiseproof.data import get as get_data
+    from noiseproof.progress import ProgressBar
 
     with ProgressBar(f"get {name}") as bar:
         folder = get_data(name, root=root, progress=bar.show)

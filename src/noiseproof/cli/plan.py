@@ -80,7 +80,7 @@ def plan(
         print("next: give --model and --data (and a target) to see what it will cost")
         return
 
-    from noiseproof.cli.progress import ProgressBar
+    from noiseproof.progress import ProgressBar
     from noiseproof.runners.plan import plan as make
     from noiseproof.store.manifest import check_place, write_text
 

@@ -43,10 +43,10 @@ def quickstart(
 
 def _fashion_mnist(out: Path, epochs: int, inputs: int, n: int) -> None:
     """Train, certify, verify and report."""
-    from noiseproof.cli.progress import ProgressBar
     from noiseproof.cli.runs import run_job
     from noiseproof.noises import Gaussian
     from noiseproof.procedures import Certify
+    from noiseproof.progress import ProgressBar
     from noiseproof.reports.report import report
     from noiseproof.runners.resolve import resolve
     from noiseproof.store import verify

@@ -94,8 +94,8 @@ def _classes(base: BaseModel, data: DataSet) -> list[int]:
 def _attacked(run: Run, out: Path, data: DataSet, base: BaseModel) -> tuple[dict[int, Attacked], str]:
     """What the attack found of the first pictures, by index, and what to say of a certificate that it broke."""
     from noiseproof.attacks.ddn import DDN
-    from noiseproof.cli.progress import ProgressBar
     from noiseproof.procedures import Predict
+    from noiseproof.progress import ProgressBar
     from noiseproof.runners.attack import attack
     from noiseproof.runners.certified import claim_of
 

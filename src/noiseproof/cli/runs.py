@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from noiseproof.asked import Asked
 from noiseproof.asked.options import line
-from noiseproof.cli.progress import ProgressBar
 from noiseproof.cli.records import AskedBefore, Before, Out, asked_for
 from noiseproof.cli.signals import EndedBySignalError, ended_by_signals
-from noiseproof.progress import duration
+from noiseproof.progress import ProgressBar, duration
 
 if TYPE_CHECKING:
     from noiseproof.runners.job import Job

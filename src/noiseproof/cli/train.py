@@ -29,7 +29,7 @@ _DONE: dict[str, tuple[str, dict[str, str]]] = {
 def train(training: _Trained, *, out: Out, recipe: _Recipe = None) -> None:
     """Train a base classifier under noise; a checkpoint every epoch, the same line again resumes."""
     del recipe  # its settings have become words of the line
-    from noiseproof.cli.progress import ProgressBar
+    from noiseproof.progress import ProgressBar
     from noiseproof.training import train as train_model
     from noiseproof.training.device import find_device
     from noiseproof.training.distributed import is_first_process, joined

@@ -25,7 +25,7 @@ def verify(
         commitment: What certify --commit wrote: the run must be just that, its n and its inputs too.
         trust: Public keys of OpenSSH, one a line: the run must end with a seal that one of them signed.
     """
-    from noiseproof.cli.progress import ProgressBar
+    from noiseproof.progress import ProgressBar
     from noiseproof.runners.verify import verify as verify_run
     from noiseproof.store.folder import JOURNAL
     from noiseproof.store.given import run_of

@@ -32,8 +32,8 @@ def bundle(folder: Path = Path(), /, *, out: Path, radii: Radii = "0:1.5:0.25") 
         folder: Where run folders lie.
         out: Folder of the site.
     """
-    from noiseproof.cli.progress import ProgressBar
     from noiseproof.procedures.radii import parse_radii
+    from noiseproof.progress import ProgressBar
     from noiseproof.viewer.bundle import site
 
     with ProgressBar("pages") as bar:

@@ -1,9 +1,10 @@
 import re
+import sys
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from noiseproof.cli.progress import ProgressBar
-from noiseproof.progress import Progress
+from noiseproof.progress import Progress, ProgressBar
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,7 @@ from noiseproof.progress import Progress
     ],
 )
 def test_what_is_said_where_there_is_no_terminal(monkeypatch, capsys, moment, said):
-    monkeypatch.setattr("noiseproof.cli.progress._EVERY", -1.0)
+    monkeypatch.setattr("noiseproof.progress._EVERY", -1.0)
     with ProgressBar("title") as bar:
         bar.show(moment)
         bar.show(moment)  # nothing new
@@ -43,3 +44,33 @@ def test_where_there_is_no_terminal_a_line_comes_every_few_seconds(monkeypatch, 
     assert capsys.readouterr().err.splitlines() == [
         f"train: {done} of 2 epochs, loss 0.5" for done in ("0.5", "1", "1.5")
     ]
+
+
+def test_a_notebook_has_one_bar_that_moves(monkeypatch, capsys):
+    shown, display_ids = [], []
+
+    class Handle:
+        def update(self, said, *, raw):
+            shown.append(said)
+
+    def display(said, *, raw, display_id):
+        shown.append(said)
+        display_ids.append(display_id)
+        return Handle()
+
+    python = ModuleType("IPython")
+    python.get_ipython = lambda: SimpleNamespace(kernel=object())
+    python.display = ModuleType("IPython.display")
+    python.display.display = display
+    monkeypatch.setitem(sys.modules, "IPython", python)
+    monkeypatch.setitem(sys.modules, "IPython.display", python.display)
+    with ProgressBar("a < b") as bar:
+        bar.show(Progress(3, 9, "inputs"))
+        bar.show(Progress(4, 9, "inputs", "2 broken"))
+    assert display_ids == [True]
+    assert shown[0] == {
+        "text/plain": "a < b: 3 of 9 inputs",
+        "text/html": '<progress value="3" max="9"></progress> a &lt; b: 3 of 9 inputs',
+    }
+    assert shown[1]["text/plain"] == "a < b: 4 of 9 inputs, 2 broken"
+    assert capsys.readouterr().err == ""
