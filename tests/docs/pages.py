@@ -85,9 +85,9 @@ def needed(line: str) -> str | None:
 
 
 def masked(line: str) -> str:
-    """A line without its numbers, times and widths of columns: those are another machine's."""
+    """A line without its numbers (several are one), times and widths of columns: those are another machine's."""
     without = re.sub(r"\d[\d,]*(\.\d+)?( (s|min|h)\b)?", "#", " ".join(line.split()))
-    return re.sub(r"-{3,}", "---", without)
+    return re.sub(r"#(, #)+", "#", re.sub(r"-{3,}", "---", without))
 
 
 def check(step: Step, said: dict[str, tuple[int, str, str]]) -> None:

@@ -125,8 +125,9 @@ class SharedDraws:
             counts = pending.result()
         except Exception as error:  # noqa: BLE001  # of a model; those of other batches go on
             for wanted, _ in parts:
-                wanted.lane.done = True
-                wanted.told(error)
+                if not wanted.lane.done:  # a batch behind it may fail too
+                    wanted.lane.done = True
+                    wanted.told(error)
             return
         now = time.monotonic()
         each, self._clock = max(0.0, now - self._clock) / sum(n for _, n in parts), now
