@@ -109,10 +109,11 @@ def test_who_leaves_is_drawn_for_no_more_and_hears_of_nothing_that_was_under_way
 def test_an_error_ends_those_of_its_batch_and_no_others(inputs):
     def base(x: torch.Tensor) -> torch.Tensor:
         if broken.is_set():
+            failed.release()
             raise RuntimeError("out of order")
         return torch.ones(len(x), 2)
 
-    broken = threading.Event()
+    broken, failed = threading.Event(), threading.Semaphore(0)
     backend = TorchBackend(base, num_classes=2, noise=NOISE, shape=(1, 4, 4), batch_size=16, workers=1)
     x = inputs[0]
     with SharedDraws(backend) as shared:
@@ -121,6 +122,7 @@ def test_an_error_ends_those_of_its_batch_and_no_others(inputs):
         shared.add(Engine(backend, NOISE), Predict(n=100), Task(input_key(x), x), fails)
         assert fails.ended.wait(30)
         assert "out of order" in str(fails.events[-1])
+        assert all(failed.acquire(timeout=30) for _ in range(backend.depth))  # those behind it fail too
         broken.clear()
         shared.add(Engine(backend, NOISE), Predict(n=100), Task(input_key(x), x), goes)
         assert goes.counts()["predict"][0] == 100
