@@ -15,6 +15,7 @@ from noiseproof.reports.report import report
 from noiseproof.store import RunFolder, read_run
 from noiseproof.store.folder import JOURNAL
 from noiseproof.store.whole import Selection
+from noiseproof.viewer.bundle import site
 from tests.in_browser import SCREENS, no_fault
 from tests.serving import served
 
@@ -121,6 +122,18 @@ def test_the_table_of_runs(make_run, tmp_path, opened, screen, scheme):
         page.get_by_role("link", name="All runs").click()
         page.get_by_role("link", name="broken").click()
         page.get_by_text("line 4: the hash does not follow from the line before").wait_for()
+
+
+def test_runs_side_by_side_on_a_static_site(make_run, tmp_path, opened):
+    (tmp_path / "runs").mkdir()
+    for name, sigma in (("low", 0.25), ("high", 0.5)):
+        finish(make_run(f"runs/{name}", TOPS, sigma=sigma))
+    site(tmp_path / "runs", out=tmp_path / "site", radii=(0.0, 0.25))
+    page = opened((tmp_path / "site" / "index.html").as_uri())
+    no_fault(page)
+    page.get_by_role("link", name=re.compile("^2 runs on ")).click()
+    page.get_by_role("heading", name="The best sigma at each radius").wait_for()
+    no_fault(page)
 
 
 def test_a_run_under_way_fills_its_curve_before_the_readers_eyes(make_run, tmp_path, opened):
