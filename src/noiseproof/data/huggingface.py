@@ -132,7 +132,7 @@ def _valid(table: Any) -> Any:  # noqa: ANN401  # likewise
     return table
 
 
-def _read(file: Path, of_parquet: Callable[[Any], Any], of_arrow: Callable[[Any], Any]) -> Any:  # noqa: ANN401
+def _read(file: Path, of_parquet: Callable[[Any], Any], of_arrow: Callable[[Any], Any]) -> Any:  # noqa: ANN401  # pyarrow
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq

@@ -41,7 +41,7 @@ class Unscaled(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores ``[batch, classes]`` of inputs ``[batch, *shape]``."""
-        return self.classifier(self.low + x * self.spread)  # type: ignore[no-any-return]
+        return self.classifier(self.low + x * self.spread)  # type: ignore[no-any-return]  # of a module
 
 
 def unscaled(model: BaseModel, scaling: Scaling) -> BaseModel:

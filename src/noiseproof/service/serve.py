@@ -47,8 +47,8 @@ def serve(job: Job, limits: Limits, out: Path, *, host: str, port: int, said: Ca
         ModelError: the base classifier breaks its contract.
     """
     try:
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
+        import starlette  # noqa: F401  # is it there?
+        import uvicorn  # noqa: F401  # likewise
     except ModuleNotFoundError as error:
         raise RunError(f"serve needs the package {error.name}; {pip_install('view')}") from None
     picture_shape(job.data)
