@@ -18,6 +18,7 @@ from noiseproof import Gaussian, SmoothedClassifier, verify
 from noiseproof.checks import brief_check
 from noiseproof.data import DataSet
 from noiseproof.engine import Segment, TorchBackend
+from noiseproof.engine.backend import MANY, cpu_batch
 from noiseproof.errors import ModelError
 from noiseproof.noises import Words
 from tests.asking import certify
@@ -104,17 +105,30 @@ def test_of_a_large_batch_some_rows_are_asked_about_and_fill_it(data):
 
     def company(scores, calls):
         seen.append(len(scores))
-        return scores + 0.1 * scores.mean()
+        return FAULTS["mean"][1](scores, calls)
 
     large = TorchBackend(
-        Planted(), num_classes=3, noise=Gaussian(sigma=0.5).on(SHAPE), shape=SHAPE, batch_size=5000, workers=1
+        Planted(), num_classes=3, noise=Gaussian(sigma=0.5).on(SHAPE), shape=SHAPE, batch_size=5120, workers=1
     )
-    assert brief_check(large, [data.pixels(k) for k in range(5)]).rows == 256
+    assert brief_check(large, [data.pixels(k) for k in range(5)]).rows == 512
     large.base = Planted(company)
     with pytest.raises(ModelError, match="beside other rows"):
         brief_check(large, [data.pixels(0)])
     large.close()
-    assert set(seen) == {5000}
+    assert set(seen) == {5120}  # filled with the same rows in any order
+
+
+def test_the_largest_batch_of_a_cpu_is_asked_about_to_its_last_row(data):
+    def at_its_end(scores, calls):
+        return scores * (1 + torch.arange(len(scores)).eq(len(scores) - 1).view(-1, 1))
+
+    rows = cpu_batch(SHAPE, inputs=MANY)
+    backend = TorchBackend(
+        Planted(at_its_end), num_classes=3, noise=Gaussian(sigma=0.5).on(SHAPE), shape=SHAPE, batch_size=rows, workers=1
+    )
+    with pytest.raises(ModelError, match="in another order"):
+        brief_check(backend, [data.pixels(k) for k in range(5)])
+    backend.close()
 
 
 def test_where_nothing_is_left_to_draw_nothing_is_checked(data, tmp_path):

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ROWS = 256
-"""Of a larger batch so many are asked about; they fill the rest too."""
+ROWS = 512
+"""Of a larger batch so many are asked about; they fill the rest too. No default batch of a CPU is larger."""
 
 
 @dataclass(frozen=True)
